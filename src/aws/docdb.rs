@@ -1,0 +1,144 @@
+//! The DocumentDB API: clusters, their snapshots, and what changes them. Instances and events are read through RDS.
+
+use aws_sdk_docdb::types as sdk;
+
+use super::connect::Aws;
+use super::convert::{date_time, endpoint, time};
+use super::error::{Error, Kind, Result, classify};
+use super::model::{Cluster, Member, Snapshot};
+use super::{Restore, RestoreSource};
+use crate::estate::Tags;
+
+/// Pages read of any one listing.
+const MAX_PAGES: usize = 200;
+
+/// One cluster, with its tags, or `None` where there is none of that name.
+pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
+    let answer = aws.docdb.describe_db_clusters().db_cluster_identifier(id).send().await;
+    let found = match answer.map_err(|error| classify("DescribeDBClusters", error)) {
+        Ok(answer) => answer.db_clusters.unwrap_or_default().into_iter().next(),
+        Err(Error { kind: Kind::NotFound, .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let Some(mut cluster) = found.map(cluster_from) else { return Ok(None) };
+    let answer = aws.docdb.list_tags_for_resource().resource_name(&cluster.arn).send().await;
+    match answer.map_err(|error| classify("ListTagsForResource", error)) {
+        Ok(answer) => cluster.tags = tags_from(answer.tag_list),
+        Err(Error { kind: Kind::NotFound, .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(Some(cluster))
+}
+
+/// Every snapshot of a cluster.
+pub(super) async fn snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = aws.docdb.describe_db_cluster_snapshots().db_cluster_identifier(source).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBClusterSnapshots", error))?;
+        found.extend(page.db_cluster_snapshots.unwrap_or_default().into_iter().map(snapshot_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// One snapshot, by id or ARN.
+pub(super) async fn snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
+    let answer = aws.docdb.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id).send().await;
+    match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
+        Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(snapshot_from)),
+        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Restores a cluster, without instances.
+pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
+    let groups = Some(restore.security_groups.clone()).filter(|groups| !groups.is_empty());
+    match &restore.source {
+        RestoreSource::Snapshot(snapshot) => {
+            let request = aws
+                .docdb
+                .restore_db_cluster_from_snapshot()
+                .db_cluster_identifier(&restore.id)
+                .snapshot_identifier(snapshot)
+                .engine(&restore.engine)
+                .set_engine_version(restore.engine_version.clone())
+                .set_db_subnet_group_name(restore.subnet_group.clone())
+                .set_vpc_security_group_ids(groups)
+                .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
+                .deletion_protection(false)
+                .set_tags(Some(tags_of(&restore.tags)));
+            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
+        }
+        RestoreSource::PointInTime { source, at } => {
+            let request = aws
+                .docdb
+                .restore_db_cluster_to_point_in_time()
+                .db_cluster_identifier(&restore.id)
+                .source_db_cluster_identifier(source)
+                .set_restore_to_time(at.map(date_time))
+                .set_use_latest_restorable_time(at.is_none().then_some(true))
+                .set_db_subnet_group_name(restore.subnet_group.clone())
+                .set_vpc_security_group_ids(groups)
+                .deletion_protection(false)
+                .set_tags(Some(tags_of(&restore.tags)));
+            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
+        }
+    }
+}
+
+pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {
+    tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn tags_from(tags: Option<Vec<sdk::Tag>>) -> Tags {
+    tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}
+
+fn cluster_from(from: sdk::DbCluster) -> Cluster {
+    let members = from.db_cluster_members.unwrap_or_default().into_iter().filter_map(|member| {
+        Some(Member { id: member.db_instance_identifier?, is_writer: member.is_cluster_writer.unwrap_or(false) })
+    });
+    Cluster {
+        id: from.db_cluster_identifier.unwrap_or_default(),
+        arn: from.db_cluster_arn.unwrap_or_default(),
+        status: from.status.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        endpoint: endpoint(from.endpoint, from.port),
+        members: members.collect(),
+        parameter_group: from.db_cluster_parameter_group,
+        multi_az: from.multi_az,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        iam_authentication: None,
+        log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        deletion_protection: from.deletion_protection,
+        latest_restorable: time(from.latest_restorable_time),
+        password_pending: false,
+        tags: Tags::new(),
+    }
+}
+
+fn snapshot_from(from: sdk::DbClusterSnapshot) -> Snapshot {
+    Snapshot {
+        id: from.db_cluster_snapshot_identifier.unwrap_or_default(),
+        arn: from.db_cluster_snapshot_arn.unwrap_or_default(),
+        source: from.db_cluster_identifier.unwrap_or_default(),
+        status: from.status.unwrap_or_default(),
+        snapshot_type: from.snapshot_type.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        created_at: time(from.snapshot_create_time),
+        original_created_at: None,
+        database_time: None,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        percent: from.percent_progress,
+    }
+}

@@ -1,0 +1,211 @@
+//! What AWS tells, as plain structs. Absent stays absent: what AWS did not say is unknown.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::estate::{HostPort, Tags};
+
+/// The kinds of thing that drctl makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResourceKind {
+    /// An RDS instance, or a member of a cluster.
+    DbInstance,
+    /// An Aurora or DocumentDB cluster.
+    DbCluster,
+}
+
+impl ResourceKind {
+    /// The name as in reports and as `aws rds ... --source-type` takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DbInstance => "db-instance",
+            Self::DbCluster => "db-cluster",
+        }
+    }
+}
+
+/// A thing that drctl made or means to make.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: ResourceKind,
+    /// Its identifier.
+    pub id: String,
+    /// Where it is.
+    pub region: String,
+}
+
+impl Resource {
+    /// The command that removes it by hand.
+    #[must_use]
+    pub fn removal_command(&self) -> String {
+        let (verb, option) = match self.kind {
+            ResourceKind::DbInstance => ("delete-db-instance", "--db-instance-identifier"),
+            ResourceKind::DbCluster => ("delete-db-cluster", "--db-cluster-identifier"),
+        };
+        format!("aws rds {verb} {option} {} --skip-final-snapshot --region {}", self.id, self.region)
+    }
+}
+
+/// An instance.
+#[derive(Clone, Debug, Default)]
+pub struct Instance {
+    /// Identifier.
+    pub id: String,
+    /// ARN.
+    pub arn: String,
+    /// Status, such as `available`.
+    pub status: String,
+    /// Engine, such as `postgres`.
+    pub engine: String,
+    /// Engine version.
+    pub engine_version: String,
+    /// Instance class.
+    pub class: String,
+    /// The cluster that it is a member of.
+    pub cluster: Option<String>,
+    /// Where clients connect, once there is such a place.
+    pub endpoint: Option<HostPort>,
+    /// Its own parameter group.
+    pub parameter_group: Option<String>,
+    /// Whether a standby exists.
+    pub multi_az: Option<bool>,
+    /// Whether storage is encrypted.
+    pub encrypted: Option<bool>,
+    /// The key that encrypts it.
+    pub kms_key: Option<String>,
+    /// Whether IAM authentication is on.
+    pub iam_authentication: Option<bool>,
+    /// Logs that go to CloudWatch.
+    pub log_exports: Vec<String>,
+    /// Whether deletion protection is on.
+    pub deletion_protection: Option<bool>,
+    /// Whether it can be reached from the internet.
+    pub publicly_accessible: Option<bool>,
+    /// Days that automated backups are kept.
+    pub backup_retention_days: Option<i32>,
+    /// The newest moment that PITR reaches.
+    pub latest_restorable: Option<Timestamp>,
+    /// Whether a password change is still to come.
+    pub password_pending: bool,
+    /// `Initializing` while blocks are still being loaded from S3.
+    pub storage_operation: Option<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A member of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The instance.
+    pub id: String,
+    /// Whether it takes writes.
+    pub is_writer: bool,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    /// Identifier.
+    pub id: String,
+    /// ARN.
+    pub arn: String,
+    /// Status, such as `available`.
+    pub status: String,
+    /// Engine, such as `aurora-postgresql`.
+    pub engine: String,
+    /// Engine version.
+    pub engine_version: String,
+    /// The writer's endpoint.
+    pub endpoint: Option<HostPort>,
+    /// Members; none straight after a restore.
+    pub members: Vec<Member>,
+    /// Cluster parameter group.
+    pub parameter_group: Option<String>,
+    /// Whether members stand in several zones.
+    pub multi_az: Option<bool>,
+    /// Whether storage is encrypted.
+    pub encrypted: Option<bool>,
+    /// The key that encrypts it.
+    pub kms_key: Option<String>,
+    /// Whether IAM authentication is on.
+    pub iam_authentication: Option<bool>,
+    /// Logs that go to CloudWatch.
+    pub log_exports: Vec<String>,
+    /// Whether deletion protection is on.
+    pub deletion_protection: Option<bool>,
+    /// The newest moment that PITR reaches; absent while the cluster itself is restoring.
+    pub latest_restorable: Option<Timestamp>,
+    /// Whether a password change is still to come.
+    pub password_pending: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A snapshot of an instance or a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Identifier; a shared one is named by its ARN.
+    pub id: String,
+    /// ARN.
+    pub arn: String,
+    /// What it is a snapshot of.
+    pub source: String,
+    /// Only `available` is usable.
+    pub status: String,
+    /// `automated`, `manual`, `awsbackup`, `shared`.
+    pub snapshot_type: String,
+    /// Engine.
+    pub engine: String,
+    /// Engine version.
+    pub engine_version: String,
+    /// When this snapshot was made; changes when it is copied.
+    pub created_at: Option<Timestamp>,
+    /// When the first of its line was made.
+    pub original_created_at: Option<Timestamp>,
+    /// The time of the last transaction in it.
+    pub database_time: Option<Timestamp>,
+    /// Whether it is encrypted.
+    pub encrypted: Option<bool>,
+    /// The key that encrypts it.
+    pub kms_key: Option<String>,
+    /// How much of it is there.
+    pub percent: Option<i32>,
+}
+
+impl Snapshot {
+    /// The moment that the data in it is of.
+    #[must_use]
+    pub fn taken_at(&self) -> Option<Timestamp> {
+        self.database_time.or(self.original_created_at).or(self.created_at)
+    }
+
+    /// Whether it can be restored now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.status == "available"
+    }
+}
+
+/// Something that AWS says has happened to a resource.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// What.
+    pub message: String,
+}
+
+/// An account quota of RDS.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    /// Such as `DBInstances`.
+    pub name: String,
+    /// In use.
+    pub used: i64,
+    /// Allowed.
+    pub max: i64,
+}

@@ -1,0 +1,352 @@
+//! The RDS API: instances of all kinds, Aurora clusters, snapshots, events, quotas.
+
+use aws_sdk_rds::types as sdk;
+
+use super::connect::Aws;
+use super::convert::{date_time, endpoint, time};
+use super::error::{Error, Kind, Result, classify};
+use super::model::{Cluster, Event, Instance, Member, Quota, ResourceKind, Snapshot};
+use super::{Restore, RestoreSource};
+use crate::estate::Tags;
+
+/// How far back events are asked for, in minutes.
+const EVENT_MINUTES: i32 = 180;
+/// Pages read of any one listing.
+const MAX_PAGES: usize = 200;
+
+/// A filter as describes take it, such as `db-instance-id`.
+pub(super) fn filter(name: &str, values: &[String]) -> sdk::Filter {
+    sdk::Filter::builder().name(name).set_values(Some(values.to_vec())).build()
+}
+
+/// One instance, or `None` where there is none of that name.
+pub(super) async fn instance(aws: &Aws, id: &str) -> Result<Option<Instance>> {
+    let answer = aws.rds.describe_db_instances().db_instance_identifier(id).send().await;
+    match answer.map_err(|error| classify("DescribeDBInstances", error)) {
+        Ok(answer) => Ok(answer.db_instances.unwrap_or_default().into_iter().next().map(instance_from)),
+        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Instances that match the filters; all of them without.
+pub(super) async fn instances(
+    client: &aws_sdk_rds::Client,
+    filters: Option<Vec<sdk::Filter>>,
+) -> Result<Vec<Instance>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = client.describe_db_instances().set_filters(filters.clone()).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBInstances", error))?;
+        found.extend(page.db_instances.unwrap_or_default().into_iter().map(instance_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// One Aurora cluster.
+pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
+    let answer = aws.rds.describe_db_clusters().db_cluster_identifier(id).send().await;
+    match answer.map_err(|error| classify("DescribeDBClusters", error)) {
+        Ok(answer) => Ok(answer.db_clusters.unwrap_or_default().into_iter().next().map(cluster_from)),
+        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Clusters that match the filters; the RDS API answers with DocumentDB's and Neptune's, too.
+pub(super) async fn clusters(client: &aws_sdk_rds::Client, filters: Option<Vec<sdk::Filter>>) -> Result<Vec<Cluster>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = client.describe_db_clusters().set_filters(filters.clone()).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBClusters", error))?;
+        found.extend(page.db_clusters.unwrap_or_default().into_iter().map(cluster_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Every snapshot of an instance.
+pub(super) async fn instance_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = aws.rds.describe_db_snapshots().db_instance_identifier(source).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBSnapshots", error))?;
+        found.extend(page.db_snapshots.unwrap_or_default().into_iter().map(instance_snapshot_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// One snapshot of an instance, by id or ARN.
+pub(super) async fn instance_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
+    let answer = aws.rds.describe_db_snapshots().db_snapshot_identifier(id).send().await;
+    match answer.map_err(|error| classify("DescribeDBSnapshots", error)) {
+        Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next().map(instance_snapshot_from)),
+        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every snapshot of an Aurora cluster.
+pub(super) async fn cluster_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = aws.rds.describe_db_cluster_snapshots().db_cluster_identifier(source).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBClusterSnapshots", error))?;
+        found.extend(page.db_cluster_snapshots.unwrap_or_default().into_iter().map(cluster_snapshot_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// One snapshot of an Aurora cluster, by id or ARN.
+pub(super) async fn cluster_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
+    let answer = aws.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id).send().await;
+    match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
+        Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(cluster_snapshot_from)),
+        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Aws {
+    /// What happened lately to a resource, oldest first.
+    ///
+    /// # Errors
+    /// Where the call failed.
+    pub async fn events(&self, kind: ResourceKind, id: &str) -> Result<Vec<Event>> {
+        let source = match kind {
+            ResourceKind::DbInstance => sdk::SourceType::DbInstance,
+            ResourceKind::DbCluster => sdk::SourceType::DbCluster,
+        };
+        let request = self.rds.describe_events().source_type(source).source_identifier(id).duration(EVENT_MINUTES);
+        let answer = request.send().await.map_err(|error| classify("DescribeEvents", error))?;
+        let events = answer.events.unwrap_or_default().into_iter();
+        Ok(events.map(|event| Event { at: time(event.date), message: event.message.unwrap_or_default() }).collect())
+    }
+
+    /// The account's quotas and their use.
+    ///
+    /// # Errors
+    /// Where the call failed.
+    pub async fn quotas(&self) -> Result<Vec<Quota>> {
+        let answer = self.rds.describe_account_attributes().send().await;
+        let answer = answer.map_err(|error| classify("DescribeAccountAttributes", error))?;
+        let quotas = answer.account_quotas.unwrap_or_default().into_iter();
+        Ok(quotas
+            .filter_map(|quota| Some(Quota { name: quota.account_quota_name?, used: quota.used?, max: quota.max? }))
+            .collect())
+    }
+
+    /// The status of a DB subnet group; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// Where the call failed.
+    pub async fn subnet_group(&self, name: &str) -> Result<Option<String>> {
+        let answer = self.rds.describe_db_subnet_groups().db_subnet_group_name(name).send().await;
+        match answer.map_err(|error| classify("DescribeDBSubnetGroups", error)) {
+            Ok(answer) => {
+                let group = answer.db_subnet_groups.unwrap_or_default().into_iter().next();
+                Ok(group.map(|group| group.subnet_group_status.unwrap_or_default()))
+            }
+            Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Restores an instance.
+pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()> {
+    let groups = Some(restore.security_groups.clone()).filter(|groups| !groups.is_empty());
+    match &restore.source {
+        RestoreSource::Snapshot(snapshot) => {
+            let request = aws
+                .rds
+                .restore_db_instance_from_db_snapshot()
+                .db_instance_identifier(&restore.id)
+                .db_snapshot_identifier(snapshot)
+                .engine(&restore.engine)
+                .set_db_instance_class(restore.class.clone())
+                .set_db_subnet_group_name(restore.subnet_group.clone())
+                .set_vpc_security_group_ids(groups)
+                .set_db_parameter_group_name(restore.parameter_group.clone())
+                .multi_az(false)
+                .publicly_accessible(false)
+                .backup_retention_period(0)
+                .deletion_protection(false)
+                .set_tags(Some(tags_of(&restore.tags)));
+            request.send().await.map(drop).map_err(|error| classify("RestoreDBInstanceFromDBSnapshot", error))
+        }
+        RestoreSource::PointInTime { source, at } => {
+            let request = aws
+                .rds
+                .restore_db_instance_to_point_in_time()
+                .target_db_instance_identifier(&restore.id)
+                .source_db_instance_identifier(source)
+                .set_restore_time(at.map(date_time))
+                .set_use_latest_restorable_time(at.is_none().then_some(true))
+                .set_db_instance_class(restore.class.clone())
+                .set_db_subnet_group_name(restore.subnet_group.clone())
+                .set_vpc_security_group_ids(groups)
+                .set_db_parameter_group_name(restore.parameter_group.clone())
+                .multi_az(false)
+                .publicly_accessible(false)
+                .backup_retention_period(0)
+                .deletion_protection(false)
+                .set_tags(Some(tags_of(&restore.tags)));
+            request.send().await.map(drop).map_err(|error| classify("RestoreDBInstanceToPointInTime", error))
+        }
+    }
+}
+
+/// Restores an Aurora cluster, without instances.
+pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> {
+    let groups = Some(restore.security_groups.clone()).filter(|groups| !groups.is_empty());
+    match &restore.source {
+        RestoreSource::Snapshot(snapshot) => {
+            let request = aws
+                .rds
+                .restore_db_cluster_from_snapshot()
+                .db_cluster_identifier(&restore.id)
+                .snapshot_identifier(snapshot)
+                .engine(&restore.engine)
+                .set_engine_version(restore.engine_version.clone())
+                .set_db_subnet_group_name(restore.subnet_group.clone())
+                .set_vpc_security_group_ids(groups)
+                .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
+                .deletion_protection(false)
+                .set_tags(Some(tags_of(&restore.tags)));
+            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
+        }
+        RestoreSource::PointInTime { source, at } => {
+            let request = aws
+                .rds
+                .restore_db_cluster_to_point_in_time()
+                .db_cluster_identifier(&restore.id)
+                .source_db_cluster_identifier(source)
+                .set_restore_to_time(at.map(date_time))
+                .set_use_latest_restorable_time(at.is_none().then_some(true))
+                .set_db_subnet_group_name(restore.subnet_group.clone())
+                .set_vpc_security_group_ids(groups)
+                .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
+                .deletion_protection(false)
+                .set_tags(Some(tags_of(&restore.tags)));
+            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
+        }
+    }
+}
+
+pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {
+    tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn tags_from(tags: Option<Vec<sdk::Tag>>) -> Tags {
+    tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}
+
+fn instance_from(from: sdk::DbInstance) -> Instance {
+    let address = from.endpoint.clone().and_then(|endpoint| endpoint.address);
+    let port = from.endpoint.and_then(|endpoint| endpoint.port);
+    let groups = from.db_parameter_groups.unwrap_or_default();
+    Instance {
+        id: from.db_instance_identifier.unwrap_or_default(),
+        arn: from.db_instance_arn.unwrap_or_default(),
+        status: from.db_instance_status.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        class: from.db_instance_class.unwrap_or_default(),
+        cluster: from.db_cluster_identifier.filter(|id| !id.is_empty()),
+        endpoint: endpoint(address, port),
+        parameter_group: groups.into_iter().next().and_then(|group| group.db_parameter_group_name),
+        multi_az: from.multi_az,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        iam_authentication: from.iam_database_authentication_enabled,
+        log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        deletion_protection: from.deletion_protection,
+        publicly_accessible: from.publicly_accessible,
+        backup_retention_days: from.backup_retention_period,
+        latest_restorable: time(from.latest_restorable_time),
+        password_pending: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
+        storage_operation: from.storage_operation_status,
+        tags: tags_from(from.tag_list),
+    }
+}
+
+fn cluster_from(from: sdk::DbCluster) -> Cluster {
+    let members = from.db_cluster_members.unwrap_or_default().into_iter().filter_map(|member| {
+        Some(Member { id: member.db_instance_identifier?, is_writer: member.is_cluster_writer.unwrap_or(false) })
+    });
+    Cluster {
+        id: from.db_cluster_identifier.unwrap_or_default(),
+        arn: from.db_cluster_arn.unwrap_or_default(),
+        status: from.status.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        endpoint: endpoint(from.endpoint, from.port),
+        members: members.collect(),
+        parameter_group: from.db_cluster_parameter_group,
+        multi_az: from.multi_az,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        iam_authentication: from.iam_database_authentication_enabled,
+        log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        deletion_protection: from.deletion_protection,
+        latest_restorable: time(from.latest_restorable_time),
+        password_pending: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
+        tags: tags_from(from.tag_list),
+    }
+}
+
+fn instance_snapshot_from(from: sdk::DbSnapshot) -> Snapshot {
+    Snapshot {
+        id: from.db_snapshot_identifier.unwrap_or_default(),
+        arn: from.db_snapshot_arn.unwrap_or_default(),
+        source: from.db_instance_identifier.unwrap_or_default(),
+        status: from.status.unwrap_or_default(),
+        snapshot_type: from.snapshot_type.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        created_at: time(from.snapshot_create_time),
+        original_created_at: time(from.original_snapshot_create_time),
+        database_time: time(from.snapshot_database_time),
+        encrypted: from.encrypted,
+        kms_key: from.kms_key_id,
+        percent: from.percent_progress,
+    }
+}
+
+fn cluster_snapshot_from(from: sdk::DbClusterSnapshot) -> Snapshot {
+    Snapshot {
+        id: from.db_cluster_snapshot_identifier.unwrap_or_default(),
+        arn: from.db_cluster_snapshot_arn.unwrap_or_default(),
+        source: from.db_cluster_identifier.unwrap_or_default(),
+        status: from.status.unwrap_or_default(),
+        snapshot_type: from.snapshot_type.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        created_at: time(from.snapshot_create_time),
+        original_created_at: None,
+        database_time: None,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        percent: from.percent_progress,
+    }
+}

@@ -1,0 +1,71 @@
+//! Secrets: from the environment, a file, or Secrets Manager. They leave this file only as [`SecretString`].
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use secrecy::SecretString;
+
+use super::connect::Aws;
+use super::error::classify;
+use crate::estate::SecretRef;
+
+/// The largest secret that is read from a file.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Fetches a secret.
+///
+/// # Errors
+/// Where it is not there, may not be read, or is empty. The error names the reference, never the value.
+pub async fn resolve(aws: &Aws, reference: &SecretRef) -> anyhow::Result<SecretString> {
+    let secret = match reference {
+        SecretRef::Env(name) => std::env::var(name).with_context(|| format!("`{reference}` is not set"))?,
+        SecretRef::File(path) => from_file(path).with_context(|| format!("failed to read `{reference}`"))?,
+        SecretRef::SecretsManager { id, key } => from_secrets_manager(aws, id, key.as_deref()).await?,
+    };
+    if secret.is_empty() {
+        bail!("`{reference}` is empty");
+    }
+    Ok(secret.into())
+}
+
+fn from_file(path: &Path) -> anyhow::Result<String> {
+    let size = std::fs::metadata(path)?.len();
+    anyhow::ensure!(size <= MAX_BYTES, "it is larger than {MAX_BYTES} bytes");
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>) -> anyhow::Result<String> {
+    let answer = aws.secrets.get_secret_value().secret_id(id).send().await;
+    let answer = answer
+        .map_err(|error| classify("GetSecretValue", error))
+        .with_context(|| format!("failed to read `secretsmanager:{id}`"))?;
+    let text = answer.secret_string.with_context(|| format!("`secretsmanager:{id}` holds no text"))?;
+    pick(&text, key).with_context(|| {
+        format!("`secretsmanager:{id}` is JSON without the key `{}`", key.unwrap_or("password"))
+    })
+}
+
+/// A secret is either the text itself or one member of a JSON object, as RDS stores them.
+fn pick(text: &str, key: Option<&str>) -> Option<String> {
+    let json: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(text).ok();
+    match (json, key) {
+        (Some(object), key) => object.get(key.unwrap_or("password"))?.as_str().map(str::to_owned),
+        (None, None) => Some(text.to_owned()),
+        (None, Some(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pick;
+
+    #[test]
+    fn a_secret_is_text_or_a_member_of_json() {
+        assert_eq!(pick("plain", None).as_deref(), Some("plain"));
+        assert_eq!(pick(r#"{"username":"a","password":"b"}"#, None).as_deref(), Some("b"));
+        assert_eq!(pick(r#"{"pw":"c"}"#, Some("pw")).as_deref(), Some("c"));
+        assert_eq!(pick(r#"{"pw":"c"}"#, None), None);
+        assert_eq!(pick("plain", Some("pw")), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! `[[database]]`: one database, its objectives and its restore test.
+
+use std::time::Duration;
+
+use super::reader::Section;
+use crate::estate::{
+    ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe, Protocol,
+    RestoreTest, SecretRef, TlsMode,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+const DEFAULT_MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(26 * 3600);
+const DEFAULT_RANDOM_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The longest identifier that RDS takes.
+const ID_CHARS: usize = 63;
+
+/// Reads one database; `None` where something was wrong, which is then reported.
+pub(super) fn read(section: &Section<'_, '_>, estate: Objectives) -> Option<Database> {
+    let id = section.required_text("id");
+    if let Some(id) = &id {
+        check_identifier(section, id);
+    }
+    if !section.has("kind") {
+        section.report("kind", "is missing", "add `kind = \"rds-postgresql\"` or another of the five kinds");
+    }
+    let kind = section.choice("kind", &DatabaseKind::ALL);
+    let objectives = Objectives {
+        rto: section.duration("rto").unwrap_or(estate.rto),
+        rpo: section.duration("rpo").unwrap_or(estate.rpo),
+    };
+    let retention = section.duration("retention");
+    if let Some(connections) = section.section("connections") {
+        connections.count("alarm_above");
+        connections.count("max");
+        connections.finish();
+    }
+    section.texts("depends_on");
+    let test = section.section("restore_test").map(|test| read_test(&test, kind));
+    section.finish();
+    let test = test.unwrap_or_else(|| Some(default_test(kind?)));
+    Some(Database { id: id?, kind: kind?, objectives, retention, test: test? })
+}
+
+fn check_identifier(section: &Section<'_, '_>, id: &str) {
+    let shape = id.starts_with(|c: char| c.is_ascii_alphabetic())
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && !id.ends_with('-')
+        && !id.contains("--")
+        && id.len() <= ID_CHARS;
+    if !shape {
+        let hint = "write the identifier as AWS shows it: letters, digits and single hyphens, 63 at most";
+        section.report("id", format!("`{id}` cannot be an RDS identifier"), hint);
+    }
+}
+
+fn default_test(kind: DatabaseKind) -> RestoreTest {
+    RestoreTest {
+        schedule: None,
+        timezone: "UTC".to_owned(),
+        point: PointChoice::Latest,
+        random_window: DEFAULT_RANDOM_WINDOW,
+        max_snapshot_age: DEFAULT_MAX_SNAPSHOT_AGE,
+        instance_class: None,
+        deadline: DEFAULT_DEADLINE,
+        keep_for: Duration::ZERO,
+        database: default_database(kind).to_owned(),
+        username: "admin".to_owned(),
+        password: None,
+        tls: TlsMode::VerifyFull,
+        ca: None,
+        connect: None,
+        row_tolerance: 0.0,
+        content: ContentMode::Full,
+        checks: Vec::new(),
+    }
+}
+
+fn default_database(kind: DatabaseKind) -> &'static str {
+    match kind.protocol() {
+        Protocol::Postgres => "postgres",
+        Protocol::Mysql => "mysql",
+        Protocol::Mongo => "admin",
+    }
+}
+
+fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<RestoreTest> {
+    let checks: Vec<_> = section.sections("check").iter().map(|check| read_check(check, kind)).collect();
+    let checks: Option<Vec<_>> = checks.into_iter().collect();
+    let checks_are_valid = checks.is_some();
+    let timezone = section.parsed("timezone", "an IANA name such as `\"Europe/Dublin\"` or `\"UTC\"`", |text| {
+        let plausible = text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+        plausible.then(|| text.to_owned())
+    });
+    let tls = section.choice(
+        "tls",
+        &[("verify-full", TlsMode::VerifyFull), ("require", TlsMode::Require), ("off", TlsMode::Off)],
+    );
+    let test = RestoreTest {
+        schedule: section.text("schedule"),
+        timezone: timezone.unwrap_or_else(|| "UTC".to_owned()),
+        point: section.text("point").map_or(PointChoice::Latest, |text| PointChoice::parse(&text)),
+        random_window: section.duration("random_window").unwrap_or(DEFAULT_RANDOM_WINDOW),
+        max_snapshot_age: section.duration("max_snapshot_age").unwrap_or(DEFAULT_MAX_SNAPSHOT_AGE),
+        instance_class: section.parsed("instance_class", "a class such as `\"db.r6g.large\"`", |text| {
+            text.starts_with("db.").then(|| text.to_owned())
+        }),
+        deadline: deadline(section),
+        keep_for: section.duration("keep_for").unwrap_or_default(),
+        database: section.text("database").unwrap_or_else(|| kind.map_or("", default_database).to_owned()),
+        username: section.text("username").unwrap_or_else(|| "admin".to_owned()),
+        password: password(section),
+        tls: tls.unwrap_or(TlsMode::VerifyFull),
+        ca: section.text("ca").map(Into::into),
+        connect: section.parsed("connect", "`\"host:port\"`", HostPort::parse),
+        row_tolerance: row_tolerance(section),
+        content: section
+            .choice("content", &[("full", ContentMode::Full), ("settled", ContentMode::Settled)])
+            .unwrap_or(ContentMode::Full),
+        checks: checks.unwrap_or_default(),
+    };
+    section.finish();
+    checks_are_valid.then_some(test)
+}
+
+fn deadline(section: &Section<'_, '_>) -> Duration {
+    let Some(deadline) = section.duration("deadline") else { return DEFAULT_DEADLINE };
+    if deadline.is_zero() || deadline > 48 * HOUR {
+        section.report("deadline", "must be between 1s and 48h", "write `deadline = \"2h\"`");
+    }
+    deadline
+}
+
+/// A secret is only ever named here; one in plain text is refused and not repeated.
+fn password(section: &Section<'_, '_>) -> Option<SecretRef> {
+    let text = section.text("password")?;
+    let reference = SecretRef::parse(&text);
+    if reference.is_none() {
+        section.report(
+            "password",
+            "holds a secret in plain text (not shown here)",
+            "write `\"env:NAME\"`, `\"file:PATH\"` or `\"secretsmanager:ID\"`, and change the password that stood here",
+        );
+    }
+    reference
+}
+
+fn row_tolerance(section: &Section<'_, '_>) -> f64 {
+    let percent = section.parsed("row_tolerance", "a share such as `\"1%\"`", |text| {
+        let number: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
+        (0.0..=100.0).contains(&number).then_some(number / 100.0)
+    });
+    percent.unwrap_or(0.0)
+}
+
+fn read_check(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<CustomCheck> {
+    let name = section.required_text("name");
+    let mongo = kind.is_some_and(|kind| kind.protocol() == Protocol::Mongo);
+    let probe = match ["sql", "aggregate", "newest", "settled"].map(|key| section.has(key)) {
+        [true, false, false, false] if !mongo => read_sql(section),
+        [false, true, false, false] if mongo => read_aggregate(section),
+        [false, false, true, false] => read_newest(section),
+        [false, false, false, true] => read_settled(section),
+        _ => {
+            let query = if mongo { "`collection` and `aggregate` with `expect`" } else { "`sql` with `expect`" };
+            let hint = format!("give it exactly one of {query}; `newest` with `within`; `settled` with `after`");
+            section.report("", "does not say what to look at", hint);
+            for key in ["expect", "within", "collection", "after"] {
+                let _ = section.has(key);
+            }
+            None
+        }
+    };
+    section.finish();
+    Some(CustomCheck { name: name?, probe: probe? })
+}
+
+fn expectation(section: &Section<'_, '_>) -> Option<Expectation> {
+    if !section.has("expect") {
+        section.report("expect", "is missing", "add `expect = \">= 1\"`, `\"empty\"`, `\"not empty\"` or a value");
+    }
+    section.parsed("expect", "`\">= 1\"`, `\"== 0\"`, `\"empty\"`, `\"not empty\"` or a value", Expectation::parse)
+}
+
+fn read_sql(section: &Section<'_, '_>) -> Option<Probe> {
+    let sql = section.text("sql");
+    let expect = expectation(section);
+    Some(Probe::Sql { sql: sql?, expect: expect? })
+}
+
+fn read_aggregate(section: &Section<'_, '_>) -> Option<Probe> {
+    let collection = section.required_text("collection");
+    let pipeline = section.parsed("aggregate", "a JSON array of stages", |text| {
+        serde_json::from_str::<Vec<serde_json::Value>>(text).ok().filter(|stages| stages.iter().all(reads_only))
+    });
+    let expect = expectation(section);
+    Some(Probe::Aggregate { collection: collection?, pipeline: pipeline?, expect: expect? })
+}
+
+/// `$out` and `$merge` write; no check may.
+fn reads_only(stage: &serde_json::Value) -> bool {
+    stage.as_object().is_some_and(|stage| !stage.contains_key("$out") && !stage.contains_key("$merge"))
+}
+
+fn relation_and_column(text: &str) -> Option<(String, String)> {
+    let (relation, column) = text.rsplit_once('.')?;
+    (!relation.is_empty() && !column.is_empty()).then(|| (relation.to_owned(), column.to_owned()))
+}
+
+fn read_newest(section: &Section<'_, '_>) -> Option<Probe> {
+    let place = section.parsed("newest", "`\"table.column\"`", relation_and_column);
+    if !section.has("within") {
+        section.report("within", "is missing", "add `within = \"1h\"`: how far before the restore point it may lie");
+    }
+    let within = section.duration("within");
+    let (relation, column) = place?;
+    Some(Probe::Newest { relation, column, within: within? })
+}
+
+fn read_settled(section: &Section<'_, '_>) -> Option<Probe> {
+    let place = section.parsed("settled", "`\"table.column\"`", relation_and_column);
+    if !section.has("after") {
+        section.report("after", "is missing", "add `after = \"7d\"`: the age from which rows no longer change");
+    }
+    let settled_after = section.duration("after");
+    let (relation, column) = place?;
+    Some(Probe::Settled { relation, column, settled_after: settled_after? })
+}

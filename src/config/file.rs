@@ -1,0 +1,199 @@
+//! The whole file: finds it, reads it, and puts the estate together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::problem::Invalid;
+use super::reader::{Section, Source};
+use super::{database, outline};
+use crate::estate::{Estate, Objectives, Quarantine, StateLocation};
+
+/// The largest configuration that is read.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const DEFAULT_OBJECTIVES: Objectives =
+    Objectives { rto: Duration::from_secs(3600), rpo: Duration::from_secs(24 * 3600) };
+
+/// An estate and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub estate: Estate,
+}
+
+/// Reads and checks a configuration file. Relative paths inside it are taken from its directory.
+///
+/// # Errors
+/// Where it cannot be read, and [`Invalid`] where it is not valid.
+pub fn load(path: &Path) -> anyhow::Result<Loaded> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).with_context(|| format!("failed to read the configuration `{shown}`"))?.len();
+    anyhow::ensure!(size <= MAX_BYTES, "the configuration `{shown}` is larger than {MAX_BYTES} bytes");
+    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the configuration `{shown}`"))?;
+    let mut estate = parse(&shown.to_string(), &text)?;
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let StateLocation::Sqlite(state) = &mut estate.state;
+    *state = directory.join(&state);
+    for database in &mut estate.databases {
+        database.test.ca = database.test.ca.take().map(|ca| directory.join(ca));
+    }
+    Ok(Loaded { path: path.to_owned(), estate })
+}
+
+/// Checks a configuration's text. `file` is only its name in messages.
+///
+/// # Errors
+/// With every problem that the text has.
+pub fn parse(file: &str, text: &str) -> Result<Estate, Invalid> {
+    let source = Source::new(file, text, 0);
+    let table = source.parse()?;
+    let estate = read(&source.root(table.get_ref()));
+    source.finish(estate)
+}
+
+fn read(root: &Section<'_, '_>) -> Option<Estate> {
+    let objectives = root.section("objectives").map_or(DEFAULT_OBJECTIVES, |section| {
+        let objectives = Objectives {
+            rto: section.duration("rto").unwrap_or(DEFAULT_OBJECTIVES.rto),
+            rpo: section.duration("rpo").unwrap_or(DEFAULT_OBJECTIVES.rpo),
+        };
+        section.finish();
+        objectives
+    });
+    let quarantine = root.section("quarantine").map(|section| read_quarantine(&section)).unwrap_or_default();
+    let state = root.section("state").map_or_else(|| Some(default_state()), |section| read_state(&section));
+    let sections = root.sections("database");
+    let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives)).collect();
+    report_twins(&sections);
+    outline::check(root);
+    let head = match root.section("estate") {
+        Some(section) => section,
+        None => {
+            root.report("estate", "is missing", "add `[estate]` with `name` and `region`");
+            root.finish();
+            return None;
+        }
+    };
+    let name = head.required_text("name");
+    let region = head.required_text("region");
+    let environment = head.text("environment").unwrap_or_else(|| "prod".to_owned());
+    let backup_region = head.text("backup_region");
+    let role_arn = head.parsed("role_arn", "an ARN such as `\"arn:aws:iam::123456789012:role/drctl\"`", |text| {
+        text.starts_with("arn:").then(|| text.to_owned())
+    });
+    head.finish();
+    root.finish();
+    Some(Estate {
+        name: name?,
+        environment,
+        region: region?,
+        backup_region,
+        role_arn,
+        objectives,
+        state: state?,
+        quarantine,
+        databases: databases.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn read_quarantine(section: &Section<'_, '_>) -> Quarantine {
+    let quarantine = Quarantine {
+        subnet_group: section.text("subnet_group"),
+        security_groups: section.texts("security_groups"),
+        allow_default_network: section.boolean("allow_default_network").unwrap_or(false),
+    };
+    section.finish();
+    quarantine
+}
+
+fn default_state() -> StateLocation {
+    StateLocation::Sqlite("drctl.db".into())
+}
+
+fn read_state(section: &Section<'_, '_>) -> Option<StateLocation> {
+    let state = section.parsed("url", "`\"sqlite:drctl.db\"`", |text| {
+        let path = text.strip_prefix("sqlite:")?;
+        (!path.is_empty()).then(|| StateLocation::Sqlite(path.trim_start_matches("//").into()))
+    });
+    let absent = !section.has("url");
+    section.finish();
+    state.or_else(|| absent.then(default_state))
+}
+
+/// Names are unique over all tables: a target's name must mean one thing.
+fn report_twins(sections: &[Section<'_, '_>]) {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for section in sections {
+        let Some(id) = section.raw("id").and_then(|value| value.as_str()) else { continue };
+        if let Some(line) = first.get(id) {
+            let message = format!("`{id}` is the name of another target, on line {line}");
+            section.report("id", message, "give each target a name of its own");
+        } else {
+            first.insert(id, section.line_of("id"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<(usize, String, String)> {
+        let invalid = parse("drctl.toml", text).expect_err("the text has problems");
+        invalid.problems.into_iter().map(|p| (p.line, p.key, p.message)).collect()
+    }
+
+    const HEAD: &str = "[estate]\nname = \"shop\"\nregion = \"eu-west-1\"\n";
+
+    #[test]
+    fn a_small_file_gets_careful_defaults() {
+        let estate = parse("x", &format!("{HEAD}[[database]]\nid = \"db\"\nkind = \"rds-mysql\"\n")).unwrap();
+        let test = &estate.databases[0].test;
+        assert_eq!(test.max_snapshot_age, Duration::from_secs(26 * 3600));
+        assert!(test.password.is_none() && test.keep_for.is_zero());
+        assert_eq!(test.tls, crate::estate::TlsMode::VerifyFull);
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once_with_its_line() {
+        let text = format!(
+            "{HEAD}colour = \"red\"\n[[database]]\nid = \"db\"\nkind = \"oracle\"\nrto = \"15 minutes\"\n\
+             [database.restore_test]\npassword = \"hunter2\"\n[[database]]\nid = \"db\"\nkind = \"documentdb\"\n"
+        );
+        let found = problems(&text);
+        let keys: Vec<_> = found.iter().map(|(line, key, _)| (*line, key.as_str())).collect();
+        let expected = [
+            (4, "estate.colour"),
+            (7, "database[1].kind"),
+            (8, "database[1].rto"),
+            (10, "database[1].restore_test.password"),
+            (12, "database[2].id"),
+        ];
+        assert_eq!(keys, expected);
+        assert!(found.iter().all(|(_, _, message)| !message.contains("hunter2")));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_told_its_neighbour() {
+        let invalid = parse("x", &format!("{HEAD}[quarantine]\nsubnet_groop = \"a\"\n")).unwrap_err();
+        assert_eq!(invalid.problems[0].hint, "did you mean `subnet_group`?");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_its_line() {
+        assert_eq!(problems("[estate\nname = 1")[0].0, 1);
+    }
+
+    #[test]
+    fn an_aggregation_that_writes_is_refused() {
+        let text = format!(
+            "{HEAD}[[database]]\nid = \"db\"\nkind = \"documentdb\"\n[[database.restore_test.check]]\nname = \"x\"\n\
+             collection = \"c\"\naggregate = '[{{\"$out\": \"d\"}}]'\nexpect = \"empty\"\n"
+        );
+        assert_eq!(problems(&text)[0].1, "database[1].restore_test.check[1].aggregate");
+    }
+}

@@ -1,0 +1,13 @@
+//! The file as written becomes a valid [`crate::estate::Estate`], or a list of every problem in it.
+//!
+//! Each problem names the file, the line, the key, the value and what to write instead.
+
+mod database;
+mod file;
+mod outline;
+mod problem;
+mod reader;
+
+pub use file::{Loaded, load, parse};
+pub use problem::{Invalid, Problem};
+pub use reader::{Section, Source};

@@ -1,0 +1,157 @@
+//! What a run has done, written before and after it does it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::owner::Owner;
+use super::schema::Store;
+use crate::aws::Resource;
+
+/// Entries read of one run.
+const MAX_ENTRIES: i64 = 100_000;
+
+/// One line of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Entry {
+    /// A step is about to be performed.
+    StepStarted {
+        /// The step's id.
+        step: String,
+        /// Its action.
+        action: String,
+    },
+    /// A step's `when` was not met.
+    StepSkipped {
+        /// The step's id.
+        step: String,
+    },
+    /// A resource is about to be made. Nothing may be made without this, or removed.
+    Intended {
+        /// The step that makes it.
+        step: String,
+        /// What is made.
+        resource: Resource,
+    },
+    /// A phase has ended.
+    PhaseEnded {
+        /// The step that it is part of.
+        step: String,
+        /// The phase.
+        phase: Phase,
+    },
+    /// A step is done.
+    StepDone {
+        /// The step's id.
+        step: String,
+        /// What later steps can refer to.
+        outputs: serde_json::Value,
+    },
+    /// A step could not be done.
+    StepFailed {
+        /// The step's id.
+        step: String,
+        /// `failed`, `unknown`, `refused` or `interrupted`.
+        outcome: String,
+        /// Why, with its causes.
+        error: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+    /// A resource is about to be removed.
+    Removing {
+        /// What.
+        resource: Resource,
+    },
+    /// A resource was seen to be gone.
+    Removed {
+        /// What.
+        resource: Resource,
+    },
+    /// A resource could not be removed.
+    RemovalFailed {
+        /// What.
+        resource: Resource,
+        /// Why.
+        error: String,
+    },
+    /// A resource stays on purpose.
+    Kept {
+        /// What.
+        resource: Resource,
+        /// Until `drctl reap` removes it.
+        until: Timestamp,
+    },
+    /// The run has ended.
+    Ended {
+        /// How.
+        state: String,
+    },
+}
+
+/// Who a phase's time belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spent {
+    /// AWS was waited for.
+    Aws,
+    /// The data was verified.
+    Verify,
+    /// Everything else.
+    Drctl,
+}
+
+/// A part of a run with a name and a duration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Such as `restore`.
+    pub name: String,
+    /// Whose time it was.
+    pub spent: Spent,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, as the clock shows it.
+    pub seconds: f64,
+    /// How long this machine took; less than `seconds` only in the sandbox.
+    pub worked_seconds: f64,
+    /// `passed` or `failed`.
+    pub outcome: String,
+}
+
+impl Store {
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// Where it could not be written, or where the run belongs to somebody else by now.
+    pub async fn append(&self, owner: &Owner, at: Timestamp, entry: &Entry) -> anyhow::Result<()> {
+        let text = serde_json::to_string(entry)?;
+        let written = sqlx::query(
+            "insert into journal (run_id, seq, at, epoch, entry)
+             select $1, 1 + coalesce((select max(seq) from journal where run_id = $1), 0), $2, $3, $4
+             where exists (select 1 from runs where id = $1 and epoch = $3)",
+        )
+        .bind(&owner.run_id)
+        .bind(at.to_string())
+        .bind(owner.epoch)
+        .bind(text)
+        .execute(&self.pool)
+        .await
+        .map_err(|error| anyhow::Error::new(error).context(format!("failed to journal run `{}`", owner.run_id)))?;
+        anyhow::ensure!(written.rows_affected() == 1, "run `{}` was taken over by another process", owner.run_id);
+        Ok(())
+    }
+
+    /// The whole journal of a run, in order.
+    ///
+    /// # Errors
+    /// Where it could not be read.
+    pub async fn journal(&self, run_id: &str) -> anyhow::Result<Vec<(Timestamp, Entry)>> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("select at, entry from journal where run_id = $1 order by seq limit $2")
+                .bind(run_id)
+                .bind(MAX_ENTRIES)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.into_iter().map(|(at, entry)| Ok((at.parse()?, serde_json::from_str(&entry)?))).collect()
+    }
+}

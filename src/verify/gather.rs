@@ -1,0 +1,369 @@
+//! Asks the questions, several at a time, and hands the answers to the judges.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble};
+use super::{documentdb, judge, mysql, postgres};
+use crate::clock::{Clock, Stopwatch};
+use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
+
+/// Connections that read at the same time.
+const WORKERS: usize = 4;
+/// How long a database that AWS calls available may still refuse connections.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(45);
+const CONNECT_PAUSE: Duration = Duration::from_secs(2);
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(super) enum Refusal {
+    /// Nobody answered; a later try may go well.
+    Unreachable(String),
+    /// The certificate does not verify, or TLS is not offered.
+    Tls(String),
+    /// User or password is wrong.
+    Credentials(String),
+    /// Anything else that the server said.
+    Other(String),
+}
+
+/// What an engine's catalogue holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Catalog {
+    /// The server's version.
+    pub(super) version: String,
+    /// Tables or collections, without counts.
+    pub(super) relations: BTreeMap<String, RelationFacts>,
+    /// Constraints that were never validated.
+    pub(super) unvalidated: Vec<String>,
+    /// What is wrong with the catalogue itself, such as an invalid index.
+    pub(super) defects: Vec<Trouble>,
+    /// What the structure check looks at, in words.
+    pub(super) structure_note: String,
+}
+
+/// How many rows, and a digest of them where it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scan {
+    pub(super) rows: u64,
+    pub(super) fingerprint: Option<String>,
+}
+
+/// One connection to one of the engines.
+pub(super) enum Worker {
+    Postgres(postgres::Worker),
+    Mysql(mysql::Worker),
+    Mongo(documentdb::Worker),
+}
+
+impl Worker {
+    async fn scan(&mut self, relation: &str, facts: &RelationFacts, full: bool) -> Result<Scan, Trouble> {
+        match self {
+            Self::Postgres(worker) => worker.scan(relation, full).await,
+            Self::Mysql(worker) => worker.scan(relation, &facts.columns, full).await,
+            Self::Mongo(worker) => worker.scan(relation, full).await,
+        }
+    }
+
+    async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
+        match self {
+            Self::Postgres(worker) => worker.structure(relation).await,
+            Self::Mysql(worker) => worker.structure(relation).await,
+            Self::Mongo(worker) => worker.structure(relation).await,
+        }
+    }
+
+    async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
+        match self {
+            Self::Postgres(worker) => worker.newest(relation, column).await,
+            Self::Mysql(worker) => worker.newest(relation, column).await,
+            Self::Mongo(worker) => worker.newest(relation, column).await,
+        }
+    }
+
+    async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<SettledFacts, Trouble> {
+        let scan = match self {
+            Self::Postgres(worker) => worker.settled(relation, column, before).await,
+            Self::Mysql(worker) => worker.settled(relation, column, before).await,
+            Self::Mongo(worker) => worker.settled(relation, column, before).await,
+        }?;
+        Ok(SettledFacts { before, rows: scan.rows, fingerprint: scan.fingerprint.unwrap_or_default() })
+    }
+
+    async fn first_value(&mut self, probe: &Probe) -> Result<Option<String>, Trouble> {
+        match (self, probe) {
+            (Self::Postgres(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
+            (Self::Mysql(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
+            (Self::Mongo(worker), Probe::Aggregate { collection, pipeline, .. }) => {
+                worker.first_value(collection, pipeline).await
+            }
+            _ => Err(Trouble::Unable("this kind of check does not fit this kind of database".to_owned())),
+        }
+    }
+}
+
+/// Connects and checks. Each check is told to `on_check` as soon as it is judged.
+pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn Fn(&Check) + Sync)) -> Proof {
+    let watch = clock.stopwatch();
+    let expected = expected_connection(login);
+    let (workers, catalog) = match connect_patiently(login, plan, clock).await {
+        Ok(connected) => connected,
+        Err(refusal) => {
+            let check = Check { seconds: watch.worked_seconds(), ..refused(&refusal, &expected) };
+            on_check(&check);
+            return Proof { checks: vec![check], facts: Facts::default() };
+        }
+    };
+    let how = if login.tunnelled { " through `connect`" } else { "" };
+    let connected = judge::passed("connect", CheckKind::Connect, &expected, format!("as expected{how}"));
+    let connected = Check { seconds: watch.worked_seconds(), ..connected };
+    on_check(&connected);
+    let answers = ask(workers, &catalog, plan, clock).await;
+    let mut proof = conclude(catalog, answers, plan);
+    proof.checks.iter().for_each(on_check);
+    proof.checks.insert(0, connected);
+    proof
+}
+
+fn expected_connection(login: &Login) -> String {
+    let tls = match (login.tls, login.tunnelled) {
+        (crate::estate::TlsMode::VerifyFull, false) => "TLS with a certificate that verifies",
+        (crate::estate::TlsMode::VerifyFull, true) => "TLS with a certificate of a trusted authority",
+        (crate::estate::TlsMode::Require, _) => "TLS",
+        (crate::estate::TlsMode::Off, _) => "no TLS",
+    };
+    format!("{tls}, and the credentials of `{}` work", login.username)
+}
+
+fn refused(refusal: &Refusal, expected: &str) -> Check {
+    let (outcome, actual, fix) = match refusal {
+        Refusal::Unreachable(message) => {
+            let fix = "run drctl where it can reach the quarantine, or give `connect` a tunnel; see `drctl doctor`";
+            (Outcome::Unknown, message, fix)
+        }
+        Refusal::Tls(message) => {
+            let fix = "set `ca` to the bundle that signs your databases (for RDS: `global-bundle.pem`)";
+            (Outcome::Failed, message, fix)
+        }
+        Refusal::Credentials(message) => {
+            let fix = "a restored copy has the password of its snapshot's time: correct `password`, or remove it to \
+                       have a new one set on the copy";
+            (Outcome::Failed, message, fix)
+        }
+        Refusal::Other(message) => (Outcome::Failed, message, "check `database` and `username` in the configuration"),
+    };
+    Check {
+        name: "connect".to_owned(),
+        kind: CheckKind::Connect,
+        outcome,
+        expected: expected.to_owned(),
+        actual: actual.clone(),
+        seconds: 0.0,
+        fix: Some(fix.to_owned()),
+        data_loss_seconds: None,
+    }
+}
+
+async fn connect_patiently(login: &Login, plan: &Plan, clock: &Clock) -> Result<(Vec<Worker>, Catalog), Refusal> {
+    let watch = clock.stopwatch();
+    loop {
+        let refusal = match connect(login, plan).await {
+            Ok(connected) => return Ok(connected),
+            Err(refusal) => refusal,
+        };
+        let worth_another_try = match &refusal {
+            Refusal::Unreachable(_) => true,
+            Refusal::Credentials(_) => login.fresh_password,
+            Refusal::Tls(_) | Refusal::Other(_) => false,
+        };
+        if !worth_another_try || watch.waited_seconds() > CONNECT_PATIENCE.as_secs_f64() {
+            return Err(refusal);
+        }
+        clock.sleep(CONNECT_PAUSE).await;
+    }
+}
+
+async fn connect(login: &Login, plan: &Plan) -> Result<(Vec<Worker>, Catalog), Refusal> {
+    match login.protocol {
+        Protocol::Postgres => {
+            let (workers, catalog) = postgres::connect(login, plan, WORKERS).await?;
+            Ok((workers.into_iter().map(Worker::Postgres).collect(), catalog))
+        }
+        Protocol::Mysql => {
+            let (workers, catalog) = mysql::connect(login, plan, WORKERS).await?;
+            Ok((workers.into_iter().map(Worker::Mysql).collect(), catalog))
+        }
+        Protocol::Mongo => {
+            let (workers, catalog) = documentdb::connect(login, plan, WORKERS).await?;
+            Ok((workers.into_iter().map(Worker::Mongo).collect(), catalog))
+        }
+    }
+}
+
+/// One question.
+enum Job {
+    Scan(String, RelationFacts),
+    Structure(String),
+    Custom(usize, CustomCheck),
+}
+
+/// Everything that was answered.
+#[derive(Default)]
+struct Answers {
+    scans: BTreeMap<String, Result<Scan, Trouble>>,
+    defects: Vec<Trouble>,
+    custom: BTreeMap<usize, Check>,
+    settled: BTreeMap<String, SettledFacts>,
+    scan_seconds: f64,
+    structure_seconds: f64,
+}
+
+async fn ask(workers: Vec<Worker>, catalog: &Catalog, plan: &Plan, clock: &Clock) -> Answers {
+    // Structure comes last: what breaks a server there must not hide what can still be read.
+    let custom = plan.checks.iter().cloned().enumerate().map(|(at, check)| Job::Custom(at, check));
+    let scans = catalog.relations.iter().map(|(name, facts)| Job::Scan(name.clone(), facts.clone()));
+    let structure = catalog.relations.keys().map(|name| Job::Structure(name.clone()));
+    let jobs: VecDeque<Job> = custom.chain(scans).chain(structure).collect();
+    let jobs = Arc::new(Mutex::new(jobs));
+    let answers = Arc::new(Mutex::new(Answers::default()));
+    let mut tasks = JoinSet::new();
+    for mut worker in workers {
+        let (jobs, answers, plan, clock) = (Arc::clone(&jobs), Arc::clone(&answers), plan.clone(), clock.clone());
+        tasks.spawn(async move {
+            loop {
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(job) = job else { break };
+                let watch = clock.stopwatch();
+                let answer = answer(&mut worker, job, &plan, &watch).await;
+                keep(&mut answers.lock().unwrap_or_else(PoisonError::into_inner), answer, watch.worked_seconds());
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+    std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+enum Answer {
+    Scan(String, Result<Scan, Trouble>),
+    Structure(Option<Trouble>),
+    Custom(usize, Check, Option<(String, SettledFacts)>),
+}
+
+async fn answer(worker: &mut Worker, job: Job, plan: &Plan, watch: &Stopwatch) -> Answer {
+    match job {
+        Job::Scan(name, facts) => {
+            let scan = worker.scan(&name, &facts, plan.content == ContentMode::Full).await;
+            Answer::Scan(name, scan)
+        }
+        Job::Structure(name) => Answer::Structure(worker.structure(&name).await.err()),
+        Job::Custom(at, custom) => {
+            let (check, settled) = custom_check(worker, &custom, plan).await;
+            let check = Check { seconds: watch.worked_seconds(), ..check };
+            Answer::Custom(at, check, settled.map(|settled| (custom.name, settled)))
+        }
+    }
+}
+
+fn keep(answers: &mut Answers, answer: Answer, seconds: f64) {
+    match answer {
+        Answer::Scan(name, scan) => {
+            answers.scan_seconds += seconds;
+            answers.scans.insert(name, scan);
+        }
+        Answer::Structure(defect) => {
+            answers.structure_seconds += seconds;
+            answers.defects.extend(defect);
+        }
+        Answer::Custom(at, check, settled) => {
+            answers.custom.insert(at, check);
+            answers.settled.extend(settled);
+        }
+    }
+}
+
+async fn custom_check(worker: &mut Worker, custom: &CustomCheck, plan: &Plan) -> (Check, Option<SettledFacts>) {
+    let name = &custom.name;
+    match &custom.probe {
+        Probe::Sql { expect, .. } | Probe::Aggregate { expect, .. } => {
+            let check = match worker.first_value(&custom.probe).await {
+                Ok(first) => judge::query(name, expect, first.as_deref()),
+                Err(trouble) => judge::troubled(name, CheckKind::Query, &expect.to_string(), &trouble),
+            };
+            (check, None)
+        }
+        Probe::Newest { relation, column, within } => {
+            let check = match worker.newest(relation, column).await {
+                Ok(newest) => judge::freshness(name, newest, plan.point, *within),
+                Err(trouble) => judge::troubled(name, CheckKind::Freshness, "a newest row", &trouble),
+            };
+            (check, None)
+        }
+        Probe::Settled { relation, column, settled_after } => {
+            let asked = ask_settled(worker, name, relation, column, plan, *settled_after).await;
+            match asked {
+                Ok((check, facts)) => (check, Some(facts)),
+                Err(trouble) => (judge::troubled(name, CheckKind::Content, "settled rows", &trouble), None),
+            }
+        }
+    }
+}
+
+async fn ask_settled(
+    worker: &mut Worker,
+    name: &str,
+    relation: &str,
+    column: &str,
+    plan: &Plan,
+    settled_after: Duration,
+) -> Result<(Check, SettledFacts), Trouble> {
+    let cutoff = plan.point.checked_sub(settled_after).unwrap_or(Timestamp::MIN);
+    let facts = worker.settled(relation, column, cutoff).await?;
+    let before = plan.baseline.as_ref().and_then(|baseline| baseline.settled.get(name));
+    let again = match before {
+        // An older point than last time's has not settled as far: there is nothing to compare.
+        Some(before) if before.before <= cutoff => Some(worker.settled(relation, column, before.before).await?),
+        _ => None,
+    };
+    Ok((judge::settled(name, before, again.as_ref()), facts))
+}
+
+fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
+    let mut facts = Facts {
+        point_id: plan.point_id.clone(),
+        version: catalog.version,
+        relations: catalog.relations,
+        settled: answers.settled,
+        unvalidated: catalog.unvalidated,
+    };
+    let mut troubles = BTreeMap::new();
+    for (name, scan) in answers.scans {
+        match scan {
+            Ok(scan) => {
+                if let Some(relation) = facts.relations.get_mut(&name) {
+                    relation.rows = Some(scan.rows);
+                    relation.fingerprint = scan.fingerprint;
+                }
+            }
+            Err(trouble) => {
+                troubles.insert(name, trouble);
+            }
+        }
+    }
+    let defects: Vec<Trouble> = catalog.defects.into_iter().chain(answers.defects).collect();
+    let baseline = plan.baseline.as_ref();
+    let mut checks = vec![
+        judge::catalog(&facts, baseline),
+        Check { seconds: answers.scan_seconds, ..judge::rows(&facts, &troubles, plan) },
+        Check {
+            seconds: answers.structure_seconds,
+            ..judge::structure(&defects, &facts.unvalidated, baseline, &catalog.structure_note)
+        },
+    ];
+    checks.extend(judge::content(&facts, plan));
+    checks.extend(answers.custom.into_values());
+    Proof { checks, facts }
+}

@@ -1,0 +1,378 @@
+//! Pure judgements: facts in, checks out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::model::{Check, CheckKind, Facts, Outcome, Plan, SettledFacts, Trouble};
+use crate::duration;
+use crate::estate::Expectation;
+
+/// Findings that a check's text lists before it only counts them.
+const LISTED: usize = 3;
+
+/// What every check consists of before it is timed.
+struct Draft {
+    outcome: Outcome,
+    expected: String,
+    actual: String,
+    fix: Option<&'static str>,
+}
+
+fn check(name: &str, kind: CheckKind, draft: Draft) -> Check {
+    Check {
+        name: name.to_owned(),
+        kind,
+        outcome: draft.outcome,
+        expected: draft.expected,
+        actual: draft.actual,
+        seconds: 0.0,
+        fix: draft.fix.map(str::to_owned),
+        data_loss_seconds: None,
+    }
+}
+
+/// Some findings in words: the first few, and how many more.
+pub(super) fn list(findings: &[String]) -> String {
+    let mut text = findings.iter().take(LISTED).cloned().collect::<Vec<_>>().join("; ");
+    if findings.len() > LISTED {
+        text = format!("{text}; and {} more", findings.len() - LISTED);
+    }
+    text
+}
+
+/// A check that got no answer.
+pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &Trouble) -> Check {
+    let fix = match trouble {
+        Trouble::Damage(_) => "do not rely on this backup: restore an older one with `--point`, and find out since when",
+        Trouble::Unable(_) => "mend what kept the check from running, then run the test again",
+    };
+    let draft = Draft {
+        outcome: trouble.outcome(),
+        expected: expected.to_owned(),
+        actual: trouble.message().to_owned(),
+        fix: Some(fix),
+    };
+    check(name, kind, draft)
+}
+
+/// The same tables, columns and indexes as in the last passed run.
+pub(super) fn catalog(found: &Facts, baseline: Option<&Facts>) -> Check {
+    let tables = found.relations.len();
+    let indexes: usize = found.relations.values().map(|relation| relation.indexes.len()).sum();
+    let counted = format!("{tables} tables, {indexes} indexes");
+    if tables == 0 {
+        let draft = Draft {
+            outcome: Outcome::Failed,
+            expected: "at least one table".to_owned(),
+            actual: "none".to_owned(),
+            fix: Some("check `database` in the configuration: is this the one that holds the data?"),
+        };
+        return check("catalog", CheckKind::Catalog, draft);
+    }
+    let Some(baseline) = baseline else {
+        return passed("catalog", CheckKind::Catalog, "at least one table", format!("{counted}; first run, recorded"));
+    };
+    let lost = lost_from_catalog(found, baseline);
+    let expected = format!("everything that the last passed run found in {} tables", baseline.relations.len());
+    if lost.is_empty() {
+        return passed("catalog", CheckKind::Catalog, &expected, counted);
+    }
+    let fix = "if the change was meant, accept it with `drctl restore-test TARGET --accept-changes`";
+    check(
+        "catalog",
+        CheckKind::Catalog,
+        Draft { outcome: Outcome::Failed, expected, actual: list(&lost), fix: Some(fix) },
+    )
+}
+
+fn lost_from_catalog(found: &Facts, baseline: &Facts) -> Vec<String> {
+    let mut lost = Vec::new();
+    for (name, before) in &baseline.relations {
+        let Some(now) = found.relations.get(name) else {
+            lost.push(format!("table `{name}` is missing"));
+            continue;
+        };
+        let columns = before.columns.iter().filter(|column| !now.columns.contains(column));
+        lost.extend(columns.map(|column| format!("column `{name}.{column}` is missing")));
+        let indexes = before.indexes.iter().filter(|index| !now.indexes.contains(index));
+        lost.extend(indexes.map(|index| format!("index `{index}` is missing")));
+    }
+    lost
+}
+
+/// No table lost more rows than tolerated, and every table could be read to its end.
+pub(super) fn rows(found: &Facts, troubles: &BTreeMap<String, Trouble>, plan: &Plan) -> Check {
+    let total: u64 = found.relations.values().filter_map(|relation| relation.rows).sum();
+    let damaged: Vec<String> =
+        troubles.iter().map(|(name, trouble)| format!("`{name}`: {}", trouble.message())).collect();
+    let lost = plan.baseline.as_ref().map(|baseline| lost_rows(found, baseline, plan.row_tolerance));
+    let expected = match &lost {
+        None => "every table can be read to its end".to_owned(),
+        Some(_) if plan.row_tolerance > 0.0 => {
+            format!("every table has at least {}% of the last passed run's rows", (1.0 - plan.row_tolerance) * 100.0)
+        }
+        Some(_) => "every table has at least the last passed run's rows".to_owned(),
+    };
+    let findings: Vec<String> = damaged.into_iter().chain(lost.clone().unwrap_or_default()).collect();
+    let outcome = match troubles.values().map(Trouble::outcome).max() {
+        _ if lost.as_ref().is_some_and(|lost| !lost.is_empty()) => Outcome::Failed,
+        Some(outcome) => outcome,
+        None => Outcome::Passed,
+    };
+    if outcome == Outcome::Passed {
+        let note = if lost.is_none() { "; first run, recorded" } else { "" };
+        return passed("rows", CheckKind::Rows, &expected, format!("{total} rows{note}"));
+    }
+    let fix = "look for deletions and failed jobs before the restore point, and restore an older one with `--point`";
+    check("rows", CheckKind::Rows, Draft { outcome, expected, actual: list(&findings), fix: Some(fix) })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a tolerance is a share, not a count")]
+fn lost_rows(found: &Facts, baseline: &Facts, tolerance: f64) -> Vec<String> {
+    let counts = baseline.relations.iter().filter_map(|(name, before)| {
+        let now = found.relations.get(name)?.rows?;
+        Some((name, before.rows?, now))
+    });
+    counts
+        .filter(|(_, before, now)| (*now as f64) < (*before as f64) * (1.0 - tolerance))
+        .map(|(name, before, now)| format!("`{name}` has {now} rows, had {before}"))
+        .collect()
+}
+
+/// The same restore point has the same content each time that it is restored.
+pub(super) fn content(found: &Facts, plan: &Plan) -> Option<Check> {
+    let digests = found.relations.values().filter(|relation| relation.fingerprint.is_some()).count();
+    if digests == 0 {
+        return None;
+    }
+    let recorded = format!("{digests} tables fingerprinted");
+    let Some(baseline) = plan.baseline.as_ref().filter(|baseline| baseline.point_id == found.point_id) else {
+        let note = if plan.baseline.is_some() { "another point than last time" } else { "first run" };
+        return Some(passed("content", CheckKind::Content, "every row can be read", format!("{recorded}; {note}")));
+    };
+    let expected = "the same content as when this point was last restored";
+    if baseline.version != found.version {
+        let note = format!("{recorded}; not comparable: the server was {}", baseline.version);
+        return Some(passed("content", CheckKind::Content, expected, note));
+    }
+    let changed: Vec<String> = baseline
+        .relations
+        .iter()
+        .filter_map(|(name, before)| {
+            let before = before.fingerprint.as_ref()?;
+            let now = found.relations.get(name)?.fingerprint.as_ref()?;
+            (before != now).then(|| format!("`{name}` differs"))
+        })
+        .collect();
+    if changed.is_empty() {
+        return Some(passed("content", CheckKind::Content, expected, recorded));
+    }
+    let draft = Draft {
+        outcome: Outcome::Failed,
+        expected: expected.to_owned(),
+        actual: list(&changed),
+        fix: Some("one and the same backup came back different: do not rely on it, and report it to AWS"),
+    };
+    Some(check("content", CheckKind::Content, draft))
+}
+
+/// Pages and indexes are sound.
+pub(super) fn structure(findings: &[Trouble], unvalidated: &[String], baseline: Option<&Facts>, looked: &str) -> Check {
+    let known = baseline.map(|baseline| baseline.unvalidated.as_slice());
+    let fresh = unvalidated.iter().filter(|name| known.is_some_and(|known| !known.contains(name)));
+    let fresh: Vec<_> = fresh.map(|name| format!("constraint `{name}` is no longer validated")).collect();
+    let expected = "indexes and tables agree; none is damaged or invalid";
+    let outcome = match findings.iter().map(Trouble::outcome).max() {
+        _ if !fresh.is_empty() => Outcome::Failed,
+        Some(outcome) => outcome,
+        None => Outcome::Passed,
+    };
+    if outcome == Outcome::Passed {
+        let note = match unvalidated.len() {
+            0 => String::new(),
+            count => format!("; {count} constraints were never validated"),
+        };
+        return passed("structure", CheckKind::Structure, expected, format!("{looked}{note}"));
+    }
+    let all: Vec<_> = findings.iter().map(|trouble| trouble.message().to_owned()).chain(fresh).collect();
+    let fix = match outcome {
+        Outcome::Unknown => "give the user that drctl connects with the right to run the check",
+        _ => "do not rely on this backup: check the source for the same damage, and restore an older point",
+    };
+    let draft = Draft { outcome, expected: expected.to_owned(), actual: list(&all), fix: Some(fix) };
+    check("structure", CheckKind::Structure, draft)
+}
+
+/// The newest row lies within `within` before the restore point.
+pub(super) fn freshness(name: &str, newest: Option<Timestamp>, point: Timestamp, within: Duration) -> Check {
+    let expected = format!("newest row within {} of the restore point", duration::show(within));
+    let Some(newest) = newest else {
+        let draft = Draft {
+            outcome: Outcome::Failed,
+            expected,
+            actual: "no row".to_owned(),
+            fix: Some("is the table meant to be empty? otherwise restore an older point with `--point`"),
+        };
+        return check(name, CheckKind::Freshness, draft);
+    };
+    let age = point.duration_since(newest).as_secs_f64();
+    let fresh = age <= within.as_secs_f64();
+    let draft = Draft {
+        outcome: if fresh { Outcome::Passed } else { Outcome::Failed },
+        expected,
+        actual: duration::show_seconds(age),
+        fix: (!fresh).then_some("find out since when nothing was written, or whether rows are missing"),
+    };
+    Check { data_loss_seconds: Some(age.max(0.0)), ..check(name, CheckKind::Freshness, draft) }
+}
+
+/// The user's own question.
+pub(super) fn query(name: &str, expect: &Expectation, first: Option<&str>) -> Check {
+    let holds = expect.holds(first);
+    let draft = Draft {
+        outcome: if holds { Outcome::Passed } else { Outcome::Failed },
+        expected: expect.to_string(),
+        actual: first.map_or_else(|| "no row".to_owned(), |value| value.chars().take(200).collect()),
+        fix: (!holds).then_some("run the query against the source: if it fails there too, the data is at fault"),
+    };
+    check(name, CheckKind::Query, draft)
+}
+
+/// Settled rows are as they were. `again` is what the last run's settled rows look like now.
+pub(super) fn settled(name: &str, before: Option<&SettledFacts>, again: Option<&SettledFacts>) -> Check {
+    let expected = "rows that no longer change are as they were";
+    match (before, again) {
+        (Some(before), Some(again)) if before.fingerprint == again.fingerprint && before.rows == again.rows => {
+            passed(name, CheckKind::Content, expected, format!("{} rows, unchanged", again.rows))
+        }
+        (Some(before), Some(again)) => {
+            let actual = if before.rows == again.rows {
+                format!("{} rows, but their content changed", again.rows)
+            } else {
+                format!("{} rows, were {}", again.rows, before.rows)
+            };
+            let fix = "find out who changed old rows; if it was meant, run once with `--accept-changes`";
+            let draft = Draft { outcome: Outcome::Failed, expected: expected.to_owned(), actual, fix: Some(fix) };
+            check(name, CheckKind::Content, draft)
+        }
+        _ => passed(name, CheckKind::Content, expected, "first run, recorded".to_owned()),
+    }
+}
+
+/// A check that is as expected.
+pub(super) fn passed(name: &str, kind: CheckKind, expected: &str, actual: String) -> Check {
+    let expected = expected.to_owned();
+    check(name, kind, Draft { outcome: Outcome::Passed, expected, actual, fix: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estate::ContentMode;
+    use crate::verify::model::RelationFacts;
+
+    fn facts(rows: &[(&str, u64)]) -> Facts {
+        let relation = |count| RelationFacts {
+            rows: Some(count),
+            columns: vec!["id bigint".to_owned()],
+            indexes: vec!["orders_pkey".to_owned()],
+            fingerprint: Some(format!("f{count}")),
+        };
+        Facts {
+            point_id: "p".to_owned(),
+            relations: rows.iter().map(|(name, count)| ((*name).to_owned(), relation(*count))).collect(),
+            ..Facts::default()
+        }
+    }
+
+    fn plan(baseline: Option<Facts>, row_tolerance: f64) -> Plan {
+        Plan {
+            point: Timestamp::UNIX_EPOCH,
+            baseline,
+            point_id: "p".to_owned(),
+            row_tolerance,
+            content: ContentMode::Full,
+            checks: Vec::new(),
+            statement_timeout: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn an_empty_catalogue_never_passes() {
+        assert_eq!(catalog(&Facts::default(), None).outcome, Outcome::Failed);
+        assert_eq!(catalog(&facts(&[("orders", 1)]), None).outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn what_the_last_run_found_must_still_be_there() {
+        let baseline = facts(&[("orders", 10), ("users", 5)]);
+        let check = catalog(&facts(&[("orders", 10)]), Some(&baseline));
+        assert_eq!((check.outcome, check.actual.as_str()), (Outcome::Failed, "table `users` is missing"));
+        let mut fewer = facts(&[("orders", 10), ("users", 5)]);
+        fewer.relations.get_mut("users").unwrap().indexes.clear();
+        assert_eq!(catalog(&fewer, Some(&baseline)).actual, "index `orders_pkey` is missing");
+    }
+
+    #[test]
+    fn a_drop_beyond_the_tolerance_fails() {
+        let none = BTreeMap::new();
+        let baseline = Some(facts(&[("orders", 100)]));
+        let outcome = |now, tolerance| rows(&facts(&[("orders", now)]), &none, &plan(baseline.clone(), tolerance)).outcome;
+        assert_eq!(outcome(100, 0.0), Outcome::Passed);
+        assert_eq!(outcome(99, 0.0), Outcome::Failed);
+        assert_eq!(outcome(99, 0.01), Outcome::Passed);
+        assert_eq!(outcome(98, 0.01), Outcome::Failed);
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_damage_and_one_that_was_not_is_unknown() {
+        let troubled = |trouble| {
+            let troubles = BTreeMap::from([("orders".to_owned(), trouble)]);
+            rows(&facts(&[]), &troubles, &plan(None, 0.0)).outcome
+        };
+        assert_eq!(troubled(Trouble::Damage("invalid page".to_owned())), Outcome::Failed);
+        assert_eq!(troubled(Trouble::Unable("timeout".to_owned())), Outcome::Unknown);
+    }
+
+    #[test]
+    fn the_same_point_must_have_the_same_content() {
+        let plan = plan(Some(facts(&[("orders", 1)])), 1.0);
+        assert_eq!(content(&facts(&[("orders", 2)]), &plan).unwrap().outcome, Outcome::Failed);
+        let other_point = Facts { point_id: "q".to_owned(), ..facts(&[("orders", 2)]) };
+        assert_eq!(content(&other_point, &plan).unwrap().outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn freshness_is_measured_from_the_restore_point() {
+        let point = Timestamp::from_second(100_000).unwrap();
+        let at = |seconds| Some(Timestamp::from_second(seconds).unwrap());
+        let hour = Duration::from_secs(3600);
+        assert_eq!(freshness("f", at(97_000), point, hour).outcome, Outcome::Passed);
+        let stale = freshness("f", at(90_000), point, hour);
+        assert_eq!((stale.outcome, stale.actual.as_str()), (Outcome::Failed, "2h 46m"));
+        assert_eq!(freshness("f", None, point, hour).outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn settled_rows_may_not_change() {
+        let facts = |rows, digest: &str| SettledFacts {
+            before: Timestamp::UNIX_EPOCH,
+            rows,
+            fingerprint: digest.to_owned(),
+        };
+        assert_eq!(settled("s", Some(&facts(2, "a")), Some(&facts(2, "a"))).outcome, Outcome::Passed);
+        assert_eq!(settled("s", Some(&facts(2, "a")), Some(&facts(2, "b"))).outcome, Outcome::Failed);
+        assert_eq!(settled("s", None, None).outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn an_unvalidated_constraint_fails_only_when_it_is_new() {
+        let names = ["c".to_owned()];
+        let known = Facts { unvalidated: names.to_vec(), ..Facts::default() };
+        assert_eq!(structure(&[], &names, None, "").outcome, Outcome::Passed);
+        assert_eq!(structure(&[], &names, Some(&known), "").outcome, Outcome::Passed);
+        assert_eq!(structure(&[], &names, Some(&Facts::default()), "").outcome, Outcome::Failed);
+    }
+}

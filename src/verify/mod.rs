@@ -1,0 +1,16 @@
+//! Proves restored data: connects, reads, compares with the last passed run, and asks the user's own questions.
+//!
+//! Everything is read-only, bounded in time and memory, and spread over a few connections that see one snapshot where
+//! the engine has such a thing. A check that could not run is unknown, and unknown is never passed.
+
+mod documentdb;
+mod gather;
+mod judge;
+mod model;
+mod mysql;
+mod postgres;
+
+pub use gather::verify;
+pub use model::{
+    Check, CheckKind, CommandListener, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,
+};
