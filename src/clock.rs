@@ -88,6 +88,16 @@ impl Clock {
         tokio::time::sleep(duration.div_f64(scale).max(SHORTEST_SLEEP)).await;
     }
 
+    /// Waits until this clock shows `at`.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        while let Ok(left) = Duration::try_from(at.duration_since(self.now())) {
+            if left.is_zero() {
+                break;
+            }
+            self.sleep(left).await;
+        }
+    }
+
     /// Starts to measure real, elapsed time.
     #[must_use]
     pub fn stopwatch(&self) -> Stopwatch {

@@ -1,5 +1,6 @@
 //! One place that makes AWS configuration: credentials, Region, role, timeouts and the one retry layer.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
@@ -54,9 +56,18 @@ pub struct SandboxNote {
     pub ca: Option<PathBuf>,
 }
 
+/// Which AWS to talk to.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// Whatever AWS's own environment variables and files say.
+    Environment,
+    /// A sandbox at this address.
+    Sandbox(SocketAddr),
+}
+
 impl Aws {
     /// Makes clients for the estate. Talks to nobody yet, unless credentials come from a service.
-    pub async fn connect(estate: &Estate, clock: &Clock) -> Self {
+    pub async fn connect(estate: &Estate, clock: &Clock, destination: &Destination) -> Self {
         let sandbox = Arc::new(SandboxListener { clock: clock.clone(), ca: OnceLock::new() });
         let retries = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
@@ -71,6 +82,12 @@ impl Aws {
             .region(aws_config::Region::new(estate.region.clone()))
             .retry_config(retries)
             .timeout_config(timeouts);
+        let loader = match destination {
+            Destination::Environment => loader,
+            Destination::Sandbox(address) => loader
+                .endpoint_url(format!("http://{address}"))
+                .credentials_provider(Credentials::new("sandbox", "sandbox", None, None, "sandbox")),
+        };
         let mut config = loader.load().await;
         if let Some(role) = &estate.role_arn {
             let provider = aws_config::sts::AssumeRoleProvider::builder(role)

@@ -17,7 +17,8 @@ mod watch;
 
 pub use account::{Account, KeyState};
 pub use change::{Call, Change, Restore, RestoreSource};
-pub use connect::{Aws, SandboxNote};
+pub(crate) use connect::SANDBOX_HEADER;
+pub use connect::{Aws, Destination, SandboxNote};
 pub use error::{Error, Kind, Result};
 pub use model::{Cluster, Event, Instance, Member, Quota, Resource, ResourceKind, Snapshot};
 pub use secrets::resolve as resolve_secret;

@@ -224,6 +224,11 @@ impl<'s, 't> Section<'s, 't> {
         section
     }
 
+    /// A table below this one whose name the document chooses.
+    pub fn section_named(&self, key: &str) -> Option<Section<'s, 't>> {
+        self.below(self.name(key), self.table.get(key)?)
+    }
+
     /// An array of tables; empty where the key is absent.
     pub fn sections(&self, key: &'static str) -> Vec<Section<'s, 't>> {
         let Some(value) = self.get(key) else { return Vec::new() };

@@ -1,0 +1,204 @@
+//! `database.verify`: credentials, connection, and every check. Reads only, but for the copy's password.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::choose_point::database;
+use super::copy::Copy;
+use super::point::Point;
+use crate::aws::{Change, Kind, Status, judge_status, resolve_secret};
+use crate::estate::Database;
+use crate::runbook::{Action, Argument, Context, Failure, Happening, Preview, Spec, ValueType};
+use crate::store::{RunState, Spent};
+use crate::verify::{Check, Facts, Login, Outcome, Plan, Proof, verify};
+
+const PASSWORD_CHARS: usize = 32;
+/// Between two looks at a password change.
+const PASSWORD_PAUSE: Duration = Duration::from_secs(3);
+/// Looks at a password change before it is given up.
+const PASSWORD_LOOKS: u32 = 200;
+
+/// See the module.
+pub(super) struct Verify;
+
+/// What the step yields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Proved {
+    /// How the checks ended, taken together.
+    pub outcome: Outcome,
+    /// That in words.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// What the next run is compared with.
+    pub facts: Facts,
+    /// The point that was proved.
+    pub point: Point,
+}
+
+impl Action for Verify {
+    fn spec(&self) -> Spec {
+        Spec {
+            name: "database.verify",
+            about: "connects to a copy and checks its data",
+            arguments: &[Argument { name: "copy", kind: ValueType::Copy, required: true, about: "what to check" }],
+            output: ValueType::Proof,
+            fields: &["outcome", "reason", "checks"],
+        }
+    }
+
+    fn perform<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        arguments: &'a Map<String, Value>,
+    ) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async {
+            let (copy, database) = parse(context, arguments)?;
+            let password = context.phase("credentials", Spent::Aws, credentials(context, database, &copy)).await?;
+            let proof = context.phase("verify", Spent::Verify, prove(context, database, &copy, password)).await?;
+            let proved = sum_up(proof, copy.point);
+            serde_json::to_value(proved).map_err(|error| Failure::from(anyhow::Error::new(error)))
+        })
+    }
+
+    fn preview<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        arguments: &'a Map<String, Value>,
+    ) -> BoxFuture<'a, Result<Preview, Failure>> {
+        Box::pin(async {
+            let (copy, database) = parse(context, arguments)?;
+            let mut preview = Preview { outputs: Value::Object(Map::new()), ..Preview::default() };
+            if database.test.password.is_none() {
+                let password = SecretString::from(String::new());
+                preview.calls.push(Change::SetPassword { kind: database.kind, id: copy.id.clone(), password }.call());
+            }
+            let names: Vec<_> = database.test.checks.iter().map(|check| format!("`{}`", check.name)).collect();
+            let own = if names.is_empty() { String::new() } else { format!(", and {}", names.join(", ")) };
+            let user = &database.test.username;
+            preview.notes.push(format!("connect as `{user}` and check catalog, rows, structure, content{own}"));
+            preview.notes.push(format!("remove `{}` and everything that belongs to it", copy.id));
+            Ok(preview)
+        })
+    }
+}
+
+fn parse<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> Result<(Copy, &'c Database), Failure> {
+    let copy = arguments.get("copy").cloned().unwrap_or_default();
+    let copy: Copy = serde_json::from_value(copy).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
+    let database = database(context, &copy.target)?;
+    Ok((copy, database))
+}
+
+/// The password of the snapshot's time, or a new one that only this process ever knows.
+async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<SecretString, Failure> {
+    let aws = &context.environment.aws;
+    if let Some(reference) = &database.test.password {
+        return resolve_secret(aws, reference).await.map_err(|error| {
+            Failure::new(RunState::Refused, error, "correct `password` in the configuration")
+        });
+    }
+    let password: String = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS).map(char::from).collect();
+    let password = SecretString::from(password);
+    let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password: password.clone() };
+    for _ in 0..PASSWORD_LOOKS {
+        match aws.apply(&change).await {
+            Ok(()) => {
+                wait_for_password(context, database, copy).await?;
+                return Ok(password);
+            }
+            Err(error) if error.kind == Kind::State || error.is_transient() => {
+                context.environment.clock.sleep(PASSWORD_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let message = format!("`{}` does not take a new password", copy.id);
+    Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), "give `password` in the configuration instead"))
+}
+
+async fn wait_for_password(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
+    let aws = &context.environment.aws;
+    for _ in 0..PASSWORD_LOOKS {
+        let found = if database.kind.is_cluster() {
+            aws.cluster(database.kind, &copy.id).await?.map(|found| (found.status, found.password_pending))
+        } else {
+            aws.instance(&copy.id).await?.map(|found| (found.status, found.password_pending))
+        };
+        match found {
+            Some((status, false)) if judge_status(&status) == Status::Ready => return Ok(()),
+            Some((status, _)) if judge_status(&status) == Status::Failed => {
+                let message = format!("`{}` became `{status}` while its password was set", copy.id);
+                return Err(Failure::failed(message, "look at its events, then run the test again"));
+            }
+            Some(_) => context.environment.clock.sleep(PASSWORD_PAUSE).await,
+            None => {
+                let message = format!("`{}` is gone", copy.id);
+                return Err(Failure::failed(message, "somebody deleted the copy: look at CloudTrail"));
+            }
+        }
+    }
+    let message = format!("the new password of `{}` does not take effect", copy.id);
+    Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), "give `password` in the configuration instead"))
+}
+
+async fn prove(
+    context: &Context<'_>,
+    database: &Database,
+    copy: &Copy,
+    password: SecretString,
+) -> Result<Proof, Failure> {
+    let test = &database.test;
+    let environment = context.environment;
+    let baseline = environment.store.baseline(&environment.estate.name, &database.id).await?;
+    let baseline: Option<Facts> = baseline.and_then(|(_, facts)| serde_json::from_value(facts).ok());
+    let login = Login {
+        protocol: database.kind.protocol(),
+        address: test.connect.clone().unwrap_or_else(|| copy.endpoint.clone()),
+        tls: test.tls,
+        tunnelled: test.connect.is_some(),
+        ca: test.ca.clone().or_else(|| environment.aws.sandbox_ca()),
+        username: test.username.clone(),
+        password,
+        database: test.database.clone(),
+        fresh_password: test.password.is_none(),
+        on_command: None,
+    };
+    let left = context.run.deadline_at.duration_since(environment.clock.now());
+    let plan = Plan {
+        point: copy.point.taken_at,
+        baseline,
+        point_id: copy.point.id.clone(),
+        row_tolerance: test.row_tolerance,
+        content: test.content,
+        checks: test.checks.clone(),
+        statement_timeout: Duration::try_from(left).unwrap_or_default().max(Duration::from_secs(1)),
+    };
+    let tell = |check: &Check| context.tell(&Happening::Checked(check.clone()));
+    Ok(verify(&login, &plan, &environment.clock, &tell).await)
+}
+
+fn sum_up(proof: Proof, point: Point) -> Proved {
+    let total = proof.checks.len();
+    let outcome = proof.checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Unknown);
+    let worst: Vec<&Check> = proof.checks.iter().filter(|check| check.outcome == outcome).collect();
+    let names: Vec<_> = worst.iter().map(|check| format!("`{}`", check.name)).collect();
+    let reason = match outcome {
+        Outcome::Passed => format!("all {total} checks passed"),
+        Outcome::Failed => format!("{} of {total} checks failed: {}", worst.len(), names.join(", ")),
+        Outcome::Unknown => format!("{} of {total} checks could not run: {}", worst.len(), names.join(", ")),
+    };
+    let hint = match outcome {
+        Outcome::Passed => None,
+        _ => worst.iter().find_map(|check| check.fix.clone()),
+    };
+    Proved { outcome, reason, hint, checks: proof.checks, facts: proof.facts, point }
+}

@@ -1,0 +1,121 @@
+//! `drctl demo`: the main job against the sandbox, with nothing to prepare.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{progress, restore_test as shown, setup};
+use crate::aws::Destination;
+use crate::config::{self, Loaded};
+use crate::estate::{Database, StateLocation};
+use crate::report::TestReport;
+use crate::restore_test::{self, Options};
+use crate::runbook::Environment;
+use crate::sandbox::{self, Sandbox};
+use crate::store::RunState;
+
+/// The estates of the demo, as shipped under examples/.
+const ESTATES: [(&str, &str); 4] = [
+    ("bookstore.toml", include_str!("../../examples/bookstore.toml")),
+    ("revcart.toml", include_str!("../../examples/revcart.toml")),
+    ("wallet.toml", include_str!("../../examples/wallet.toml")),
+    ("ecap.toml", include_str!("../../examples/ecap.toml")),
+];
+/// The database whose backup turns out to be damaged, once all have passed.
+const LIAR: &str = "bookstore-postgres";
+const LIE: &str = "rows";
+const PARALLEL: usize = 5;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How many times faster than real time AWS's lifecycles run.
+    #[arg(long, default_value_t = 60.0)]
+    time_scale: f64,
+}
+
+pub(super) async fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
+    let directory = std::env::temp_dir().join(format!("drctl-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).with_context(|| format!("failed to make `{}`", directory.display()))?;
+    let result = perform(args, format, &directory).await;
+    let _ = std::fs::remove_dir_all(&directory);
+    result
+}
+
+async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> anyhow::Result<Exit> {
+    let mut estates: Vec<Loaded> = Vec::new();
+    for (name, text) in ESTATES {
+        let mut estate = config::parse(name, text)?;
+        estate.state = StateLocation::Sqlite(directory.join("drctl.db"));
+        estates.push(Loaded { path: PathBuf::from(name), estate });
+    }
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = sandbox::Options { listen, time_scale: args.time_scale, corrupt: Vec::new() };
+    let all: Vec<_> = estates.iter().map(|loaded| loaded.estate.clone()).collect();
+    let sandbox = Sandbox::start(&all, &options).await?;
+    for missing in &sandbox.missing {
+        output::talk(&format!("warning: {missing}"));
+    }
+    output::talk(&format!(
+        "a sandbox serves on http://{}: an AWS of our own with real databases, {} times real speed",
+        sandbox.address, args.time_scale
+    ));
+    let cancel = setup::cancel_on_signal();
+    let result = two_acts(&sandbox, &estates, &cancel, format).await;
+    sandbox.stop().await;
+    result
+}
+
+async fn two_acts(
+    sandbox: &Sandbox,
+    estates: &[Loaded],
+    cancel: &CancellationToken,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    output::talk("restoring one database of each kind from its backup, and proving the data:\n");
+    let reporter = progress::reporter();
+    let mut environments: Vec<Environment> = Vec::new();
+    for loaded in estates {
+        let destination = Destination::Sandbox(sandbox.address);
+        let connected = setup::environment_at(&destination, loaded, cancel.clone(), reporter.clone()).await?;
+        environments.push(connected.0);
+    }
+    let first = futures_util::future::join_all(environments.iter().map(|environment| {
+        let databases = environment.estate.databases.clone();
+        test(environment, databases)
+    }));
+    let reports: Vec<TestReport> = first.await.into_iter().flatten().collect();
+    if cancel.is_cancelled() {
+        return Ok(Exit::Interrupted);
+    }
+    output::talk(&format!("\nnow the backups of {LIAR} lose some rows, and nobody is told:\n"));
+    sandbox.damage(LIAR, LIE)?;
+    let mut lies = Vec::new();
+    for environment in &environments {
+        let liar: Vec<_> = environment.estate.databases.iter().filter(|database| database.id == LIAR).cloned().collect();
+        let environment = Environment { reporter: progress::reporter(), ..environment.clone() };
+        lies.extend(test(&environment, liar).await);
+    }
+    output::talk("");
+    let caught = lies.iter().any(|report| report.outcome == RunState::Failed);
+    let exit = Exit::worst(reports.iter().map(|report| Exit::of(report.outcome)));
+    let all: Vec<TestReport> = reports.into_iter().chain(lies).collect();
+    shown::show("demo", true, &all, format)?;
+    if exit == Exit::Passed && caught {
+        output::talk("\nfive databases came back and were proved; one backup was caught lying.");
+        output::talk("next: `drctl doctor --config examples/bookstore.toml`, and your own estate file");
+        return Ok(Exit::Passed);
+    }
+    Ok(if exit == Exit::Passed { Exit::Failed } else { exit })
+}
+
+async fn test(environment: &Environment, databases: Vec<Database>) -> Vec<TestReport> {
+    let plans = databases.into_iter().filter_map(|database| {
+        let runbook = restore_test::shipped_runbook(&database).ok()?;
+        Some((database, runbook))
+    });
+    shown::test_all(environment, plans.collect(), &Options::default(), PARALLEL).await
+}

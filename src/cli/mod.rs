@@ -1,0 +1,93 @@
+//! The command line: one file per verb, the only place that prints, and where the parts are wired together.
+
+mod completions;
+mod demo;
+mod doctor;
+mod exit;
+mod iam_policy;
+mod output;
+mod progress;
+mod reap;
+mod restore_test;
+mod runbook;
+mod runs;
+mod sandbox;
+mod setup;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+use output::Format;
+
+/// Proves that RDS, Aurora and DocumentDB backups can be restored, and says so before the disaster does.
+#[derive(Debug, Parser)]
+#[command(name = "drctl", version, max_term_width = 100, after_help = exit::HELP)]
+pub struct Cli {
+    /// The estate file.
+    #[arg(long, global = true, env = "DRCTL_CONFIG", default_value = "drctl.toml", value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// What to print on standard output; talk goes to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Watch databases come back from backup and be proved, against the sandbox.
+    Demo(demo::Args),
+    /// Serve an AWS on loopback, with real databases behind it.
+    Sandbox(sandbox::Args),
+    /// Restore a database from its backup, verify the data, measure RTO and RPO, and clean up.
+    RestoreTest(restore_test::Args),
+    /// List, show and check runbooks.
+    #[command(subcommand)]
+    Runbook(runbook::Verb),
+    /// List, show and resume runs.
+    #[command(subcommand)]
+    Runs(runs::Verb),
+    /// Remove what dead runs left, and copies that have expired.
+    Reap(reap::Args),
+    /// Check credentials, Region, quarantine, secrets and databases. Changes nothing.
+    Doctor,
+    /// Print the least IAM policy for the estate.
+    IamPolicy,
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Runs the program with the arguments that it was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    output::start_logging();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&anyhow::Error::new(error)).into(),
+    };
+    let result = runtime.block_on(dispatch(cli));
+    // Whatever still hangs in a background task must not keep the program from ending.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => output::fail(&error).into(),
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.verb {
+        Verb::Demo(args) => demo::run(&args, cli.output).await,
+        Verb::Sandbox(args) => sandbox::run(&cli.config, &args).await,
+        Verb::RestoreTest(args) => restore_test::run(setup::only(&cli.config)?, &args, cli.output).await,
+        Verb::Runbook(verb) => runbook::run(&verb, cli.output),
+        Verb::Runs(verb) => runs::run(setup::only(&cli.config)?, &verb, cli.output).await,
+        Verb::Reap(args) => reap::run(setup::only(&cli.config)?, &args, cli.output).await,
+        Verb::Doctor => doctor::run(setup::only(&cli.config)?, cli.output).await,
+        Verb::IamPolicy => iam_policy::run(setup::only(&cli.config)?),
+        Verb::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,117 @@
+//! Printing: data to standard output, talk to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::io::{IsTerminal, Write};
+
+use tracing_subscriber::EnvFilter;
+
+use super::exit::Exit;
+use crate::aws;
+use crate::config::Invalid;
+use crate::store::{OpenError, RunState};
+
+const LOG_VARIABLE: &str = "DRCTL_LOG";
+const DEFAULT_LOG: &str = "warn";
+
+/// What standard output is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// People.
+    Text,
+    /// Programs.
+    Json,
+}
+
+/// Logs go to standard error.
+pub(super) fn start_logging() {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours(&std::io::stderr()))
+        .try_init();
+}
+
+/// Data. A reader that has gone away is no error.
+pub(super) fn data(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end());
+}
+
+/// Data for programs.
+pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    data(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Talk.
+pub(super) fn talk(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "{text}");
+}
+
+/// Whether a stream takes colour.
+pub(super) fn colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// An outcome in its colour, where standard output takes any.
+pub(super) fn paint(text: &str, state: RunState) -> String {
+    if !colours(&std::io::stdout()) {
+        return text.to_owned();
+    }
+    let colour = match state {
+        RunState::Passed => 32,
+        RunState::Failed | RunState::Stuck => 31,
+        _ => 33,
+    };
+    format!("\u{1b}[1;{colour}m{text}\u{1b}[0m")
+}
+
+/// One error chain, a hint where there is one, and the exit code that fits.
+pub(super) fn fail(error: &anyhow::Error) -> Exit {
+    talk(&format!("error: {error:#}"));
+    let (exit, hint) = advice(error);
+    if let Some(hint) = hint {
+        talk(&format!("hint: {hint}"));
+    }
+    exit
+}
+
+fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return (hinted.exit, Some(hinted.hint.clone()));
+    }
+    if error.downcast_ref::<Invalid>().is_some() {
+        return (Exit::Usage, None);
+    }
+    if let Some(error) = error.downcast_ref::<aws::Error>() {
+        let exit = if error.kind == aws::Kind::Denied { Exit::Usage } else { Exit::Unknown };
+        return (exit, Some(error.hint().to_owned()));
+    }
+    match error.downcast_ref::<OpenError>() {
+        Some(OpenError::Newer { .. }) => (Exit::Usage, Some("use the newer drctl, or another `[state] url`".to_owned())),
+        Some(OpenError::Damaged { .. }) => {
+            (Exit::Usage, Some("restore it from a backup, or move it away and start with an empty one".to_owned()))
+        }
+        Some(OpenError::Sqlite { .. }) => {
+            let hint = "check that the directory of `[state] url` exists, can be written, and is not full";
+            (Exit::Usage, Some(hint.to_owned()))
+        }
+        None => (Exit::Usage, None),
+    }
+}
+
+/// An error of the command line's own, with the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Hinted {
+    message: String,
+    hint: String,
+    exit: Exit,
+}
+
+/// An error that ends the program with exit code 2.
+pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Hinted { message: message.into(), hint: hint.into(), exit: Exit::Usage }.into()
+}

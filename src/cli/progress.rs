@@ -1,0 +1,112 @@
+//! Progress on standard error: a live line for each target on a terminal, plain lines otherwise.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::output;
+use crate::duration;
+use crate::runbook::{Happening, Reporter};
+use crate::store::RunState;
+use crate::verify::Outcome;
+
+/// How often a live line is drawn anew.
+const TICK: Duration = Duration::from_millis(120);
+
+/// A reporter for standard error.
+pub(super) fn reporter() -> Reporter {
+    if output::colours(&std::io::stderr()) || std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        live()
+    } else {
+        plain()
+    }
+}
+
+/// A reporter for verbs that show nothing on the way.
+pub(super) fn silent() -> Reporter {
+    Reporter::new(|_, _| {})
+}
+
+fn plain() -> Reporter {
+    Reporter::new(|target, happening| {
+        if let Some(text) = describe(happening) {
+            output::talk(&format!("{target}: {text}"));
+        }
+    })
+}
+
+/// A line for a log; `None` for what only a live display shows.
+fn describe(happening: &Happening) -> Option<String> {
+    match happening {
+        Happening::Began { run_id, objective } => {
+            Some(format!("run {run_id} began; the objective is {}", duration::show(*objective)))
+        }
+        Happening::Phase(name) => Some(format!("{name} ...")),
+        Happening::Status { resource, status } => Some(format!("{} is {status}", resource.id)),
+        Happening::Checked(check) => Some(format!("{} {}: {}", mark(check.outcome), check.name, check.actual)),
+        Happening::Ended { state, reason } => Some(format!("{}: {reason}", state.name().to_uppercase())),
+    }
+}
+
+fn mark(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "ok     ",
+        Outcome::Failed => "FAILED ",
+        Outcome::Unknown => "unknown",
+    }
+}
+
+/// What one target's line shows.
+struct Line {
+    bar: ProgressBar,
+    phase: String,
+    status: String,
+    objective: Duration,
+}
+
+fn live() -> Reporter {
+    let lines: Arc<Mutex<BTreeMap<String, Line>>> = Arc::default();
+    let all = MultiProgress::new();
+    Reporter::new(move |target, happening| {
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = lines.entry(target.to_owned()).or_insert_with(|| new_line(&all, target));
+        match happening {
+            Happening::Began { objective, .. } => line.objective = *objective,
+            Happening::Phase(name) => {
+                line.phase.clone_from(name);
+                line.status.clear();
+            }
+            Happening::Status { resource, status } => line.status = format!("{} is {status}", resource.id),
+            Happening::Checked(check) => {
+                line.status = format!("{}: {}", check.name, check.outcome.name());
+                if check.outcome != Outcome::Passed {
+                    let _ = all.println(format!("{target}: {} {}: {}", mark(check.outcome), check.name, check.actual));
+                }
+            }
+            Happening::Ended { state, reason } => {
+                let text = format!("{} {reason}", coloured(*state));
+                line.bar.finish_with_message(text);
+                return;
+            }
+        }
+        let text = format!("{:<12} {}  (objective {})", line.phase, line.status, duration::show(line.objective));
+        line.bar.set_message(text);
+    })
+}
+
+fn new_line(all: &MultiProgress, target: &str) -> Line {
+    let bar = all.add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<22} {elapsed:>5} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(target.to_owned());
+    bar.enable_steady_tick(TICK);
+    Line { bar, phase: String::new(), status: String::new(), objective: Duration::ZERO }
+}
+
+fn coloured(state: RunState) -> String {
+    let name = state.name().to_uppercase();
+    if output::colours(&std::io::stderr()) { output::paint(&name, state) } else { name }
+}

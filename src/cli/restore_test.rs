@@ -1,0 +1,192 @@
+//! `drctl restore-test`: proves one database, several, or all of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{progress, setup};
+use crate::duration;
+use crate::estate::Database;
+use crate::report::{self, RestoreTests, TestReport};
+use crate::restore_test::{self, Options};
+use crate::runbook::{Environment, Runbook, lint};
+
+/// Tests at the same time, unless asked otherwise.
+const PARALLEL: usize = 4;
+const MAX_PARALLEL: usize = 32;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The databases to test, by their names in the estate file.
+    targets: Vec<String>,
+    /// Test every database of the estate.
+    #[arg(long, conflicts_with = "targets")]
+    all: bool,
+    /// What to restore: latest, latest-automated, random, pitr, an RFC 3339 time, or a snapshot's id.
+    #[arg(long)]
+    point: Option<String>,
+    /// Follow this runbook instead of the shipped one.
+    #[arg(long, value_name = "FILE")]
+    runbook: Option<PathBuf>,
+    /// Keep a proved copy this long, as in `2h`; `drctl reap` removes it afterwards.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    keep_for: Option<Duration>,
+    /// Print every call that would be made, and make none that changes anything.
+    #[arg(long)]
+    dry_run: bool,
+    /// Forget what the last passed run found: this run's catalogue, counts and content become the new measure.
+    #[arg(long)]
+    accept_changes: bool,
+    /// Tests at the same time.
+    #[arg(long, default_value_t = PARALLEL, value_parser = parse_parallel, value_name = "N")]
+    parallel: usize,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| "write a duration such as 2h".to_owned())
+}
+
+fn parse_parallel(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|number| (1..=MAX_PARALLEL).contains(number));
+    number.ok_or_else(|| format!("write a number from 1 to {MAX_PARALLEL}"))
+}
+
+pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
+    let loaded = setup::load(config)?;
+    let databases = choose(&loaded.estate.databases, args)?;
+    let plans: Vec<(Database, Runbook)> = databases
+        .into_iter()
+        .map(|database| Ok((database.clone(), runbook_for(database, args.runbook.as_deref())?)))
+        .collect::<anyhow::Result<_>>()?;
+    let cancel = setup::cancel_on_signal();
+    let (environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
+    let options =
+        Options { point: args.point.clone(), keep_for: args.keep_for, accept_changes: args.accept_changes };
+    if args.dry_run {
+        return dry_run(&environment, &plans, &options).await;
+    }
+    let reports = test_all(&environment, plans, &options, args.parallel).await;
+    let simulated = environment.clock.is_simulated();
+    show(&environment.estate.name, simulated, &reports, format)?;
+    Ok(Exit::worst(reports.iter().map(|report| Exit::of(report.outcome))))
+}
+
+fn choose<'e>(databases: &'e [Database], args: &Args) -> anyhow::Result<Vec<&'e Database>> {
+    let names: Vec<_> = databases.iter().map(|database| database.id.as_str()).collect();
+    let hint = format!("the estate has: {}", names.join(", "));
+    if args.all {
+        if databases.is_empty() {
+            return Err(output::usage("the estate has no database", "add a `[[database]]` to the configuration"));
+        }
+        return Ok(databases.iter().collect());
+    }
+    if args.targets.is_empty() {
+        let message = format!("no target given; {hint}");
+        return Err(output::usage(message, "name one or more of them, or give `--all`"));
+    }
+    let find = |name: &String| {
+        let found = databases.iter().find(|database| database.id == *name);
+        found.ok_or_else(|| output::usage(format!("there is no target `{name}`"), hint.clone()))
+    };
+    args.targets.iter().map(find).collect()
+}
+
+fn runbook_for(database: &Database, file: Option<&Path>) -> anyhow::Result<Runbook> {
+    let Some(file) = file else { return restore_test::shipped_runbook(database) };
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read the runbook `{shown}`"))?;
+    let runbook = Runbook::parse(&shown, &text)?;
+    let problems = lint(&runbook, &crate::action::registry());
+    if !problems.is_empty() {
+        return Err(crate::config::Invalid { file: shown, problems }.into());
+    }
+    let fits = runbook.inputs.iter().all(|input| input.engines.is_empty() || input.engines.contains(&database.kind));
+    if !fits {
+        let message = format!("runbook `{}` is not for `{}`, which is {}", runbook.name, database.id, database.kind);
+        return Err(output::usage(message, "choose another target, or widen `engines` in the runbook"));
+    }
+    Ok(runbook)
+}
+
+async fn dry_run(environment: &Environment, plans: &[(Database, Runbook)], options: &Options) -> anyhow::Result<Exit> {
+    let mut exits = vec![Exit::Passed];
+    for (database, runbook) in plans {
+        output::data(&format!("{} by runbook `{}`:", database.id, runbook.name));
+        match restore_test::dry_run(environment, database, runbook, options).await {
+            Ok(previews) => {
+                for (step, preview) in previews {
+                    output::data(&format!("  step `{}` ({})", step.id, step.action));
+                    for note in preview.notes {
+                        output::data(&format!("    {note}"));
+                    }
+                    for call in preview.calls {
+                        output::data(&format!("    {}", call.to_string().replace('\n', "\n    ")));
+                    }
+                }
+            }
+            Err(failure) => {
+                output::talk(&format!("error: {}: {}", database.id, failure.message()));
+                if let Some(hint) = &failure.hint {
+                    output::talk(&format!("hint: {hint}"));
+                }
+                exits.push(Exit::of(failure.state));
+            }
+        }
+    }
+    output::talk("dry run: nothing was changed");
+    Ok(Exit::worst(exits))
+}
+
+/// Tests several databases, a few at a time. What could not even be started becomes a report, too.
+pub(super) async fn test_all(
+    environment: &Environment,
+    plans: Vec<(Database, Runbook)>,
+    options: &Options,
+    parallel: usize,
+) -> Vec<TestReport> {
+    let permits = Arc::new(Semaphore::new(parallel));
+    let mut tasks = JoinSet::new();
+    for (at, (database, runbook)) in plans.into_iter().enumerate() {
+        let (environment, options, permits) = (environment.clone(), options.clone(), Arc::clone(&permits));
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            (at, restore_test::test(&environment, &database, &runbook, &options).await)
+        });
+    }
+    let mut reports = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok((at, Ok(report))) => reports.push((at, report)),
+            Ok((_, Err(error))) => output::talk(&format!("error: {error:#}")),
+            Err(error) => output::talk(&format!("error: a test broke off: {error}")),
+        }
+    }
+    reports.sort_by_key(|(at, _)| *at);
+    reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// Prints reports: each in full and a table, or one JSON document.
+pub(super) fn show(estate: &str, simulated: bool, reports: &[TestReport], format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return output::json(&RestoreTests::new(estate, simulated, reports.to_vec()));
+    }
+    for report in reports {
+        let text = report::test_as_text(report);
+        let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        output::data(&format!("{} {rest}", output::paint(word, report.outcome)));
+        output::data("");
+    }
+    if reports.len() > 1 {
+        output::data(&report::table(reports));
+    }
+    if simulated {
+        output::talk("simulated: this was the sandbox, not AWS");
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `drctl runbook`: the shipped runbooks, and what is wrong with one's own.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use crate::action;
+use crate::config::Invalid;
+use crate::restore_test::{CLUSTER_RUNBOOK, INSTANCE_RUNBOOK};
+use crate::runbook::{Runbook, lint};
+
+const SHIPPED: [(&str, &str); 2] =
+    [("restore-test-cluster", CLUSTER_RUNBOOK), ("restore-test-instance", INSTANCE_RUNBOOK)];
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// List the shipped runbooks, and every action with its arguments.
+    List,
+    /// Print a shipped runbook, to follow by hand or to start one's own from.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Check runbooks without running them.
+    Lint {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub(super) fn run(verb: &Verb, format: Format) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::List => list(format),
+        Verb::Show { name } => {
+            let found = SHIPPED.iter().find(|(shipped, _)| shipped == name);
+            let names: Vec<_> = SHIPPED.iter().map(|(shipped, _)| *shipped).collect();
+            let hint = format!("the shipped ones are {}", names.join(", "));
+            let (_, text) = found.ok_or_else(|| output::usage(format!("there is no runbook `{name}`"), hint))?;
+            output::data(text);
+            Ok(Exit::Passed)
+        }
+        Verb::Lint { files } => {
+            let mut exits = Vec::new();
+            for file in files {
+                exits.push(lint_file(file)?);
+            }
+            Ok(Exit::worst(exits))
+        }
+    }
+}
+
+fn list(format: Format) -> anyhow::Result<Exit> {
+    let mut runbooks = Vec::new();
+    for (name, text) in SHIPPED {
+        runbooks.push(Runbook::parse(name, text)?);
+    }
+    let specs: Vec<_> = action::registry().iter().map(|action| action.spec()).collect();
+    if format == Format::Json {
+        let runbooks: Vec<_> = runbooks.iter().map(|book| json!({ "name": book.name, "title": book.title })).collect();
+        let actions: Vec<_> = specs
+            .iter()
+            .map(|spec| {
+                let arguments = spec.arguments.iter().map(|argument| {
+                    json!({ "name": argument.name, "required": argument.required, "about": argument.about })
+                });
+                json!({
+                    "name": spec.name, "about": spec.about, "arguments": arguments.collect::<Vec<_>>(),
+                    "fields": spec.fields,
+                })
+            })
+            .collect();
+        output::json(&json!({ "schema": "drctl.runbooks/1", "runbooks": runbooks, "actions": actions }))?;
+        return Ok(Exit::Passed);
+    }
+    for book in runbooks {
+        output::data(&format!("{:<24} {}", book.name, book.title));
+    }
+    output::data("\nactions:");
+    for spec in specs {
+        output::data(&format!("  {:<22} {}", spec.name, spec.about));
+        for argument in spec.arguments {
+            let need = if argument.required { "" } else { " (optional)" };
+            output::data(&format!("    {:<20} {}{need}", argument.name, argument.about));
+        }
+        output::data(&format!("    yields               {}", spec.fields.join(", ")));
+    }
+    Ok(Exit::Passed)
+}
+
+fn lint_file(file: &std::path::Path) -> anyhow::Result<Exit> {
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read the runbook `{shown}`"))?;
+    let invalid = match Runbook::parse(&shown, &text) {
+        Ok(runbook) => Invalid { file: shown.clone(), problems: lint(&runbook, &action::registry()) },
+        Err(invalid) => invalid,
+    };
+    if invalid.problems.is_empty() {
+        output::talk(&format!("{shown}: fine"));
+        return Ok(Exit::Passed);
+    }
+    output::talk(&format!("error: {invalid}"));
+    Ok(Exit::Usage)
+}

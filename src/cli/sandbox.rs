@@ -1,0 +1,58 @@
+//! `drctl sandbox`: serves until it is interrupted.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::exit::Exit;
+use super::{output, setup};
+use crate::estate::Estate;
+use crate::sandbox::{Options, Sandbox};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen; loopback only.
+    #[arg(long, default_value = "127.0.0.1:4566")]
+    listen: SocketAddr,
+    /// How many times faster than real time lifecycles run; 0 ends each at once.
+    #[arg(long, default_value_t = 60.0, value_parser = parse_scale)]
+    time_scale: f64,
+    /// Damage a database's backups: `TARGET=rows`, `TARGET=page` or `TARGET=index`.
+    #[arg(long, value_name = "TARGET=KIND", value_parser = parse_corrupt)]
+    corrupt: Vec<(String, String)>,
+}
+
+fn parse_scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse::<f64>().ok().filter(|scale| *scale == 0.0 || (1.0..=1e6).contains(scale));
+    scale.ok_or_else(|| "write 0, or a number from 1 to 1000000".to_owned())
+}
+
+fn parse_corrupt(text: &str) -> Result<(String, String), String> {
+    let (target, kind) = text.split_once('=').ok_or_else(|| "write TARGET=rows, TARGET=page or TARGET=index".to_owned())?;
+    Ok((target.to_owned(), kind.to_owned()))
+}
+
+pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit> {
+    let mut estates: Vec<Estate> = Vec::new();
+    for config in configs {
+        estates.push(setup::load(config)?.estate);
+    }
+    let options = Options { listen: args.listen, time_scale: args.time_scale, corrupt: args.corrupt.clone() };
+    let sandbox = Sandbox::start(&estates, &options).await?;
+    for missing in &sandbox.missing {
+        output::talk(&format!("warning: {missing}"));
+    }
+    output::talk(&format!(
+        "the sandbox serves on http://{} at {} times real speed; account 123456789012; Ctrl-C ends it",
+        sandbox.address, args.time_scale
+    ));
+    output::talk("in another terminal:");
+    for (name, value) in sandbox.environment() {
+        output::data(&format!("export {name}={value}"));
+    }
+    let region = estates.first().map_or("us-east-1", |estate| estate.region.as_str());
+    output::data(&format!("export AWS_REGION={region}"));
+    setup::wait_for_signal().await;
+    output::talk("stopping");
+    sandbox.stop().await;
+    Ok(Exit::Passed)
+}

@@ -1,0 +1,101 @@
+//! Wires the parts together: configuration, clients, clock, store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::output;
+use crate::aws::{Account, Aws, Destination};
+use crate::clock::Clock;
+use crate::config::{self, Loaded};
+use crate::estate::StateLocation;
+use crate::runbook::{Environment, Reporter};
+use crate::store::Store;
+
+/// The one configuration file of a verb that takes only one.
+pub(super) fn only(files: &[PathBuf]) -> anyhow::Result<&Path> {
+    match files {
+        [file] => Ok(file),
+        _ => Err(output::usage("this verb takes one `--config` only", "name the estate that you mean")),
+    }
+}
+
+/// Reads a configuration file.
+pub(super) fn load(file: &Path) -> anyhow::Result<Loaded> {
+    if !file.exists() {
+        let message = format!("there is no configuration `{}`", file.display());
+        let hint = "name it with `--config FILE` or `DRCTL_CONFIG`; README.md shows one, and `drctl demo` needs none";
+        return Err(output::usage(message, hint));
+    }
+    config::load(file)
+}
+
+/// Connects to AWS (or the sandbox, which makes itself known by its first answer) and opens the store.
+pub(super) async fn environment(
+    loaded: &Loaded,
+    cancel: CancellationToken,
+    reporter: Reporter,
+) -> anyhow::Result<(Environment, Account)> {
+    environment_at(&Destination::Environment, loaded, cancel, reporter).await
+}
+
+/// The same at a chosen destination.
+pub(super) async fn environment_at(
+    destination: &Destination,
+    loaded: &Loaded,
+    cancel: CancellationToken,
+    reporter: Reporter,
+) -> anyhow::Result<(Environment, Account)> {
+    let clock = Clock::system();
+    let aws = Aws::connect(&loaded.estate, &clock, destination).await;
+    let account = aws.account().await?;
+    let environment = Environment {
+        store: store(loaded).await?,
+        estate: Arc::new(loaded.estate.clone()),
+        aws,
+        clock,
+        cancel,
+        reporter,
+    };
+    Ok((environment, account))
+}
+
+/// Opens the store alone.
+pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
+    let StateLocation::Sqlite(path) = &loaded.estate.state;
+    Ok(Store::open(path).await?)
+}
+
+/// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the program at once.
+pub(super) fn cancel_on_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        output::talk("interrupted: removing what was made; interrupt again to leave at once");
+        cancelled.cancel();
+        wait_for_signal().await;
+        output::talk("left at once: run `drctl reap` to remove what was made");
+        leave();
+    });
+    token
+}
+
+#[expect(clippy::exit, reason = "a second interrupt leaves at once, whatever is under way")]
+fn leave() {
+    std::process::exit(i32::from(super::exit::Exit::Remains.code()));
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+pub(super) async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

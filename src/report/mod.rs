@@ -1,0 +1,7 @@
+//! One model of what a restore test found, and its renderings.
+
+mod model;
+mod text;
+
+pub use model::{Cleanup, PointReport, ResourceReport, RestoreTests, Rpo, Rto, TestReport, assemble};
+pub use text::{test as test_as_text, table};

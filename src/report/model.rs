@@ -1,0 +1,386 @@
+//! From a run's journal to its report: measures RTO and RPO, and judges them against what was promised.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Copy, Difference, Point, PointType, Proved};
+use crate::aws::{Resource, ResourceKind};
+use crate::duration;
+use crate::estate::{Database, Objectives};
+use crate::runbook::{Finished, RunInfo};
+use crate::store::{Entry, Phase, RunState, Spent};
+use crate::verify::{Check, Outcome};
+
+/// The schema of `restore-test --output json`.
+const SCHEMA: &str = "drctl.restore-test/1";
+
+/// What `restore-test --output json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct RestoreTests {
+    /// The version of this document's shape.
+    pub schema: &'static str,
+    /// The estate.
+    pub estate: String,
+    /// Whether the sandbox was tested, not AWS.
+    pub simulated: bool,
+    /// One for each target.
+    pub tests: Vec<TestReport>,
+}
+
+impl RestoreTests {
+    /// The document for some tests.
+    #[must_use]
+    pub fn new(estate: &str, simulated: bool, tests: Vec<TestReport>) -> Self {
+        Self { schema: SCHEMA, estate: estate.to_owned(), simulated, tests }
+    }
+}
+
+/// What one restore test found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TestReport {
+    /// The run.
+    pub run_id: String,
+    /// The database.
+    pub target: String,
+    /// Its kind.
+    pub kind: String,
+    /// How it ended.
+    pub outcome: RunState,
+    /// Why.
+    pub reason: String,
+    /// What to do next.
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What was restored.
+    pub point: Option<PointReport>,
+    /// The time to recover.
+    pub rto: Rto,
+    /// The data that would have been lost.
+    pub rpo: Rpo,
+    /// The restore point's time less the newest row that a freshness check found.
+    #[serde(default)]
+    pub data_loss_seconds: Option<f64>,
+    /// What took how long.
+    pub phases: Vec<Phase>,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// What the copy lacks against its source.
+    #[serde(default)]
+    pub differences: Vec<Difference>,
+    /// Anything else worth saying.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// What drctl made.
+    pub resources: Vec<ResourceReport>,
+    /// Whether that is gone.
+    pub cleanup: Cleanup,
+}
+
+/// The restore point of a test.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PointReport {
+    /// How it was restored.
+    #[serde(rename = "type")]
+    pub kind: PointType,
+    /// What identifies it.
+    pub id: String,
+    /// The moment that its data is of.
+    pub taken_at: Timestamp,
+    /// How old that was.
+    pub age_seconds: f64,
+    /// How old it might be; for a point in time the RPO says that.
+    pub max_age_seconds: Option<f64>,
+    /// Whether it was too old.
+    pub outcome: Outcome,
+}
+
+/// The time to recover.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rto {
+    /// What was promised.
+    pub objective_seconds: f64,
+    /// From the run's start to the last check; absent where no check was reached.
+    pub measured_seconds: Option<f64>,
+    /// Whether the promise is kept; absent where nobody can say.
+    pub met: Option<bool>,
+    /// AWS's part.
+    pub aws_seconds: f64,
+    /// Verification's part.
+    pub verify_seconds: f64,
+    /// drctl's own part.
+    pub drctl_seconds: f64,
+}
+
+/// The data that would have been lost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rpo {
+    /// What was promised.
+    pub objective_seconds: f64,
+    /// Measured; absent where AWS did not say.
+    pub measured_seconds: Option<f64>,
+    /// Whether the promise is kept; absent where nobody can say.
+    pub met: Option<bool>,
+    /// `point-in-time` where the copy itself was measured, else `latest-restorable-time`.
+    pub basis: String,
+}
+
+/// A thing that drctl made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResourceReport {
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: ResourceKind,
+    /// Its identifier.
+    pub id: String,
+    /// Where it is.
+    pub region: String,
+    /// `deleted`, `kept`, `stuck` or `standing`.
+    pub state: String,
+}
+
+/// Whether what was made is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cleanup {
+    /// It is.
+    Complete,
+    /// It stays on purpose, until it expires.
+    Kept,
+    /// It could not be removed.
+    Stuck,
+}
+
+/// Puts a report together from what a run yielded and journalled.
+#[must_use]
+pub fn assemble(
+    database: &Database,
+    info: &RunInfo,
+    finished: &Finished,
+    entries: &[(Timestamp, Entry)],
+    earlier_seconds: f64,
+) -> TestReport {
+    let phases: Vec<Phase> = entries
+        .iter()
+        .filter_map(|(_, entry)| match entry {
+            Entry::PhaseEnded { phase, .. } => Some(phase.clone()),
+            _ => None,
+        })
+        .collect();
+    let proved = output::<Proved>(finished, |value| value.get("checks").is_some());
+    let copy = output::<Copy>(finished, |value| value.get("endpoint").is_some());
+    let point = output::<Point>(finished, |value| value.get("age_outcome").is_some());
+    let checks = proved.map(|proved| proved.checks).unwrap_or_default();
+    let reached_verdict = checks.iter().any(|check| check.outcome != Outcome::Unknown);
+    let rto = rto(database.objectives, &phases, finished, earlier_seconds, reached_verdict);
+    let rpo = rpo(database.objectives, point.as_ref());
+    let (outcome, reason) = judge(finished, &rto, &rpo, point.as_ref());
+    let mut notes = point.as_ref().map(|point| point.notes.clone()).unwrap_or_default();
+    if copy.as_ref().is_some_and(|copy| copy.storage_initializing) {
+        notes.push("AWS still loads the copy's blocks: it was not at full speed yet".to_owned());
+    }
+    let cleanup = match (outcome, finished.kept_until) {
+        (RunState::Stuck, _) => Cleanup::Stuck,
+        (_, Some(_)) => Cleanup::Kept,
+        _ => Cleanup::Complete,
+    };
+    TestReport {
+        run_id: info.id.clone(),
+        target: database.id.clone(),
+        kind: database.kind.name().to_owned(),
+        outcome,
+        reason,
+        hint: finished.hint.clone(),
+        started_at: info.started_at,
+        point: point.map(point_report),
+        rto,
+        rpo,
+        data_loss_seconds: checks.iter().filter_map(|check| check.data_loss_seconds).max_by(f64::total_cmp),
+        phases,
+        checks,
+        differences: copy.map(|copy| copy.differences).unwrap_or_default(),
+        notes,
+        resources: resources(entries),
+        cleanup,
+    }
+}
+
+/// The first step's output that looks like a `T`.
+fn output<T: serde::de::DeserializeOwned>(finished: &Finished, looks: fn(&serde_json::Value) -> bool) -> Option<T> {
+    let value = finished.outputs.values().find(|value| looks(value))?;
+    serde_json::from_value(value.clone()).ok()
+}
+
+fn point_report(point: Point) -> PointReport {
+    PointReport {
+        kind: point.kind,
+        id: point.id,
+        taken_at: point.taken_at,
+        age_seconds: point.age_seconds,
+        max_age_seconds: point.max_age_seconds,
+        outcome: point.age_outcome,
+    }
+}
+
+fn rto(
+    objectives: Objectives,
+    phases: &[Phase],
+    finished: &Finished,
+    earlier_seconds: f64,
+    reached_verdict: bool,
+) -> Rto {
+    let sum = |spent: Spent, seconds: fn(&Phase) -> f64| -> f64 {
+        phases.iter().filter(|phase| phase.spent == spent).map(seconds).sum()
+    };
+    let aws_seconds = sum(Spent::Aws, |phase| phase.seconds);
+    let verify_seconds = sum(Spent::Verify, |phase| phase.seconds);
+    // Everything that this process did and waited for, less AWS's and verification's part of it.
+    let accounted = sum(Spent::Aws, |phase| phase.worked_seconds) + sum(Spent::Verify, |phase| phase.worked_seconds);
+    let drctl_seconds = (finished.worked_seconds + earlier_seconds - accounted).max(0.0);
+    let measured = aws_seconds + verify_seconds + drctl_seconds;
+    let objective_seconds = objectives.rto.as_secs_f64();
+    let met = match finished.state {
+        _ if reached_verdict => Some(measured <= objective_seconds),
+        RunState::Failed => Some(false),
+        _ => None,
+    };
+    Rto {
+        objective_seconds,
+        measured_seconds: reached_verdict.then_some(measured),
+        met,
+        aws_seconds,
+        verify_seconds,
+        drctl_seconds,
+    }
+}
+
+fn rpo(objectives: Objectives, point: Option<&Point>) -> Rpo {
+    let measured_seconds = point.and_then(|point| point.rpo_seconds);
+    let objective_seconds = objectives.rpo.as_secs_f64();
+    let in_time = point.is_some_and(|point| {
+        point.kind == PointType::PointInTime && point.latest_restorable_time == Some(point.taken_at)
+    });
+    Rpo {
+        objective_seconds,
+        measured_seconds,
+        met: measured_seconds.map(|measured| measured <= objective_seconds),
+        basis: if in_time { "point-in-time" } else { "latest-restorable-time" }.to_owned(),
+    }
+}
+
+/// The run's end, and the promises on top of it. A promise that was broken is a failure of its own.
+fn judge(finished: &Finished, rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> (RunState, String) {
+    let mut broken = Vec::new();
+    if let (Some(measured), Some(false)) = (rto.measured_seconds, rto.met) {
+        broken.push(missed("RTO", measured, rto.objective_seconds));
+    }
+    if let (Some(measured), Some(false)) = (rpo.measured_seconds, rpo.met) {
+        broken.push(missed("RPO", measured, rpo.objective_seconds));
+    }
+    if let Some(point) = point.filter(|point| point.age_outcome == Outcome::Failed) {
+        let most = duration::show_seconds(point.max_age_seconds.unwrap_or_default());
+        let age = duration::show_seconds(point.age_seconds);
+        broken.push(format!("the restore point is {age} old, at most {most} are allowed"));
+    }
+    let outweighed = matches!(finished.state, RunState::Passed | RunState::Unknown | RunState::Failed);
+    if broken.is_empty() || !outweighed {
+        return (finished.state, finished.reason.clone());
+    }
+    let broken = broken.join("; ");
+    match finished.state {
+        RunState::Passed => (RunState::Failed, broken),
+        _ => (RunState::Failed, format!("{}; {broken}", finished.reason)),
+    }
+}
+
+fn missed(what: &str, measured: f64, objective: f64) -> String {
+    let promised = duration::show(Duration::try_from_secs_f64(objective).unwrap_or_default());
+    format!("the {what} is {}, promised is {promised}", duration::show_seconds(measured))
+}
+
+fn resources(entries: &[(Timestamp, Entry)]) -> Vec<ResourceReport> {
+    let mut found: Vec<ResourceReport> = Vec::new();
+    let mut set = |resource: &Resource, state: &str| {
+        let existing = found.iter_mut().find(|known| known.id == resource.id && known.kind == resource.kind);
+        match existing {
+            Some(known) => state.clone_into(&mut known.state),
+            None => found.push(ResourceReport {
+                kind: resource.kind,
+                id: resource.id.clone(),
+                region: resource.region.clone(),
+                state: state.to_owned(),
+            }),
+        }
+    };
+    for (_, entry) in entries {
+        match entry {
+            Entry::Intended { resource, .. } => set(resource, "standing"),
+            Entry::Removed { resource } => set(resource, "deleted"),
+            Entry::Kept { resource, .. } => set(resource, "kept"),
+            Entry::RemovalFailed { resource, .. } => set(resource, "stuck"),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(state: RunState) -> Finished {
+        Finished {
+            state,
+            reason: "all 5 checks passed".to_owned(),
+            hint: None,
+            outputs: serde_json::Map::new(),
+            remains: Vec::new(),
+            kept_until: None,
+            worked_seconds: 700.0,
+        }
+    }
+
+    fn phase(spent: Spent, seconds: f64, worked_seconds: f64) -> Phase {
+        let started_at = Timestamp::UNIX_EPOCH;
+        Phase { name: "p".to_owned(), spent, started_at, seconds, worked_seconds, outcome: "passed".to_owned() }
+    }
+
+    const OBJECTIVES: Objectives = Objectives { rto: Duration::from_secs(900), rpo: Duration::from_secs(300) };
+
+    #[test]
+    fn on_a_real_clock_the_parts_add_up_to_the_whole() {
+        let phases = [phase(Spent::Aws, 655.0, 655.0), phase(Spent::Verify, 31.0, 31.0), phase(Spent::Drctl, 3.0, 3.0)];
+        let rto = rto(OBJECTIVES, &phases, &finished(RunState::Passed), 0.0, true);
+        assert_eq!(rto.measured_seconds, Some(700.0));
+        assert_eq!((rto.drctl_seconds, rto.met), (14.0, Some(true)));
+    }
+
+    #[test]
+    fn in_the_sandbox_waiting_counts_as_shown_and_work_as_done() {
+        let phases = [phase(Spent::Aws, 655.0, 11.0), phase(Spent::Verify, 0.5, 0.5)];
+        let mut finished = finished(RunState::Passed);
+        finished.worked_seconds = 12.0;
+        let rto = rto(OBJECTIVES, &phases, &finished, 0.0, true);
+        assert_eq!(rto.measured_seconds, Some(656.0));
+    }
+
+    #[test]
+    fn a_missed_objective_fails_a_test_whose_checks_passed() {
+        let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 901.0, 700.0)], &finished(RunState::Passed), 0.0, true);
+        let rpo = rpo(OBJECTIVES, None);
+        let (state, reason) = judge(&finished(RunState::Passed), &rto, &rpo, None);
+        assert_eq!((state, reason.as_str()), (RunState::Failed, "the RTO is 15m 1s, promised is 15m"));
+        assert_eq!(judge(&finished(RunState::Stuck), &rto, &rpo, None).0, RunState::Stuck);
+    }
+
+    #[test]
+    fn what_was_never_reached_is_not_met() {
+        let failed = rto(OBJECTIVES, &[], &finished(RunState::Failed), 0.0, false);
+        assert_eq!((failed.measured_seconds, failed.met), (None, Some(false)));
+        assert_eq!(rto(OBJECTIVES, &[], &finished(RunState::Unknown), 0.0, false).met, None);
+        assert_eq!(rpo(OBJECTIVES, None).met, None);
+    }
+}

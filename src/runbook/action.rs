@@ -1,0 +1,324 @@
+//! What an action is, and what it is given.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::Ledger;
+use crate::aws::{Aws, Call, Change, Kind, Resource};
+use crate::clock::Clock;
+use crate::estate::{DatabaseKind, Estate};
+use crate::store::{Entry, Phase, RunState, Spent, Store};
+use crate::verify::Check;
+
+/// The types of values that pass between inputs and steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// The name of a database of the estate.
+    Database,
+    /// How to choose a restore point: `latest`, a time, a snapshot's id.
+    PointChoice,
+    /// A restore point that was chosen.
+    Point,
+    /// A restored copy.
+    Copy,
+    /// What verification found.
+    Proof,
+    /// Any text.
+    Text,
+}
+
+impl ValueType {
+    /// The types that an input may have, by their names.
+    pub const INPUTS: [(&'static str, Self); 3] =
+        [("database", Self::Database), ("restore-point", Self::PointChoice), ("text", Self::Text)];
+
+    /// The name in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Database => "a database",
+            Self::PointChoice => "a choice of restore point",
+            Self::Point => "a restore point",
+            Self::Copy => "a restored copy",
+            Self::Proof => "a proof",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// One argument of an action.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: ValueType,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// What an action takes and yields: enough to lint a runbook without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its name, such as `database.restore`.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// What it takes.
+    pub arguments: &'static [Argument],
+    /// What it yields.
+    pub output: ValueType,
+    /// The fields of what it yields.
+    pub fields: &'static [&'static str],
+}
+
+/// What a step of a runbook does. Performing it again finds what is there already.
+pub trait Action: Send + Sync {
+    /// What it takes and yields.
+    fn spec(&self) -> Spec;
+
+    /// Does it.
+    fn perform<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        arguments: &'a Map<String, Value>,
+    ) -> BoxFuture<'a, Result<Value, Failure>>;
+
+    /// The calls that [`Action::perform`] would make, and what it would yield. Changes nothing.
+    fn preview<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        arguments: &'a Map<String, Value>,
+    ) -> BoxFuture<'a, Result<Preview, Failure>>;
+}
+
+/// What a step would do.
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    /// The calls that change something.
+    pub calls: Vec<Call>,
+    /// Anything else worth saying.
+    pub notes: Vec<String>,
+    /// What later steps would refer to.
+    pub outputs: Value,
+}
+
+/// Every action by its name.
+pub type Registry = Vec<Box<dyn Action>>;
+
+/// Why a step could not be done, and what that means for the run.
+#[derive(Debug)]
+pub struct Failure {
+    /// `Failed`, `Unknown`, `Refused` or `Interrupted`.
+    pub state: RunState,
+    /// What happened.
+    pub error: anyhow::Error,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// Whether another try may go well.
+    pub transient: bool,
+}
+
+impl Failure {
+    /// A failure with what it means and what to do.
+    pub fn new(state: RunState, error: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
+        Self { state, error: error.into(), hint: Some(hint.into()), transient: false }
+    }
+
+    /// A promise that was not kept.
+    pub fn failed(message: impl fmt::Display, hint: impl Into<String>) -> Self {
+        Self::new(RunState::Failed, anyhow::anyhow!("{message}"), hint)
+    }
+
+    /// Something that has to be put right before anything can be tried.
+    pub fn refused(message: impl fmt::Display, hint: impl Into<String>) -> Self {
+        Self::new(RunState::Refused, anyhow::anyhow!("{message}"), hint)
+    }
+
+    /// The error with its causes on one line.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("{:#}", self.error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { state: RunState::Unknown, error, hint: None, transient: false }
+    }
+}
+
+impl From<crate::aws::Error> for Failure {
+    fn from(error: crate::aws::Error) -> Self {
+        let state = match error.kind {
+            Kind::Key => RunState::Failed,
+            Kind::Denied => RunState::Refused,
+            _ => RunState::Unknown,
+        };
+        let transient = error.is_transient();
+        Self { state, hint: Some(error.hint().to_owned()), transient, error: error.into() }
+    }
+}
+
+/// What everything is handed: the estate, the way to AWS, the clock, the store, and who wants to know.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// What drctl was told about.
+    pub estate: Arc<Estate>,
+    /// Clients.
+    pub aws: Aws,
+    /// Time.
+    pub clock: Clock,
+    /// Runs and journals.
+    pub store: Store,
+    /// Set when a person wants the work to stop.
+    pub cancel: CancellationToken,
+    /// Told what happens.
+    pub reporter: Reporter,
+}
+
+/// Told what happens, while it happens.
+#[derive(Clone)]
+pub struct Reporter(Arc<dyn Fn(&str, &Happening) + Send + Sync>);
+
+impl Reporter {
+    /// Tells `listener` of everything, with the target's name.
+    pub fn new(listener: impl Fn(&str, &Happening) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Tells of something.
+    pub fn tell(&self, target: &str, happening: &Happening) {
+        (self.0)(target, happening);
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reporter")
+    }
+}
+
+/// Something that happens in a run.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// The run has begun, or goes on.
+    Began {
+        /// The run's id.
+        run_id: String,
+        /// The time that the whole may take.
+        objective: Duration,
+    },
+    /// A phase has begun.
+    Phase(String),
+    /// AWS says how a resource stands.
+    Status {
+        /// The resource.
+        resource: Resource,
+        /// Its status.
+        status: String,
+    },
+    /// A check was judged.
+    Checked(Check),
+    /// The run has ended.
+    Ended {
+        /// How.
+        state: RunState,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Which run this is.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// Its id.
+    pub id: String,
+    /// Its target.
+    pub target: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When whatever it makes may be removed by anybody.
+    pub expires_at: Timestamp,
+    /// When it must have ended.
+    pub deadline_at: Timestamp,
+}
+
+/// What an action is given besides its arguments.
+pub struct Context<'r> {
+    /// The estate and the way to it.
+    pub environment: &'r Environment,
+    /// Which run this is.
+    pub run: &'r RunInfo,
+    pub(super) step: &'r str,
+    pub(super) ledger: &'r Ledger,
+}
+
+impl Context<'_> {
+    /// Tells the listener of something.
+    pub fn tell(&self, happening: &Happening) {
+        self.environment.reporter.tell(&self.run.target, happening);
+    }
+
+    /// Makes a resource: the intent is journalled first, and the call runs to its end even where the step is
+    /// interrupted, so that nothing is made behind the journal's back.
+    ///
+    /// # Errors
+    /// Where the intent could not be journalled (then nothing was made), or the call failed.
+    pub async fn make(&self, kind: DatabaseKind, resource: Resource, change: Change) -> Result<(), Failure> {
+        self.ledger.record(&Entry::Intended { step: self.step.to_owned(), resource: resource.clone() }).await?;
+        let call = change.call();
+        tracing::info!(run.id = %self.run.id, operation = call.operation, resource = %resource.id, "making a resource");
+        let aws = self.environment.aws.clone();
+        let answer = self.ledger.see_through(async move { aws.apply(&change).await }).await;
+        match answer {
+            Err(error) if error.kind == Kind::AlreadyExists => self.is_ours(kind, &resource, error).await,
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Something of that name is there: fine where an earlier attempt of this run made it.
+    async fn is_ours(&self, kind: DatabaseKind, resource: &Resource, error: crate::aws::Error) -> Result<(), Failure> {
+        let found = self.environment.aws.look(kind, resource).await?;
+        let ours = found.is_some_and(|(tags, _)| tags.get(super::removal::RUN_TAG) == Some(&self.run.id));
+        if ours {
+            return Ok(());
+        }
+        let hint = format!("find out what `{}` is; drctl does not touch it", resource.id);
+        Err(Failure::new(RunState::Unknown, error, hint))
+    }
+
+    /// Runs a part of the step under a name, and journals how long it took and whose time it was.
+    ///
+    /// # Errors
+    /// Where the part failed, or the journal could not be written.
+    pub async fn phase<T>(
+        &self,
+        name: &str,
+        spent: Spent,
+        part: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        self.tell(&Happening::Phase(name.to_owned()));
+        let started_at = self.environment.clock.now();
+        let watch = self.environment.clock.stopwatch();
+        let result = part.await;
+        let worked_seconds = watch.worked_seconds();
+        let seconds = if spent == Spent::Aws { watch.waited_seconds() } else { worked_seconds };
+        let outcome = if result.is_ok() { "passed" } else { "failed" }.to_owned();
+        let phase = Phase { name: name.to_owned(), spent, started_at, seconds, worked_seconds, outcome };
+        let written = self.ledger.record(&Entry::PhaseEnded { step: self.step.to_owned(), phase }).await;
+        let value = result?;
+        written?;
+        Ok(value)
+    }
+}

@@ -1,0 +1,112 @@
+//! A run's journal while the run is at work: written through to the store, and kept in memory for the undoing.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::aws::Resource;
+use crate::clock::Clock;
+use crate::store::{Entry, Owner, Store};
+
+/// The journal of one run.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Where entries are written; nowhere in a dry run.
+    written: Option<(Store, Owner)>,
+    clock: Clock,
+    entries: Mutex<Vec<(Timestamp, Entry)>>,
+    in_flight: watch::Sender<usize>,
+}
+
+impl Ledger {
+    /// A journal that already holds `history`.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, owner: Owner, history: Vec<(Timestamp, Entry)>) -> Self {
+        Self { written: Some((store, owner)), clock, entries: Mutex::new(history), in_flight: watch::channel(0).0 }
+    }
+
+    /// A journal that is written nowhere, for a dry run.
+    #[must_use]
+    pub fn unwritten(clock: Clock) -> Self {
+        Self { written: None, clock, entries: Mutex::default(), in_flight: watch::channel(0).0 }
+    }
+
+    /// Writes an entry. It is remembered even where it cannot be written: undoing must know.
+    ///
+    /// # Errors
+    /// Where it could not be written, or the run belongs to somebody else by now.
+    pub async fn record(&self, entry: &Entry) -> anyhow::Result<()> {
+        let at = self.clock.now();
+        let number = {
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.push((at, entry.clone()));
+            entries.len()
+        };
+        #[cfg(debug_assertions)]
+        super::fault::crash("before", number);
+        if let Some((store, owner)) = &self.written {
+            store.append(owner, at, entry).await?;
+        }
+        #[cfg(debug_assertions)]
+        super::fault::crash("after", number);
+        let _ = number;
+        Ok(())
+    }
+
+    /// Everything so far.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(Timestamp, Entry)> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The right to act on the run, for ending it.
+    #[must_use]
+    pub fn into_owner(self) -> Option<Owner> {
+        self.written.map(|(_, owner)| owner)
+    }
+
+    /// Resources that were meant to be made and have not been seen gone, newest first.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Resource> {
+        let mut standing: Vec<Resource> = Vec::new();
+        for (_, entry) in self.entries() {
+            match entry {
+                Entry::Intended { resource, .. } if !standing.contains(&resource) => standing.push(resource),
+                Entry::Removed { resource } => standing.retain(|other| *other != resource),
+                _ => {}
+            }
+        }
+        standing.reverse();
+        standing
+    }
+
+    /// Runs a call to its end even where the caller goes away.
+    pub(super) async fn see_through<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = crate::aws::Result<T>> + Send + 'static,
+    ) -> crate::aws::Result<T> {
+        let in_flight = self.in_flight.clone();
+        in_flight.send_modify(|count| *count += 1);
+        let task = tokio::spawn(async move {
+            let answer = call.await;
+            in_flight.send_modify(|count| *count -= 1);
+            answer
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(crate::aws::Error {
+                operation: "the call",
+                code: None,
+                message: error.to_string(),
+                kind: crate::aws::Kind::Unavailable,
+            })
+        })
+    }
+
+    /// Waits for calls whose caller went away. Each is bounded by its own timeout.
+    pub(super) async fn settle(&self) {
+        let mut in_flight = self.in_flight.subscribe();
+        let _ = in_flight.wait_for(|count| *count == 0).await;
+    }
+}

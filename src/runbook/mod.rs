@@ -1,0 +1,20 @@
+//! Runbooks: Markdown that a person can follow and drctl can run, and the journalled engine that runs it.
+
+mod action;
+mod document;
+mod engine;
+#[cfg(debug_assertions)]
+mod fault;
+mod ledger;
+mod lint;
+mod preview;
+mod removal;
+mod template;
+
+pub use action::{Action, Argument, Context, Environment, Failure, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType};
+pub use document::{Input, Runbook, RunbookKind, Step};
+pub use engine::{Finished, Run, execute, unwind};
+pub use ledger::Ledger;
+pub use lint::{inputs_of, lint};
+pub use preview::preview;
+pub use removal::{EXPIRES_TAG, NAME_PREFIX, RUN_TAG, Remover, TARGET_TAG};

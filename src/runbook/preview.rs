@@ -1,0 +1,43 @@
+//! A dry run: every call that would be made, and nothing made.
+
+use serde_json::{Map, Value};
+
+use super::action::{Context, Environment, Failure, Preview, Registry, RunInfo};
+use super::document::{Runbook, Step};
+use super::ledger::Ledger;
+use super::template::{self, Scope};
+
+/// Goes through the steps and asks each what it would do. Steps that would not be taken yield nothing.
+///
+/// # Errors
+/// Where a step finds that it could not be done.
+pub async fn preview(
+    environment: &Environment,
+    run: &RunInfo,
+    runbook: &Runbook,
+    registry: &Registry,
+    inputs: &Map<String, Value>,
+) -> Result<Vec<(Step, Preview)>, Failure> {
+    let ledger = Ledger::unwritten(environment.clock.clone());
+    let mut scope = Scope::new();
+    scope.insert("inputs".to_owned(), Value::Object(inputs.clone()));
+    let mut previews = Vec::new();
+    for step in &runbook.steps {
+        if let Some(when) = &step.when {
+            if !template::holds(when, &scope)? {
+                continue;
+            }
+        }
+        let action = registry.iter().find(|action| action.spec().name == step.action);
+        let Some(action) = action else {
+            return Err(Failure::refused(format!("`{}` is not known", step.action), "lint the runbook"));
+        };
+        let arguments = template::resolve(&Value::Object(step.arguments.clone()), &scope)?;
+        let arguments = arguments.as_object().cloned().unwrap_or_default();
+        let context = Context { environment, run, step: &step.id, ledger: &ledger };
+        let preview = action.preview(&context, &arguments).await?;
+        scope.insert(step.id.clone(), preview.outputs.clone());
+        previews.push((step.clone(), preview));
+    }
+    Ok(previews)
+}

@@ -1,0 +1,108 @@
+//! Removes what drctl made, and nothing else.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::action::{Environment, Happening};
+use crate::aws::{Change, Kind, Resource};
+use crate::estate::DatabaseKind;
+
+/// How everything that drctl makes is named.
+pub const NAME_PREFIX: &str = "drctl-";
+/// The tag that says which run made it.
+pub const RUN_TAG: &str = "drctl:run-id";
+/// The tag that says which target it is a copy of.
+pub const TARGET_TAG: &str = "drctl:target";
+/// The tag that says when it may be removed by anybody.
+pub const EXPIRES_TAG: &str = "drctl:expires-at";
+
+/// How long a removal may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// Between two tries to delete something that is not in a state to be deleted.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How often something that is not there is looked for again: AWS may show late what it was told to make.
+const LOOKS: u32 = 3;
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
+/// Looks in a row that may fail before the removal is given up.
+const MAX_FAILED_LOOKS: u32 = 20;
+
+/// Removes resources of one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Remover<'a> {
+    /// The way to AWS.
+    pub environment: &'a Environment,
+    /// Whose they are.
+    pub run_id: &'a str,
+    /// What the run restored.
+    pub kind: DatabaseKind,
+    /// The target's name, for those who listen.
+    pub target: &'a str,
+}
+
+impl Remover<'_> {
+    /// Removes a resource and waits until it is gone. Its absence is fine.
+    ///
+    /// # Errors
+    /// Where it is not this run's, could not be removed, or does not go away in time.
+    pub async fn remove(&self, resource: &Resource) -> anyhow::Result<()> {
+        anyhow::ensure!(resource.id.starts_with(NAME_PREFIX), "`{}` is not named `{NAME_PREFIX}...`", resource.id);
+        let clock = &self.environment.clock;
+        let give_up_at = clock.now().checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+        let mut looks = 0;
+        let mut failed_looks = 0;
+        while clock.now() < give_up_at {
+            let (tags, status) = match self.environment.aws.look(self.kind, resource).await {
+                Ok(Some(found)) => found,
+                Ok(None) if looks < LOOKS => {
+                    looks += 1;
+                    clock.sleep(LOOK_PAUSE).await;
+                    continue;
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if error.is_transient() && failed_looks < MAX_FAILED_LOOKS => {
+                    failed_looks += 1;
+                    clock.sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            failed_looks = 0;
+            let owner = tags.get(RUN_TAG).map_or("nobody", String::as_str);
+            anyhow::ensure!(owner == self.run_id, "`{}` carries the tag of {owner}, not of this run", resource.id);
+            if status == "deleting" {
+                return self.wait_until_gone(resource, give_up_at).await;
+            }
+            let change = Change::Delete { kind: self.kind, resource: resource.clone() };
+            match self.environment.aws.apply(&change).await {
+                Ok(()) => return self.wait_until_gone(resource, give_up_at).await,
+                Err(error) if error.kind == Kind::NotFound => return Ok(()),
+                Err(error) if error.kind == Kind::State || error.is_transient() => clock.sleep(PAUSE).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        anyhow::bail!("`{}` could not be removed within {}", resource.id, crate::duration::show(PATIENCE))
+    }
+
+    async fn wait_until_gone(&self, resource: &Resource, give_up_at: Timestamp) -> anyhow::Result<()> {
+        let mut watcher = self.environment.aws.watch(resource);
+        let mut failed_looks = 0;
+        let mut last = String::new();
+        while self.environment.clock.now() < give_up_at {
+            match watcher.next().await {
+                Ok(None) => return Ok(()),
+                Ok(Some(status)) => {
+                    failed_looks = 0;
+                    if status != last {
+                        let happening = Happening::Status { resource: resource.clone(), status: status.clone() };
+                        self.environment.reporter.tell(self.target, &happening);
+                        last = status;
+                    }
+                }
+                Err(error) if error.is_transient() && failed_looks < MAX_FAILED_LOOKS => failed_looks += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        anyhow::bail!("`{}` was told to go, but is still {last}", resource.id)
+    }
+}

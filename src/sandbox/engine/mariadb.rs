@@ -1,0 +1,226 @@
+//! MariaDB behind RDS MySQL and Aurora MySQL.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::process::Command;
+
+use super::process::{self, Process, User};
+use super::{Certificates, Content, Damage, Seed, seed};
+
+const SOCKET: &str = "drctl.sock";
+/// Reachable only through the socket in the data directory.
+const SUPERUSER: &str = "drctl_sandbox";
+const PAGE_BYTES: usize = 16_384;
+/// Pages that are damaged, from the middle of the table on.
+const DAMAGED_PAGES: usize = 3;
+
+pub(super) fn is_installed() -> bool {
+    program("mariadbd").is_some() && program("mariadb-install-db").is_some()
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    process::find_program(name, &["/usr/sbin".into(), "/usr/libexec".into()])
+}
+
+fn required(name: &str) -> anyhow::Result<PathBuf> {
+    program(name).with_context(|| format!("`{name}` is not installed (Debian: `apt-get install mariadb-server`)"))
+}
+
+/// Makes the data directory of a source, with rows up to now, and shuts it down cleanly.
+pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
+    let user = User::unprivileged();
+    let install = required("mariadb-install-db")?;
+    let version = process::run(Command::new(required("mariadbd")?).arg("--version"), None).await?;
+    let version = version.split_whitespace().find(|word| word.contains("MariaDB")).unwrap_or("unknown").to_owned();
+    let key = format!("mariadb-{}", version.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-"));
+    process::initialised(&key, directory, user, || async {
+        std::fs::create_dir_all(directory)?;
+        if let Some(user) = user {
+            user.give(directory)?;
+        }
+        let mut command = Command::new(&install);
+        command.arg("--no-defaults").arg(format!("--datadir={}", directory.display()));
+        command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"]);
+        command.env("TMPDIR", directory);
+        process::run(&mut command, user).await.map(drop)
+    })
+    .await?;
+    let port = process::free_port()?;
+    let process = start(directory, port, user, None).await?;
+    let made = fill_source(directory, seed).await;
+    process.stop().await;
+    made
+}
+
+async fn fill_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
+    let mut root = connect(directory, "root", None).await?;
+    let (name, password) = (literal(&seed.username), literal(&seed.password));
+    let sql = format!(
+        "create user '{SUPERUSER}'@'localhost' identified via unix_socket or mysql_native_password using password('');
+         grant all on *.* to '{SUPERUSER}'@'localhost' with grant option;
+         create user '{name}'@'%' identified by '{password}';
+         grant all on *.* to '{name}'@'%';
+         drop user if exists ''@'localhost';
+         create database if not exists {}",
+        quote(&seed.database)
+    );
+    execute(&mut root, &sql).await?;
+    root.close().await?;
+    let mut shop = connect(directory, SUPERUSER, Some(&seed.database)).await?;
+    execute(&mut shop, &schema()).await?;
+    roll_to(&mut shop, seed::orders_at(crate::clock::Clock::system().now())).await?;
+    shop.close().await.map_err(Into::into)
+}
+
+fn schema() -> String {
+    format!(
+        "create table customers (id bigint primary key, email varchar(100) not null unique, name varchar(100) not null);
+         create table products (id bigint primary key, sku varchar(40) not null unique, title varchar(100) not null,
+                                price decimal(10, 2) not null);
+         create table orders (id bigint primary key, customer_id bigint not null, status varchar(20) not null,
+                              total decimal(12, 2) not null, paid boolean not null, shipped boolean not null,
+                              created_at datetime(6) not null, key orders_created_at (created_at),
+                              constraint orders_customer foreign key (customer_id) references customers (id));
+         create table order_items (order_id bigint not null, line int not null, product_id bigint not null,
+                                   quantity int not null, primary key (order_id, line),
+                                   constraint items_order foreign key (order_id) references orders (id)
+                                       on delete cascade);
+         insert into customers select seq, concat('customer', seq, '@example.com'), concat('Customer ', seq)
+             from seq_1_to_{};
+         insert into products select seq, concat('SKU-', seq), concat('Book ', seq), 5 + seq % 40 from seq_1_to_{}",
+        seed::CUSTOMERS,
+        seed::PRODUCTS
+    )
+}
+
+/// Takes the rows forward or back to what they were when there were `count` orders.
+async fn roll_to(shop: &mut MySqlConnection, count: i64) -> anyhow::Result<()> {
+    execute(shop, &format!("delete from orders where id > {count}")).await?;
+    let have: i64 = sqlx::query_scalar("select coalesce(max(id), 0) from orders").fetch_one(&mut *shop).await?;
+    if have >= count {
+        return Ok(());
+    }
+    let range = format!("seq_{}_to_{count}", have + 1);
+    let sql = format!(
+        "insert into orders
+             select seq, 1 + seq % {customers}, elt(1 + seq % 4, 'new', 'packed', 'sent', 'done'), 10 + seq % 300,
+                    seq % 5 <> 0, seq % 5 <> 0 and seq % 2 = 0,
+                    timestampadd(second, {opened} + seq * {every}, '1970-01-01')
+             from {range};
+         insert into order_items
+             select o.seq, l.seq, 1 + (o.seq * 7 + l.seq) % {products}, 1 + o.seq % 3 from {range} o, seq_1_to_2 l",
+        customers = seed::CUSTOMERS,
+        products = seed::PRODUCTS,
+        opened = seed::opened_second(),
+        every = seed::ORDER_SECONDS,
+    );
+    execute(shop, &sql).await
+}
+
+/// Starts a copied data directory, rolls it to its moment, and damages it where that was asked for.
+pub(super) async fn restore(
+    directory: &Path,
+    port: u16,
+    seed: &Seed,
+    content: &Content,
+    tls: &Certificates,
+) -> anyhow::Result<Process> {
+    let user = User::unprivileged();
+    tls.install(directory, user)?;
+    let process = start(directory, port, user, Some(tls)).await?;
+    let mut shop = connect(directory, SUPERUSER, Some(&seed.database)).await?;
+    roll_to(&mut shop, seed::orders_at(content.as_of)).await?;
+    match content.damage {
+        None => {}
+        Some(Damage::Rows) => {
+            let newest: i64 = sqlx::query_scalar("select max(id) from orders").fetch_one(&mut shop).await?;
+            let (every, last) = (seed::LOST_EVERY, newest - seed::LOST_LAST_ORDERS);
+            execute(&mut shop, &format!("delete from orders where id % {every} = 0 or id > {last}")).await?;
+        }
+        Some(Damage::Page | Damage::Index) => {
+            execute(&mut shop, "flush tables").await?;
+            shop.close().await?;
+            process.stop().await;
+            overwrite_pages(&directory.join(&seed.database).join("orders.ibd"))?;
+            return start(directory, port, user, Some(tls)).await;
+        }
+    }
+    shop.close().await?;
+    Ok(process)
+}
+
+fn overwrite_pages(file: &Path) -> anyhow::Result<()> {
+    let mut bytes = std::fs::read(file)?;
+    let first = bytes.len() / PAGE_BYTES / 2;
+    for page in first..first + DAMAGED_PAGES {
+        let damaged = bytes.get_mut(page * PAGE_BYTES + 200..page * PAGE_BYTES + 900);
+        damaged.context("the table has no page to damage")?.fill(0x5a);
+    }
+    std::fs::write(file, bytes)?;
+    Ok(())
+}
+
+async fn start(directory: &Path, port: u16, user: Option<User>, tls: Option<&Certificates>) -> anyhow::Result<Process> {
+    let mut command = Command::new(required("mariadbd")?);
+    command.arg("--no-defaults").arg(format!("--datadir={}", directory.display()));
+    command.arg(format!("--socket={}", directory.join(SOCKET).display()));
+    command.arg(format!("--pid-file={}", directory.join("drctl.pid").display()));
+    command.arg(format!("--tmpdir={}", directory.display()));
+    command.arg(format!("--port={port}")).args([
+        "--bind-address=127.0.0.1",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-flush-method=nosync",
+        "--innodb-log-file-size=8M",
+        "--innodb-buffer-pool-size=16M",
+        "--skip-log-bin",
+        "--skip-name-resolve",
+        "--performance-schema=off",
+    ]);
+    if tls.is_some() {
+        let own = directory.join("drctl-tls");
+        command.arg(format!("--ssl-cert={}", own.join("server.pem").display()));
+        command.arg(format!("--ssl-key={}", own.join("server.key").display()));
+    }
+    if let Some(user) = user {
+        user.give(directory)?;
+    }
+    let mut process = Process::start(&command, "TERM", user, directory.with_extension("log"))?;
+    let ready = || async {
+        connect(directory, SUPERUSER, None).await.is_ok() || connect(directory, "root", None).await.is_ok()
+    };
+    process.wait_until(ready).await?;
+    Ok(process)
+}
+
+async fn connect(directory: &Path, user: &str, database: Option<&str>) -> Result<MySqlConnection, sqlx::Error> {
+    let options = MySqlConnectOptions::new().socket(directory.join(SOCKET)).username(user);
+    let options = options.ssl_mode(MySqlSslMode::Disabled);
+    let options = match database {
+        Some(database) => options.database(database),
+        None => options,
+    };
+    options.disable_statement_logging().connect().await
+}
+
+async fn execute(connection: &mut MySqlConnection, sql: &str) -> anyhow::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn set_password(directory: &Path, username: &str, password: &str) -> anyhow::Result<()> {
+    let mut root = connect(directory, SUPERUSER, None).await?;
+    let sql = format!("alter user '{}'@'%' identified by '{}'", literal(username), literal(password));
+    execute(&mut root, &sql).await?;
+    root.close().await.map_err(Into::into)
+}
+
+fn quote(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
+}

@@ -1,0 +1,17 @@
+//! An AWS of our own on loopback, with real databases behind it, to rehearse and to test against.
+//!
+//! It is a rehearsal, never a claim about AWS. What it assumes: lifecycles take the times in `world/times.rs`; a restore
+//! copies the source's data directory and takes its rows back to the restore point; sources themselves are not started.
+//! A service is one file that answers requests from the [`world::World`]; `server.rs` lists them.
+
+mod engine;
+mod fault;
+mod kms;
+mod protocol;
+mod rds;
+mod secretsmanager;
+mod server;
+mod sts;
+mod world;
+
+pub use server::{Options, Sandbox};

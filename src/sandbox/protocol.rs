@@ -1,0 +1,244 @@
+//! What requests and answers look like on the wire: Query with XML, and JSON.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use quick_xml::Writer;
+use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
+
+use crate::estate::Tags;
+
+/// An answer before it becomes HTTP.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) body: String,
+}
+
+/// An error as AWS would answer it.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) status: u16,
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), message: message.into() }
+    }
+
+    /// The caller's arguments are wrong.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(400, "InvalidParameterValue", message)
+    }
+
+    /// As the Query protocol has it.
+    pub(super) fn to_xml(&self) -> Answer {
+        let kind = if self.status < 500 { "Sender" } else { "Receiver" };
+        let error = element(
+            "ErrorResponse",
+            vec![
+                element(
+                    "Error",
+                    vec![leaf("Type", kind), leaf("Code", &self.code), leaf("Message", &self.message)],
+                ),
+                leaf("RequestId", REQUEST_ID),
+            ],
+        );
+        Answer { status: self.status, content_type: "text/xml", body: error.to_text() }
+    }
+
+    /// As the JSON protocols have it.
+    pub(super) fn to_json(&self) -> Answer {
+        let body = serde_json::json!({ "__type": self.code, "message": self.message, "Message": self.message });
+        Answer { status: self.status, content_type: "application/x-amz-json-1.1", body: body.to_string() }
+    }
+}
+
+const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
+/// Pages hold this many unless asked otherwise, and never more.
+const MAX_RECORDS: usize = 100;
+const MIN_RECORDS: usize = 20;
+
+/// A result for the Query protocol.
+pub(super) fn xml_answer(action: &str, result: Vec<Node>) -> Answer {
+    let response = element(
+        &format!("{action}Response"),
+        vec![
+            element(&format!("{action}Result"), result),
+            element("ResponseMetadata", vec![leaf("RequestId", REQUEST_ID)]),
+        ],
+    );
+    Answer { status: 200, content_type: "text/xml", body: response.to_text() }
+}
+
+/// A result for the JSON protocols.
+pub(super) fn json_answer(body: &serde_json::Value) -> Answer {
+    Answer { status: 200, content_type: "application/x-amz-json-1.1", body: body.to_string() }
+}
+
+/// A piece of XML.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Element(String, Vec<Node>),
+    Text(String),
+}
+
+/// An element with children.
+pub(super) fn element(name: &str, children: Vec<Node>) -> Node {
+    Node::Element(name.to_owned(), children)
+}
+
+/// An element with text.
+pub(super) fn leaf(name: &str, text: impl ToString) -> Node {
+    Node::Element(name.to_owned(), vec![Node::Text(text.to_string())])
+}
+
+/// A moment, to the millisecond.
+pub(super) fn moment(name: &str, at: Timestamp) -> Node {
+    leaf(name, at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+}
+
+/// A list in which each member has the same name.
+pub(super) fn list<'a>(name: &str, member: &str, values: impl IntoIterator<Item = &'a String>) -> Node {
+    element(name, values.into_iter().map(|value| leaf(member, value)).collect())
+}
+
+/// Tags as RDS answers them.
+pub(super) fn tag_list(tags: &Tags) -> Node {
+    let tag = |(key, value): (&String, &String)| element("Tag", vec![leaf("Key", key), leaf("Value", value)]);
+    element("TagList", tags.iter().map(tag).collect())
+}
+
+impl Node {
+    fn to_text(&self) -> String {
+        let mut writer = Writer::new(Vec::new());
+        // Writing to memory does not fail.
+        let _ = self.write(&mut writer);
+        String::from_utf8(writer.into_inner()).unwrap_or_default()
+    }
+
+    fn write(&self, writer: &mut Writer<Vec<u8>>) -> std::io::Result<()> {
+        match self {
+            Self::Text(text) => writer.write_event(Event::Text(BytesText::new(text))),
+            Self::Element(name, children) => {
+                writer.write_event(Event::Start(BytesStart::new(name.as_str())))?;
+                children.iter().try_for_each(|child| child.write(writer))?;
+                writer.write_event(Event::End(BytesEnd::new(name.as_str())))
+            }
+        }
+    }
+}
+
+/// The parameters of a Query request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Params(BTreeMap<String, String>);
+
+impl Params {
+    pub(super) fn parse(body: &str) -> Self {
+        Self(form_urlencoded::parse(body.as_bytes()).into_owned().collect())
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn required(&self, name: &str) -> Result<&str, Fault> {
+        let missing = || Fault::new(400, "MissingParameter", format!("The request must contain the parameter {name}"));
+        self.text(name).ok_or_else(missing)
+    }
+
+    /// Identifiers are stored in lower case.
+    pub(super) fn id(&self, name: &str) -> Result<String, Fault> {
+        Ok(self.required(name)?.to_ascii_lowercase())
+    }
+
+    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
+        self.text(name).map(|text| text.eq_ignore_ascii_case("true"))
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// `Name.1`, `Name.2`, ... in order. Also `Name.member.1`, as some clients write it.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        let (list, member) = name.split_once('.').unwrap_or((name, "member"));
+        let at = |number: usize| {
+            let names = [format!("{list}.{member}.{number}"), format!("{list}.member.{number}")];
+            names.iter().find_map(|name| self.text(name)).map(str::to_owned)
+        };
+        (1..).map_while(at).collect()
+    }
+
+    pub(super) fn tags(&self) -> Tags {
+        let at = |number: usize| {
+            let key = ["Tags.Tag", "Tags.member"].iter().find_map(|list| self.text(&format!("{list}.{number}.Key")))?;
+            let value =
+                ["Tags.Tag", "Tags.member"].iter().find_map(|list| self.text(&format!("{list}.{number}.Value")));
+            Some((key.to_owned(), value.unwrap_or_default().to_owned()))
+        };
+        (1..).map_while(at).collect()
+    }
+
+    /// Filters by name, each with the values that it lets through.
+    pub(super) fn filters(&self) -> BTreeMap<String, Vec<String>> {
+        let at = |number: usize| {
+            let name = self.text(&format!("Filters.Filter.{number}.Name"))?;
+            let value = |of: usize| self.text(&format!("Filters.Filter.{number}.Values.Value.{of}")).map(str::to_owned);
+            Some((name.to_owned(), (1..).map_while(value).collect()))
+        };
+        (1..).map_while(at).collect()
+    }
+
+    /// One page of `items`, and the marker of the next. A marker is the number of items before it.
+    pub(super) fn page<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), Fault> {
+        let size = match self.number("MaxRecords") {
+            None => MAX_RECORDS,
+            Some(number) => usize::try_from(number)
+                .ok()
+                .filter(|number| (MIN_RECORDS..=MAX_RECORDS).contains(number))
+                .ok_or_else(|| Fault::invalid(format!("Invalid value {number} for MaxRecords. Must be between 20 and 100")))?,
+        };
+        let skipped = match self.text("Marker") {
+            None => 0,
+            Some(marker) => marker.parse().map_err(|_| Fault::invalid("The marker is not valid"))?,
+        };
+        let more = items.len() > skipped + size;
+        let page = items.into_iter().skip(skipped).take(size).collect();
+        Ok((page, more.then(|| (skipped + size).to_string())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_tags_and_filters_are_numbered() {
+        let params = Params::parse(
+            "VpcSecurityGroupIds.VpcSecurityGroupId.1=sg-1&VpcSecurityGroupIds.VpcSecurityGroupId.2=sg-2\
+             &Tags.Tag.1.Key=a&Tags.Tag.1.Value=b&Filters.Filter.1.Name=engine&Filters.Filter.1.Values.Value.1=docdb",
+        );
+        assert_eq!(params.list("VpcSecurityGroupIds.VpcSecurityGroupId"), ["sg-1", "sg-2"]);
+        assert_eq!(params.tags().get("a").map(String::as_str), Some("b"));
+        assert_eq!(params.filters()["engine"], ["docdb"]);
+    }
+
+    #[test]
+    fn pages_follow_their_markers() {
+        let items: Vec<usize> = (0..50).collect();
+        let (first, marker) = Params::parse("MaxRecords=20").page(items.clone()).unwrap();
+        assert_eq!((first.len(), marker.as_deref()), (20, Some("20")));
+        let (last, marker) = Params::parse("MaxRecords=20&Marker=40").page(items).unwrap();
+        assert_eq!((last.len(), marker), (10, None));
+        assert!(Params::parse("MaxRecords=5").page(vec![1]).is_err());
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        assert_eq!(leaf("a", "<&>").to_text(), "<a>&lt;&amp;&gt;</a>");
+    }
+}

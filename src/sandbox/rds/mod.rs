@@ -1,0 +1,89 @@
+//! RDS and DocumentDB, which share one API: `docdb` clients send the same requests.
+
+mod change;
+mod create;
+mod describe;
+mod render;
+mod restore;
+
+use jiff::Timestamp;
+
+use super::protocol::{Answer, Fault, Params};
+use super::world::{Copies, World};
+
+/// One request.
+struct Request<'r> {
+    action: &'r str,
+    region: &'r str,
+    params: &'r Params,
+    /// The status that a restore ends in, where a fault rule says so.
+    ending: Option<&'r str>,
+    now: Timestamp,
+}
+
+pub(super) fn answer(
+    world: &mut World,
+    region: &str,
+    action: &str,
+    params: &Params,
+    ending: Option<&str>,
+) -> Result<Answer, Fault> {
+    let request = Request { action, region, params, ending, now: world.clock.now() };
+    match action {
+        "DescribeDBInstances" => describe::instances(world, &request),
+        "DescribeDBClusters" => describe::clusters(world, &request),
+        "DescribeDBSnapshots" => describe::instance_snapshots(world, &request),
+        "DescribeDBClusterSnapshots" => describe::cluster_snapshots(world, &request),
+        "DescribeDBSubnetGroups" => describe::subnet_groups(world, &request),
+        "DescribeEvents" => describe::events(world, &request),
+        "DescribeAccountAttributes" => describe::quotas(world, &request),
+        "ListTagsForResource" => change::list_tags(world, &request),
+        "AddTagsToResource" => change::add_tags(world, &request),
+        "RemoveTagsFromResource" => change::remove_tags(world, &request),
+        "CreateDBInstance" => create::instance(world, &request),
+        "CreateDBCluster" => create::cluster(world, &request),
+        "CreateDBSnapshot" => create::instance_snapshot(world, &request),
+        "CreateDBClusterSnapshot" => create::cluster_snapshot(world, &request),
+        "CreateDBSubnetGroup" => create::subnet_group(world, &request),
+        "RestoreDBInstanceFromDBSnapshot" => restore::instance_from_snapshot(world, &request),
+        "RestoreDBInstanceToPointInTime" => restore::instance_to_point_in_time(world, &request),
+        "RestoreDBClusterFromSnapshot" => restore::cluster_from_snapshot(world, &request),
+        "RestoreDBClusterToPointInTime" => restore::cluster_to_point_in_time(world, &request),
+        "ModifyDBInstance" => change::modify_instance(world, &request),
+        "ModifyDBCluster" => change::modify_cluster(world, &request),
+        "FailoverDBCluster" => change::fail_over(world, &request),
+        "DeleteDBInstance" => change::delete_instance(world, &request),
+        "DeleteDBCluster" => change::delete_cluster(world, &request),
+        "DeleteDBSnapshot" => change::delete_instance_snapshot(world, &request),
+        "DeleteDBClusterSnapshot" => change::delete_cluster_snapshot(world, &request),
+        _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
+    }
+}
+
+fn copies(world: &World) -> Copies {
+    Copies { engines: std::sync::Arc::clone(&world.engines), clock: world.clock.clone() }
+}
+
+fn no_instance(id: &str) -> Fault {
+    Fault::new(404, "DBInstanceNotFound", format!("DBInstance {id} not found."))
+}
+
+fn no_cluster(id: &str) -> Fault {
+    Fault::new(404, "DBClusterNotFoundFault", format!("DBCluster {id} not found."))
+}
+
+fn no_instance_snapshot(id: &str) -> Fault {
+    Fault::new(404, "DBSnapshotNotFound", format!("DBSnapshot {id} not found."))
+}
+
+fn no_cluster_snapshot(id: &str) -> Fault {
+    Fault::new(404, "DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {id} not found."))
+}
+
+/// A name, or the name at the end of an ARN. Automated snapshots have a colon in theirs.
+fn name_of(id: &str) -> &str {
+    if !id.starts_with("arn:") {
+        return id;
+    }
+    id.splitn(7, ':').nth(6).unwrap_or(id)
+}

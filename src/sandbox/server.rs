@@ -1,0 +1,321 @@
+//! The sandbox's front door: finds out which service a request is for, applies faults, and keeps a log of calls.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Damage, Engines, missing};
+use super::fault::{self, Effect, Rule};
+use super::protocol::{Answer, Fault, Params};
+use super::world::World;
+use super::{kms, rds, secretsmanager, sts};
+use crate::aws::{SANDBOX_HEADER, SandboxNote};
+use crate::clock::VirtualClock;
+use crate::estate::Estate;
+
+/// The largest request that is read.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How long a connection that shall get no answer stays open.
+const SILENCE: Duration = Duration::from_secs(3600);
+/// Calls that the log keeps.
+const MAX_CALLS: usize = 100_000;
+
+/// How a sandbox is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens; a port of 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How fast its clock runs; 0 ends every lifecycle at once.
+    pub time_scale: f64,
+    /// Databases whose newest backup is damaged, each with `rows`, `page` or `index`.
+    pub corrupt: Vec<(String, String)>,
+}
+
+/// A sandbox that serves.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What cannot be started on this machine, in words.
+    pub missing: Vec<String>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    served: tokio::task::JoinHandle<()>,
+    root: PathBuf,
+}
+
+#[derive(Debug)]
+struct Shared {
+    world: Mutex<World>,
+    rules: Mutex<Vec<Rule>>,
+    calls: Mutex<Vec<(String, String)>>,
+    clock: VirtualClock,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sandbox {
+    /// Starts a sandbox that holds the estates' databases.
+    ///
+    /// # Errors
+    /// Where it cannot listen, would listen beyond loopback, or has nowhere to put its databases.
+    pub async fn start(estates: &[Estate], options: &Options) -> anyhow::Result<Self> {
+        anyhow::ensure!(options.listen.ip().is_loopback(), "the sandbox listens on loopback only, not on {}", options.listen);
+        let listener = TcpListener::bind(options.listen).await;
+        let listener = listener.with_context(|| format!("failed to listen on {}", options.listen))?;
+        let address = listener.local_addr()?;
+        let root = std::env::temp_dir().join(format!("drctl-sandbox-{}-{}", std::process::id(), address.port()));
+        std::fs::create_dir_all(&root).with_context(|| format!("failed to make `{}`", root.display()))?;
+        let clock = VirtualClock::start(options.time_scale);
+        let mut world = World::new(clock.clone(), Engines::new(&root)?);
+        for estate in estates {
+            world.add(estate);
+        }
+        for (target, kind) in &options.corrupt {
+            damage(&mut world, target, kind).map_err(|message| anyhow::anyhow!(message))?;
+        }
+        let (rules, calls) = Default::default();
+        let shared = Arc::new(Shared { world: Mutex::new(world), rules, calls, clock });
+        let stop = CancellationToken::new();
+        let app = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        let stopped = stop.clone();
+        let served = tokio::spawn(async move {
+            let serve = axum::serve(listener, app).into_future();
+            tokio::select! { _ = serve => {}, () = stopped.cancelled() => {} }
+        });
+        Ok(Self { address, missing: missing(), shared, stop, served, root })
+    }
+
+    /// The environment in which AWS clients talk to this sandbox.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_ACCESS_KEY_ID", "sandbox".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
+        ]
+    }
+
+    /// Damages every backup of a database: `rows`, `page` or `index`.
+    ///
+    /// # Errors
+    /// Where there is no such database or kind of damage.
+    pub fn damage(&self, target: &str, kind: &str) -> anyhow::Result<()> {
+        damage(&mut self.shared.world(), target, kind).map_err(|message| anyhow::anyhow!(message))
+    }
+
+    /// Stops serving, and removes everything. Databases end with their standard input.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.served.await;
+        let _ = tokio::fs::remove_dir_all(&self.root).await;
+    }
+}
+
+/// Which service and action a request is for, and in which Region.
+struct Target {
+    service: String,
+    action: String,
+    region: String,
+}
+
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
+        return respond(&shared, Fault::new(413, "RequestTooLarge", "the request is too large").to_xml());
+    };
+    if let Some(path) = uri.path().strip_prefix("/_drctl/") {
+        return control(&shared, &method, path, &body);
+    }
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let target = target(&headers, &text);
+    {
+        let mut calls = shared.calls();
+        if calls.len() < MAX_CALLS {
+            calls.push((target.service.clone(), target.action.clone()));
+        }
+    }
+    let effect = fault::strike(&mut shared.rules(), &target.service, &target.action);
+    let json = headers.contains_key("x-amz-target");
+    let render = |fault: Fault| if json { fault.to_json() } else { fault.to_xml() };
+    let ending = match effect {
+        None => None,
+        Some(Effect::Status(status)) => Some(status),
+        Some(Effect::Silence) => {
+            tokio::time::sleep(SILENCE).await;
+            None
+        }
+        Some(Effect::LostAnswer) => {
+            let _ = dispatch(&shared, &target, &text, None);
+            tokio::time::sleep(SILENCE).await;
+            None
+        }
+        Some(Effect::Html) => {
+            let body = "<html><body><h1>503 Service Unavailable</h1></body></html>".to_owned();
+            return respond(&shared, Answer { status: 503, content_type: "text/html", body });
+        }
+        Some(Effect::Throttle) => return respond(&shared, render(Fault::new(400, "Throttling", "Rate exceeded"))),
+        Some(Effect::Error) => {
+            let message = "The request processing has failed because of an unknown error.";
+            return respond(&shared, render(Fault::new(500, "InternalFailure", message)));
+        }
+        Some(Effect::Denied) => {
+            let message = format!("not authorized to perform {}:{}", target.service, target.action);
+            return respond(&shared, render(Fault::new(403, "AccessDenied", message)));
+        }
+        Some(Effect::Code(code)) => {
+            return respond(&shared, render(Fault::new(400, &code, "the sandbox was told to answer this")));
+        }
+    };
+    let answer = dispatch(&shared, &target, &text, ending.as_deref()).unwrap_or_else(render);
+    respond(&shared, answer)
+}
+
+fn dispatch(shared: &Shared, target: &Target, body: &str, ending: Option<&str>) -> Result<Answer, Fault> {
+    let mut world = shared.world();
+    let json = || serde_json::from_str::<Value>(body).unwrap_or_default();
+    match target.service.as_str() {
+        "rds" => rds::answer(&mut world, &target.region, &target.action, &Params::parse(body), ending),
+        "sts" => sts::answer(&world, &target.action, &Params::parse(body)),
+        "secretsmanager" => secretsmanager::answer(&mut world, &target.action, &json()),
+        "kms" => kms::answer(&world, &target.action, &json()),
+        other => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not serve `{other}`"))),
+    }
+}
+
+/// The credential scope in the `Authorization` header names Region and service:
+/// `Credential=KEY/20261120/eu-west-1/rds/aws4_request`.
+fn target(headers: &HeaderMap, body: &str) -> Target {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let scope = header("authorization").split("Credential=").nth(1).unwrap_or_default();
+    let mut parts = scope.split(',').next().unwrap_or_default().split('/').skip(2);
+    let region = parts.next().unwrap_or("us-east-1").to_owned();
+    let service = parts.next().unwrap_or("unknown").to_owned();
+    let action = match header("x-amz-target").rsplit_once('.') {
+        Some((_, action)) => action.to_owned(),
+        None => Params::parse(body).text("Action").unwrap_or_default().to_owned(),
+    };
+    Target { service, action, region }
+}
+
+fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
+    let world = shared.world();
+    let note = SandboxNote {
+        now: Some(shared.clock.now()),
+        scale: shared.clock.scale(),
+        ca: Some(world.ca()),
+    };
+    drop(world);
+    let note = serde_json::to_string(&note).unwrap_or_default();
+    let builder = Response::builder().status(answer.status).header("content-type", answer.content_type);
+    let builder = builder.header(SANDBOX_HEADER, note);
+    builder.body(Body::from(answer.body)).unwrap_or_default()
+}
+
+/// What tests and rehearsals steer the sandbox with.
+fn control(shared: &Shared, method: &Method, path: &str, body: &Bytes) -> Response<Body> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let result = match (method.as_str(), path) {
+        ("GET", "state") => Ok(state(&mut shared.world())),
+        ("GET", "calls") => Ok(json!(*shared.calls())),
+        ("DELETE", "faults") => {
+            shared.rules().clear();
+            Ok(Value::Null)
+        }
+        ("POST", "faults") => serde_json::from_value::<Rule>(body.clone())
+            .map(|rule| {
+                shared.rules().push(rule);
+                Value::Null
+            })
+            .map_err(|error| error.to_string()),
+        ("POST", "damage") => damage(&mut shared.world(), &text("target"), &text("kind")).map(|()| Value::Null),
+        ("POST", "distrust") => shared.world().engines.distrust().map(|()| Value::Null).map_err(|e| e.to_string()),
+        ("POST", "key") => {
+            shared.world().key_state = text("state");
+            Ok(Value::Null)
+        }
+        ("POST", "quota") => {
+            let mut world = shared.world();
+            let number = |key: &str| body[key].as_u64().and_then(|number| usize::try_from(number).ok());
+            world.instance_quota = number("instances").unwrap_or(world.instance_quota);
+            world.cluster_quota = number("clusters").unwrap_or(world.cluster_quota);
+            Ok(Value::Null)
+        }
+        ("POST", "advance") => {
+            shared.clock.advance(Duration::from_secs(body["seconds"].as_u64().unwrap_or(0)));
+            Ok(Value::Null)
+        }
+        _ => Err(format!("the sandbox has no `{method} /_drctl/{path}`")),
+    };
+    let (status, body) = match result {
+        Ok(body) => (StatusCode::OK, body),
+        Err(message) => (StatusCode::BAD_REQUEST, json!({ "error": message })),
+    };
+    let builder = Response::builder().status(status).header("content-type", "application/json");
+    builder.body(Body::from(body.to_string())).unwrap_or_default()
+}
+
+/// Every resource by Region, type and name, with its tags.
+fn state(world: &mut World) -> Value {
+    let names: Vec<String> = world.regions.keys().cloned().collect();
+    let mut all = Vec::new();
+    for name in names {
+        let now = world.clock.now();
+        let region = world.region(&name);
+        for (id, instance) in &region.instances {
+            let status = instance.status(now);
+            all.push(json!({ "region": name, "type": "db-instance", "id": id, "status": status, "tags": instance.settings.tags }));
+        }
+        for (id, cluster) in &region.clusters {
+            let (status, members) = (cluster.status(now), &cluster.members);
+            let tags = &cluster.settings.tags;
+            all.push(json!({ "region": name, "type": "db-cluster", "id": id, "status": status, "members": members, "tags": tags }));
+        }
+        for (id, snapshot) in region.instance_snapshots.iter().chain(&region.cluster_snapshots) {
+            all.push(json!({ "region": name, "type": "snapshot", "id": id, "source": snapshot.source }));
+        }
+    }
+    Value::Array(all)
+}
+
+/// Damages every backup of a database, the newest first and foremost.
+fn damage(world: &mut World, target: &str, kind: &str) -> Result<(), String> {
+    let kind = Damage::parse(kind).ok_or_else(|| format!("`{kind}` is not `rows`, `page` or `index`"))?;
+    let mut found = false;
+    for region in world.regions.values_mut() {
+        let snapshots = region.instance_snapshots.values_mut().chain(region.cluster_snapshots.values_mut());
+        for snapshot in snapshots.filter(|snapshot| snapshot.source == target) {
+            snapshot.content.damage = Some(kind);
+            found = true;
+        }
+    }
+    if found { Ok(()) } else { Err(format!("there is no backup of `{target}`")) }
+}

@@ -1,0 +1,65 @@
+//! Starts and stops the databases behind restored copies, outside the world's lock.
+
+use std::sync::Arc;
+
+use super::model::Backend;
+use crate::clock::VirtualClock;
+use crate::sandbox::engine::{Content, Engines};
+
+/// What it takes to start a copy.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Copies {
+    /// Who starts it.
+    pub(in crate::sandbox) engines: Arc<Engines>,
+    /// Held meanwhile: how long this machine takes is not how long AWS takes.
+    pub(in crate::sandbox) clock: VirtualClock,
+}
+
+impl Copies {
+    /// Starts a database behind `backend`. Until it runs, the resource is not available; where it cannot be started, its
+    /// endpoint refuses connections.
+    pub(in crate::sandbox) fn start(&self, backend: &Backend, content: &Content, port: u16, name: &str) {
+        if content.seed.is_none() {
+            return;
+        }
+        backend.set_starting();
+        let hold = self.clock.hold();
+        let (engines, backend, content, name) =
+            (Arc::clone(&self.engines), backend.clone(), content.clone(), name.to_owned());
+        tokio::spawn(async move {
+            let running = engines.start(&content, port).await;
+            if let Err(error) = &running {
+                tracing::warn!(name, error = format!("{error:#}"), "no database behind the restored copy");
+            }
+            backend.set(running.ok());
+            drop(hold);
+        });
+    }
+
+    /// Stops the database behind `backend`, if there is one.
+    pub(in crate::sandbox) fn stop(backend: &Backend) {
+        let Some(running) = backend.running() else { return };
+        backend.set(None);
+        tokio::spawn(async move {
+            if let Some(running) = running.lock().await.take() {
+                running.stop().await;
+            }
+        });
+    }
+
+    /// Gives the database behind `backend` a new master password.
+    pub(in crate::sandbox) fn set_password(&self, backend: &Backend, password: &str) {
+        let Some(running) = backend.running() else { return };
+        let (password, hold, backend) = (password.to_owned(), self.clock.hold(), backend.clone());
+        backend.change_begins();
+        tokio::spawn(async move {
+            if let Some(running) = running.lock().await.as_ref() {
+                if let Err(error) = running.set_password(&password).await {
+                    tracing::warn!(error = format!("{error:#}"), "the copy did not take the password");
+                }
+            }
+            backend.change_ends();
+            drop(hold);
+        });
+    }
+}

@@ -1,0 +1,108 @@
+//! Everything that exists in the sandbox.
+
+mod begin;
+mod copies;
+mod model;
+mod times;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub(super) use copies::Copies;
+pub(super) use model::{Backend, Cluster, Event, Instance, Settings, Snapshot, SubnetGroup, Timeline};
+pub(super) use times::Times;
+
+use super::engine::Engines;
+use crate::clock::VirtualClock;
+
+/// The account that everything belongs to.
+pub(super) const ACCOUNT: &str = "123456789012";
+/// Instances and clusters that a Region may have.
+const DEFAULT_QUOTA: usize = 40;
+
+/// Everything that exists.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) clock: VirtualClock,
+    pub(super) times: Times,
+    pub(super) regions: BTreeMap<String, Region>,
+    /// By name or ARN.
+    pub(super) secrets: BTreeMap<String, String>,
+    /// The state of every KMS key.
+    pub(super) key_state: String,
+    pub(super) instance_quota: usize,
+    pub(super) cluster_quota: usize,
+    pub(super) engines: Arc<Engines>,
+}
+
+/// One Region's resources.
+#[derive(Debug, Default)]
+pub(super) struct Region {
+    pub(super) name: String,
+    pub(super) instances: BTreeMap<String, Instance>,
+    pub(super) clusters: BTreeMap<String, Cluster>,
+    pub(super) instance_snapshots: BTreeMap<String, Snapshot>,
+    pub(super) cluster_snapshots: BTreeMap<String, Snapshot>,
+    pub(super) subnet_groups: BTreeMap<String, SubnetGroup>,
+    pub(super) events: Vec<Event>,
+}
+
+impl World {
+    pub(super) fn new(clock: VirtualClock, engines: Arc<Engines>) -> Self {
+        let times = if clock.scale() == 0.0 { Times::none() } else { Times::usual() };
+        Self {
+            clock,
+            times,
+            regions: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            key_state: "Enabled".to_owned(),
+            instance_quota: DEFAULT_QUOTA,
+            cluster_quota: DEFAULT_QUOTA,
+            engines,
+        }
+    }
+
+    /// A Region, brought up to the present: what was being deleted is gone, and daily snapshots have been taken.
+    pub(super) fn region(&mut self, name: &str) -> &mut Region {
+        let now = self.clock.now();
+        let region = self.regions.entry(name.to_owned()).or_default();
+        if region.name.is_empty() {
+            name.clone_into(&mut region.name);
+        }
+        region.catch_up(now);
+        region
+    }
+
+    /// The authority of the databases' certificates.
+    pub(super) fn ca(&self) -> PathBuf {
+        self.engines.ca().to_owned()
+    }
+}
+
+impl Region {
+    fn catch_up(&mut self, now: Timestamp) {
+        self.instances.retain(|_, instance| !instance.timeline.is_gone(now));
+        for cluster in self.clusters.values_mut() {
+            cluster.members.retain(|member| self.instances.contains_key(member));
+        }
+        self.clusters.retain(|_, cluster| !cluster.timeline.is_gone(now));
+        self.take_daily_snapshots(now);
+    }
+
+    /// An ARN of this Region, such as `arn:aws:rds:eu-west-1:123456789012:db:shop`.
+    pub(super) fn arn(&self, kind: &str, id: &str) -> String {
+        format!("arn:aws:rds:{}:{ACCOUNT}:{kind}:{id}", self.name)
+    }
+
+    pub(super) fn tell(&mut self, at: Timestamp, source_type: &'static str, source: &str, message: &str) {
+        self.events.push(Event { at, source_type, source: source.to_owned(), message: message.to_owned() });
+    }
+}
+
+/// `at` and a number of seconds.
+pub(super) fn after(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(at)
+}

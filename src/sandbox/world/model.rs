@@ -1,0 +1,234 @@
+//! Resources and their lifecycles, which are computed when somebody looks.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::after;
+use crate::estate::Tags;
+use crate::sandbox::engine::{Content, Running};
+
+/// What a resource's status is, was, and will be.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Timeline {
+    /// From when on, which status; in order.
+    steps: Vec<(Timestamp, String)>,
+    gone_at: Option<Timestamp>,
+}
+
+impl Timeline {
+    /// `available` all along.
+    pub(in crate::sandbox) fn available() -> Self {
+        Self { steps: vec![(Timestamp::MIN, "available".to_owned())], gone_at: None }
+    }
+
+    /// `status` for some seconds, then `available`.
+    pub(in crate::sandbox) fn after(now: Timestamp, status: &str, seconds: i64) -> Self {
+        Self::ending_as(now, status, seconds, "available")
+    }
+
+    /// `status` for some seconds, then `last`.
+    pub(in crate::sandbox) fn ending_as(now: Timestamp, status: &str, seconds: i64, last: &str) -> Self {
+        let steps = vec![(now, status.to_owned()), (after(now, seconds), last.to_owned())];
+        Self { steps, gone_at: None }
+    }
+
+    /// From now on `status` for some seconds, then what it is now.
+    pub(in crate::sandbox) fn interrupt(&mut self, now: Timestamp, status: &str, seconds: i64) {
+        let current = self.status(now).to_owned();
+        self.steps = vec![(now, status.to_owned()), (after(now, seconds), current)];
+    }
+
+    /// `deleting` for some seconds, then gone.
+    pub(in crate::sandbox) fn delete(&mut self, now: Timestamp, seconds: i64) {
+        self.steps = vec![(now, "deleting".to_owned())];
+        self.gone_at = Some(after(now, seconds));
+    }
+
+    /// The status at a moment.
+    pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
+        let passed = self.steps.iter().rev().find(|(from, _)| *from <= now);
+        passed.or_else(|| self.steps.first()).map_or("unknown", |(_, status)| status.as_str())
+    }
+
+    pub(super) fn is_gone(&self, now: Timestamp) -> bool {
+        self.gone_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// Settings that instances and clusters share.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sandbox) struct Settings {
+    pub(in crate::sandbox) engine: String,
+    pub(in crate::sandbox) engine_version: String,
+    pub(in crate::sandbox) username: String,
+    pub(in crate::sandbox) port: u16,
+    pub(in crate::sandbox) subnet_group: String,
+    pub(in crate::sandbox) security_groups: Vec<String>,
+    pub(in crate::sandbox) parameter_group: String,
+    pub(in crate::sandbox) multi_az: bool,
+    pub(in crate::sandbox) encrypted: bool,
+    pub(in crate::sandbox) kms_key: Option<String>,
+    pub(in crate::sandbox) iam_authentication: bool,
+    pub(in crate::sandbox) log_exports: Vec<String>,
+    pub(in crate::sandbox) deletion_protection: bool,
+    pub(in crate::sandbox) backup_retention_days: i64,
+    pub(in crate::sandbox) tags: Tags,
+}
+
+/// The database behind an endpoint.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sandbox) struct Backend {
+    state: Arc<Mutex<State>>,
+    /// Changes under way that AWS would show as a status of their own.
+    changes: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// There is none.
+    #[default]
+    None,
+    /// It is being restored.
+    Starting,
+    /// It takes connections.
+    Running(Arc<tokio::sync::Mutex<Option<Running>>>),
+}
+
+impl Backend {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_starting(&self) {
+        *self.state() = State::Starting;
+    }
+
+    pub(super) fn set(&self, running: Option<Running>) {
+        *self.state() = match running {
+            Some(running) => State::Running(Arc::new(tokio::sync::Mutex::new(Some(running)))),
+            None => State::None,
+        };
+    }
+
+    pub(super) fn change_begins(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn change_ends(&self) {
+        self.changes.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// What AWS would say of a resource that is otherwise `status`: nothing is available before its database is.
+    fn show<'s>(&self, status: &'s str) -> &'s str {
+        match &*self.state() {
+            State::Starting if status == "available" => "creating",
+            _ if status == "available" && self.changes.load(Ordering::SeqCst) > 0 => "resetting-master-credentials",
+            _ => status,
+        }
+    }
+
+    pub(in crate::sandbox) fn is_idle(&self) -> bool {
+        matches!(*self.state(), State::None)
+    }
+
+    pub(super) fn running(&self) -> Option<Arc<tokio::sync::Mutex<Option<Running>>>> {
+        match &*self.state() {
+            State::Running(running) => Some(Arc::clone(running)),
+            _ => None,
+        }
+    }
+}
+
+/// An instance, alone or in a cluster.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Instance {
+    pub(in crate::sandbox) id: String,
+    pub(in crate::sandbox) class: String,
+    pub(in crate::sandbox) cluster: Option<String>,
+    pub(in crate::sandbox) replica_of: Option<String>,
+    pub(in crate::sandbox) public: bool,
+    pub(in crate::sandbox) created_at: Timestamp,
+    pub(in crate::sandbox) timeline: Timeline,
+    pub(in crate::sandbox) settings: Settings,
+    pub(in crate::sandbox) content: Content,
+    pub(in crate::sandbox) backend: Backend,
+}
+
+impl Instance {
+    /// What AWS would say.
+    pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
+        self.backend.show(self.timeline.status(now))
+    }
+}
+
+/// A cluster.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Cluster {
+    pub(in crate::sandbox) id: String,
+    /// The writer first.
+    pub(in crate::sandbox) members: Vec<String>,
+    pub(in crate::sandbox) created_at: Timestamp,
+    pub(in crate::sandbox) timeline: Timeline,
+    pub(in crate::sandbox) settings: Settings,
+    pub(in crate::sandbox) content: Content,
+    pub(in crate::sandbox) backend: Backend,
+}
+
+impl Cluster {
+    /// What AWS would say. A cluster without instances is available, whatever its members wait for.
+    pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
+        let status = self.timeline.status(now);
+        match self.backend.show(status) {
+            "creating" => status,
+            shown => shown,
+        }
+    }
+}
+
+/// A snapshot of either.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Snapshot {
+    pub(in crate::sandbox) id: String,
+    pub(in crate::sandbox) source: String,
+    pub(in crate::sandbox) snapshot_type: String,
+    pub(in crate::sandbox) created_at: Timestamp,
+    pub(in crate::sandbox) timeline: Timeline,
+    pub(in crate::sandbox) settings: Settings,
+    pub(in crate::sandbox) class: String,
+    pub(in crate::sandbox) content: Content,
+}
+
+/// A DB subnet group.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct SubnetGroup {
+    pub(in crate::sandbox) name: String,
+    pub(in crate::sandbox) description: String,
+    pub(in crate::sandbox) subnets: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Event {
+    pub(in crate::sandbox) at: Timestamp,
+    pub(in crate::sandbox) source_type: &'static str,
+    pub(in crate::sandbox) source: String,
+    pub(in crate::sandbox) message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifecycle_is_computed_when_somebody_looks() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let mut timeline = Timeline::after(at(100), "creating", 50);
+        assert_eq!(timeline.status(at(100)), "creating");
+        assert_eq!(timeline.status(at(150)), "available");
+        timeline.delete(at(200), 10);
+        assert_eq!(timeline.status(at(205)), "deleting");
+        assert!(!timeline.is_gone(at(209)) && timeline.is_gone(at(210)));
+    }
+}
