@@ -66,10 +66,7 @@ impl Action for ChoosePoint {
 pub(super) fn database<'c>(context: &'c Context<'_>, name: &str) -> Result<&'c Database, Failure> {
     context.environment.estate.database(name).ok_or_else(|| {
         let known: Vec<_> = context.environment.estate.databases.iter().map(|known| known.id.as_str()).collect();
-        Failure::refused(
-            format!("there is no target `{name}`"),
-            format!("the estate has {}", known.join(", ")),
-        )
+        Failure::refused(format!("there is no target `{name}`"), format!("the estate has {}", known.join(", ")))
     })
 }
 
@@ -102,7 +99,11 @@ async fn choose(context: &Context<'_>, arguments: &Map<String, Value>) -> Result
                 let percent = snapshot.percent.map_or_else(String::new, |percent| format!(" ({percent}%)"));
                 let message = format!("snapshot `{id}` is `{}`{percent}, not `available`", snapshot.status);
                 let error = anyhow::anyhow!("{message}");
-                return Err(Failure::new(RunState::Unknown, error, "wait until it is, or choose another with `--point`"));
+                return Err(Failure::new(
+                    RunState::Unknown,
+                    error,
+                    "wait until it is, or choose another with `--point`",
+                ));
             }
             from_snapshot(context, database, source, &snapshot, Vec::new())
         }
@@ -152,7 +153,8 @@ fn pick<'s>(
     choice: &PointChoice,
     all: &'s [Snapshot],
 ) -> Result<(&'s Snapshot, Vec<String>), Failure> {
-    let wanted = |snapshot: &&Snapshot| *choice != PointChoice::LatestAutomated || snapshot.snapshot_type == "automated";
+    let wanted =
+        |snapshot: &&Snapshot| *choice != PointChoice::LatestAutomated || snapshot.snapshot_type == "automated";
     let mut usable: Vec<&Snapshot> = all.iter().filter(wanted).filter(|snapshot| snapshot.is_usable()).collect();
     usable.sort_by_key(|snapshot| snapshot.taken_at());
     let newest_of_all = all.iter().filter(wanted).max_by_key(|snapshot| snapshot.taken_at());
@@ -191,12 +193,13 @@ fn from_snapshot(
     mut notes: Vec<String>,
 ) -> Result<Point, Failure> {
     if !database.kind.matches_engine(&snapshot.engine) {
-        let message = format!("snapshot `{}` is of `{}`, not of kind `{}`", snapshot.id, snapshot.engine, database.kind);
+        let message =
+            format!("snapshot `{}` is of `{}`, not of kind `{}`", snapshot.id, snapshot.engine, database.kind);
         return Err(Failure::refused(message, "choose a snapshot of this database"));
     }
-    let taken_at = snapshot.taken_at().ok_or_else(|| {
-        Failure::from(anyhow::anyhow!("AWS does not say when snapshot `{}` was taken", snapshot.id))
-    })?;
+    let taken_at = snapshot
+        .taken_at()
+        .ok_or_else(|| Failure::from(anyhow::anyhow!("AWS does not say when snapshot `{}` was taken", snapshot.id)))?;
     let age_seconds = age(context, taken_at);
     let max_age_seconds = database.test.max_snapshot_age.as_secs_f64();
     let rpo_seconds = source.as_ref().and_then(|source| source.latest_restorable).map(|at| age(context, at));

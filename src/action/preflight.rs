@@ -53,7 +53,8 @@ async fn quotas(context: &Context<'_>, database: &Database) -> Result<(), Failur
     let needed: &[&str] = if database.kind.is_cluster() { &["DBInstances", "DBClusters"] } else { &["DBInstances"] };
     let full = |quota: &&Quota| needed.contains(&quota.name.as_str()) && quota.used >= quota.max;
     let Some(quota) = quotas.iter().find(full) else { return Ok(()) };
-    let message = format!("the account has {} of {} `{}`: a restore could not finish", quota.used, quota.max, quota.name);
+    let message =
+        format!("the account has {} of {} `{}`: a restore could not finish", quota.used, quota.max, quota.name);
     let hint = "raise the quota in Service Quotas (a real recovery would need it too), or remove what is not used";
     Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint))
 }

@@ -214,8 +214,8 @@ async fn endpoint(context: &Context<'_>, planned: &Planned<'_>) -> Result<(HostP
     };
     // A tunnel needs no endpoint.
     let endpoint = endpoint.or_else(|| planned.database.test.connect.clone());
-    let endpoint =
-        endpoint.ok_or_else(|| Failure::from(anyhow::anyhow!("AWS gives no endpoint for `{}`", planned.resource.id)))?;
+    let endpoint = endpoint
+        .ok_or_else(|| Failure::from(anyhow::anyhow!("AWS gives no endpoint for `{}`", planned.resource.id)))?;
     Ok((endpoint, operation.is_some_and(|operation| operation.eq_ignore_ascii_case("initializing"))))
 }
 

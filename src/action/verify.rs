@@ -102,9 +102,9 @@ fn parse<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> Result
 async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<SecretString, Failure> {
     let aws = &context.environment.aws;
     if let Some(reference) = &database.test.password {
-        return resolve_secret(aws, reference).await.map_err(|error| {
-            Failure::new(RunState::Refused, error, "correct `password` in the configuration")
-        });
+        return resolve_secret(aws, reference)
+            .await
+            .map_err(|error| Failure::new(RunState::Refused, error, "correct `password` in the configuration"));
     }
     let password: String = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS).map(char::from).collect();
     let password = SecretString::from(password);

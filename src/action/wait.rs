@@ -39,7 +39,11 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
             Ok(None) if absent_looks < MAX_ABSENT_LOOKS => absent_looks += 1,
             Ok(None) => {
                 let message = format!("`{}` was restored, but AWS does not show it", resource.id);
-                return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), "run `drctl reap`, then again"));
+                return Err(Failure::new(
+                    RunState::Unknown,
+                    anyhow::anyhow!("{message}"),
+                    "run `drctl reap`, then again",
+                ));
             }
             Err(error) if error.is_transient() && failed_looks < MAX_FAILED_LOOKS => {
                 failed_looks += 1;

@@ -165,9 +165,7 @@ fn restore_call(kind: DatabaseKind, restore: &Restore) -> Call {
         (RestoreSource::Snapshot(_), true) => ("RestoreDBClusterFromSnapshot", "DBClusterIdentifier"),
         (RestoreSource::Snapshot(_), false) => ("RestoreDBInstanceFromDBSnapshot", "DBInstanceIdentifier"),
         (RestoreSource::PointInTime { .. }, true) => ("RestoreDBClusterToPointInTime", "DBClusterIdentifier"),
-        (RestoreSource::PointInTime { .. }, false) => {
-            ("RestoreDBInstanceToPointInTime", "TargetDBInstanceIdentifier")
-        }
+        (RestoreSource::PointInTime { .. }, false) => ("RestoreDBInstanceToPointInTime", "TargetDBInstanceIdentifier"),
     };
     let mut arguments = vec![(target, restore.id.clone())];
     match &restore.source {
@@ -190,10 +188,7 @@ fn restore_call(kind: DatabaseKind, restore: &Restore) -> Call {
         ("EngineVersion", restore.engine_version.clone().filter(|_| cluster)),
         ("DBInstanceClass", restore.class.clone()),
         ("DBSubnetGroupName", restore.subnet_group.clone()),
-        (
-            if cluster { "DBClusterParameterGroupName" } else { "DBParameterGroupName" },
-            restore.parameter_group.clone(),
-        ),
+        (if cluster { "DBClusterParameterGroupName" } else { "DBParameterGroupName" }, restore.parameter_group.clone()),
     ];
     arguments.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
     if !restore.security_groups.is_empty() {

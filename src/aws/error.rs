@@ -66,7 +66,9 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.kind {
-            Kind::Denied => "check the credentials with `aws sts get-caller-identity` and the policy with `drctl iam-policy`",
+            Kind::Denied => {
+                "check the credentials with `aws sts get-caller-identity` and the policy with `drctl iam-policy`"
+            }
             Kind::Throttled => "another client is using up the account's API rate; try again, or later",
             Kind::Unavailable => "check the network and `AWS_ENDPOINT_URL`, then run `drctl doctor`",
             Kind::Quota => "remove unused resources, or raise the quota in Service Quotas",

@@ -41,9 +41,8 @@ async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>) -> anyhow:
         .map_err(|error| classify("GetSecretValue", error))
         .with_context(|| format!("failed to read `secretsmanager:{id}`"))?;
     let text = answer.secret_string.with_context(|| format!("`secretsmanager:{id}` holds no text"))?;
-    pick(&text, key).with_context(|| {
-        format!("`secretsmanager:{id}` is JSON without the key `{}`", key.unwrap_or("password"))
-    })
+    pick(&text, key)
+        .with_context(|| format!("`secretsmanager:{id}` is JSON without the key `{}`", key.unwrap_or("password")))
 }
 
 /// A secret is either the text itself or one member of a JSON object, as RDS stores them.

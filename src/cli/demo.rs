@@ -95,7 +95,8 @@ async fn two_acts(
     sandbox.damage(LIAR, LIE)?;
     let mut lies = Vec::new();
     for environment in &environments {
-        let liar: Vec<_> = environment.estate.databases.iter().filter(|database| database.id == LIAR).cloned().collect();
+        let liar: Vec<_> =
+            environment.estate.databases.iter().filter(|database| database.id == LIAR).cloned().collect();
         let environment = Environment { reporter: progress::reporter(), ..environment.clone() };
         lies.extend(test(&environment, liar).await);
     }

@@ -101,7 +101,10 @@ async fn examine(environment: &Environment, database: &Database) -> Vec<Finding>
             match newest {
                 Some(at) => {
                     let age = environment.clock.now().duration_since(at).as_secs_f64();
-                    fine(subject("snapshots"), format!("{} usable, the newest {} old", usable.count(), duration::show_seconds(age)))
+                    fine(
+                        subject("snapshots"),
+                        format!("{} usable, the newest {} old", usable.count(), duration::show_seconds(age)),
+                    )
                 }
                 None => bad(subject("snapshots"), Outcome::Failed, "none is usable", "turn on automated backups"),
             }

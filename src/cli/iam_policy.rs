@@ -22,7 +22,8 @@ fn policy(estate: &Estate) -> Value {
     let copies: Vec<String> = ["db", "cluster"].map(|kind| arn(kind, &format!("{NAME_PREFIX}*"))).to_vec();
     let mut sources = Vec::new();
     for database in &estate.databases {
-        let (kind, snapshot) = if database.kind.is_cluster() { ("cluster", "cluster-snapshot") } else { ("db", "snapshot") };
+        let (kind, snapshot) =
+            if database.kind.is_cluster() { ("cluster", "cluster-snapshot") } else { ("db", "snapshot") };
         sources.push(arn(kind, &database.id));
         sources.push(arn(snapshot, &format!("rds:{}-*", database.id)));
         sources.push(arn(snapshot, "*"));

@@ -90,7 +90,9 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         return (exit, Some(error.hint().to_owned()));
     }
     match error.downcast_ref::<OpenError>() {
-        Some(OpenError::Newer { .. }) => (Exit::Usage, Some("use the newer drctl, or another `[state] url`".to_owned())),
+        Some(OpenError::Newer { .. }) => {
+            (Exit::Usage, Some("use the newer drctl, or another `[state] url`".to_owned()))
+        }
         Some(OpenError::Damaged { .. }) => {
             (Exit::Usage, Some("restore it from a backup, or move it away and start with an empty one".to_owned()))
         }

@@ -66,8 +66,7 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
         .collect::<anyhow::Result<_>>()?;
     let cancel = setup::cancel_on_signal();
     let (environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
-    let options =
-        Options { point: args.point.clone(), keep_for: args.keep_for, accept_changes: args.accept_changes };
+    let options = Options { point: args.point.clone(), keep_for: args.keep_for, accept_changes: args.accept_changes };
     if args.dry_run {
         return dry_run(&environment, &plans, &options).await;
     }

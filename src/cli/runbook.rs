@@ -64,9 +64,9 @@ fn list(format: Format) -> anyhow::Result<Exit> {
         let actions: Vec<_> = specs
             .iter()
             .map(|spec| {
-                let arguments = spec.arguments.iter().map(|argument| {
-                    json!({ "name": argument.name, "required": argument.required, "about": argument.about })
-                });
+                let arguments = spec.arguments.iter().map(
+                    |argument| json!({ "name": argument.name, "required": argument.required, "about": argument.about }),
+                );
                 json!({
                     "name": spec.name, "about": spec.about, "arguments": arguments.collect::<Vec<_>>(),
                     "fields": spec.fields,

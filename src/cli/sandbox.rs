@@ -27,7 +27,8 @@ fn parse_scale(text: &str) -> Result<f64, String> {
 }
 
 fn parse_corrupt(text: &str) -> Result<(String, String), String> {
-    let (target, kind) = text.split_once('=').ok_or_else(|| "write TARGET=rows, TARGET=page or TARGET=index".to_owned())?;
+    let (target, kind) =
+        text.split_once('=').ok_or_else(|| "write TARGET=rows, TARGET=page or TARGET=index".to_owned())?;
     Ok((target.to_owned(), kind.to_owned()))
 }
 

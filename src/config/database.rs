@@ -92,10 +92,8 @@ fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<Re
         let plausible = text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
         plausible.then(|| text.to_owned())
     });
-    let tls = section.choice(
-        "tls",
-        &[("verify-full", TlsMode::VerifyFull), ("require", TlsMode::Require), ("off", TlsMode::Off)],
-    );
+    let tls = section
+        .choice("tls", &[("verify-full", TlsMode::VerifyFull), ("require", TlsMode::Require), ("off", TlsMode::Off)]);
     let test = RestoreTest {
         schedule: section.text("schedule"),
         timezone: timezone.unwrap_or_else(|| "UTC".to_owned()),

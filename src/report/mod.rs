@@ -4,4 +4,4 @@ mod model;
 mod text;
 
 pub use model::{Cleanup, PointReport, ResourceReport, RestoreTests, Rpo, Rto, TestReport, assemble};
-pub use text::{test as test_as_text, table};
+pub use text::{table, test as test_as_text};

@@ -217,8 +217,8 @@ fn to_json(value: &DeValue<'_>) -> Value {
         DeValue::Boolean(value) => Value::Bool(*value),
         DeValue::Datetime(at) => Value::String(at.to_string()),
         DeValue::Array(items) => Value::Array(items.iter().map(|item| to_json(item.get_ref())).collect()),
-        DeValue::Table(table) => {
-            Value::Object(table.iter().map(|(key, value)| (key.get_ref().to_string(), to_json(value.get_ref()))).collect())
-        }
+        DeValue::Table(table) => Value::Object(
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), to_json(value.get_ref()))).collect(),
+        ),
     }
 }

@@ -99,7 +99,8 @@ pub async fn unwind(run: &Run<'_>, reason: &str) -> Finished {
         None => (RunState::Interrupted, reason.to_owned(), None),
     };
     let outputs = Map::new();
-    let finished = Finished { state, reason, hint, outputs, remains: Vec::new(), kept_until: None, worked_seconds: 0.0 };
+    let finished =
+        Finished { state, reason, hint, outputs, remains: Vec::new(), kept_until: None, worked_seconds: 0.0 };
     undo(run, finished).await
 }
 
@@ -175,7 +176,8 @@ async fn take(run: &Run<'_>, step: &Step, registry: &Registry, scope: &Scope) ->
         }
     }
     let action = registry.iter().find(|action| action.spec().name == step.action);
-    let action = action.ok_or_else(|| Failure::refused(format!("`{}` is not known", step.action), "lint the runbook"))?;
+    let action =
+        action.ok_or_else(|| Failure::refused(format!("`{}` is not known", step.action), "lint the runbook"))?;
     let arguments = template::resolve(&Value::Object(step.arguments.clone()), scope)?;
     let arguments = arguments.as_object().cloned().unwrap_or_default();
     run.ledger.record(&Entry::StepStarted { step: step.id.clone(), action: step.action.clone() }).await?;

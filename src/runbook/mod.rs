@@ -11,7 +11,9 @@ mod preview;
 mod removal;
 mod template;
 
-pub use action::{Action, Argument, Context, Environment, Failure, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType};
+pub use action::{
+    Action, Argument, Context, Environment, Failure, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType,
+};
 pub use document::{Input, Runbook, RunbookKind, Step};
 pub use engine::{Finished, Run, execute, unwind};
 pub use ledger::Ledger;

@@ -40,10 +40,7 @@ impl Fault {
         let error = element(
             "ErrorResponse",
             vec![
-                element(
-                    "Error",
-                    vec![leaf("Type", kind), leaf("Code", &self.code), leaf("Message", &self.message)],
-                ),
+                element("Error", vec![leaf("Type", kind), leaf("Code", &self.code), leaf("Message", &self.message)]),
                 leaf("RequestId", REQUEST_ID),
             ],
         );
@@ -197,10 +194,11 @@ impl Params {
     pub(super) fn page<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), Fault> {
         let size = match self.number("MaxRecords") {
             None => MAX_RECORDS,
-            Some(number) => usize::try_from(number)
-                .ok()
-                .filter(|number| (MIN_RECORDS..=MAX_RECORDS).contains(number))
-                .ok_or_else(|| Fault::invalid(format!("Invalid value {number} for MaxRecords. Must be between 20 and 100")))?,
+            Some(number) => {
+                usize::try_from(number).ok().filter(|number| (MIN_RECORDS..=MAX_RECORDS).contains(number)).ok_or_else(
+                    || Fault::invalid(format!("Invalid value {number} for MaxRecords. Must be between 20 and 100")),
+                )?
+            }
         };
         let skipped = match self.text("Marker") {
             None => 0,

@@ -10,9 +10,8 @@ pub(super) fn answer(world: &mut World, action: &str, body: &Value) -> Result<An
     match action {
         "GetSecretValue" => {
             let id = text("SecretId");
-            let missing = || {
-                Fault::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-            };
+            let missing =
+                || Fault::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
             let secret = world.secrets.get(&id).ok_or_else(missing)?;
             Ok(json_answer(&json!({
                 "Name": id, "ARN": id, "SecretString": secret, "VersionId": "1", "VersionStages": ["AWSCURRENT"],

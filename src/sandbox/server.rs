@@ -82,7 +82,11 @@ impl Sandbox {
     /// # Errors
     /// Where it cannot listen, would listen beyond loopback, or has nowhere to put its databases.
     pub async fn start(estates: &[Estate], options: &Options) -> anyhow::Result<Self> {
-        anyhow::ensure!(options.listen.ip().is_loopback(), "the sandbox listens on loopback only, not on {}", options.listen);
+        anyhow::ensure!(
+            options.listen.ip().is_loopback(),
+            "the sandbox listens on loopback only, not on {}",
+            options.listen
+        );
         let listener = TcpListener::bind(options.listen).await;
         let listener = listener.with_context(|| format!("failed to listen on {}", options.listen))?;
         let address = listener.local_addr()?;
@@ -227,11 +231,7 @@ fn target(headers: &HeaderMap, body: &str) -> Target {
 
 fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
     let world = shared.world();
-    let note = SandboxNote {
-        now: Some(shared.clock.now()),
-        scale: shared.clock.scale(),
-        ca: Some(world.ca()),
-    };
+    let note = SandboxNote { now: Some(shared.clock.now()), scale: shared.clock.scale(), ca: Some(world.ca()) };
     drop(world);
     let note = serde_json::to_string(&note).unwrap_or_default();
     let builder = Response::builder().status(answer.status).header("content-type", answer.content_type);

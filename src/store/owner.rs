@@ -48,11 +48,10 @@ impl Store {
     /// Where there is no such run, or the store could not be written.
     pub async fn claim(&self, run_id: &str) -> anyhow::Result<Option<Owner>> {
         let Some((lock, path)) = self.lock(run_id)? else { return Ok(None) };
-        let epoch: Option<i64> =
-            sqlx::query_scalar("update runs set epoch = epoch + 1 where id = $1 returning epoch")
-                .bind(run_id)
-                .fetch_optional(&self.pool)
-                .await?;
+        let epoch: Option<i64> = sqlx::query_scalar("update runs set epoch = epoch + 1 where id = $1 returning epoch")
+            .bind(run_id)
+            .fetch_optional(&self.pool)
+            .await?;
         let epoch = epoch.with_context(|| format!("there is no run `{run_id}`"))?;
         Ok(Some(Owner::new(run_id, epoch, lock, path)))
     }

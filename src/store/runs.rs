@@ -32,15 +32,8 @@ pub enum RunState {
 }
 
 impl RunState {
-    const ALL: [Self; 7] = [
-        Self::Running,
-        Self::Passed,
-        Self::Failed,
-        Self::Unknown,
-        Self::Refused,
-        Self::Interrupted,
-        Self::Stuck,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Running, Self::Passed, Self::Failed, Self::Unknown, Self::Refused, Self::Interrupted, Self::Stuck];
 
     /// The fixed name, as in reports.
     #[must_use]
@@ -203,8 +196,7 @@ impl Store {
     /// # Errors
     /// Where they could not be read.
     pub async fn unsettled(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
-        let sql =
-            format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by id");
+        let sql = format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
         rows.iter().map(from_row).collect()
     }

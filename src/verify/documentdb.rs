@@ -178,7 +178,9 @@ impl Worker {
         if scanned == indexed {
             return Ok(());
         }
-        Err(Trouble::Damage(format!("`{collection}` has {scanned} documents by a scan and {indexed} through its index")))
+        Err(Trouble::Damage(format!(
+            "`{collection}` has {scanned} documents by a scan and {indexed} through its index"
+        )))
     }
 
     pub(super) async fn newest(&mut self, collection: &str, field: &str) -> Result<Option<Timestamp>, Trouble> {
@@ -188,7 +190,9 @@ impl Worker {
         let mut cursor = find.await.map_err(|error| trouble(&error))?;
         let newest = cursor.try_next().await.map_err(|error| trouble(&error))?;
         let Some(value) = newest.as_ref().and_then(|document| value_at(document, field)) else { return Ok(None) };
-        time_of(value).map(Some).ok_or_else(|| Trouble::Unable(format!("`{collection}.{field}` holds no time: {value}")))
+        time_of(value)
+            .map(Some)
+            .ok_or_else(|| Trouble::Unable(format!("`{collection}.{field}` holds no time: {value}")))
     }
 
     pub(super) async fn settled(&mut self, collection: &str, field: &str, before: Timestamp) -> Result<Scan, Trouble> {

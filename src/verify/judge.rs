@@ -45,7 +45,9 @@ pub(super) fn list(findings: &[String]) -> String {
 /// A check that got no answer.
 pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &Trouble) -> Check {
     let fix = match trouble {
-        Trouble::Damage(_) => "do not rely on this backup: restore an older one with `--point`, and find out since when",
+        Trouble::Damage(_) => {
+            "do not rely on this backup: restore an older one with `--point`, and find out since when"
+        }
         Trouble::Unable(_) => "mend what kept the check from running, then run the test again",
     };
     let draft = Draft {
@@ -319,7 +321,8 @@ mod tests {
     fn a_drop_beyond_the_tolerance_fails() {
         let none = BTreeMap::new();
         let baseline = Some(facts(&[("orders", 100)]));
-        let outcome = |now, tolerance| rows(&facts(&[("orders", now)]), &none, &plan(baseline.clone(), tolerance)).outcome;
+        let outcome =
+            |now, tolerance| rows(&facts(&[("orders", now)]), &none, &plan(baseline.clone(), tolerance)).outcome;
         assert_eq!(outcome(100, 0.0), Outcome::Passed);
         assert_eq!(outcome(99, 0.0), Outcome::Failed);
         assert_eq!(outcome(99, 0.01), Outcome::Passed);
@@ -357,11 +360,8 @@ mod tests {
 
     #[test]
     fn settled_rows_may_not_change() {
-        let facts = |rows, digest: &str| SettledFacts {
-            before: Timestamp::UNIX_EPOCH,
-            rows,
-            fingerprint: digest.to_owned(),
-        };
+        let facts =
+            |rows, digest: &str| SettledFacts { before: Timestamp::UNIX_EPOCH, rows, fingerprint: digest.to_owned() };
         assert_eq!(settled("s", Some(&facts(2, "a")), Some(&facts(2, "a"))).outcome, Outcome::Passed);
         assert_eq!(settled("s", Some(&facts(2, "a")), Some(&facts(2, "b"))).outcome, Outcome::Failed);
         assert_eq!(settled("s", None, None).outcome, Outcome::Passed);

@@ -184,7 +184,8 @@ impl Worker {
     }
 
     pub(super) async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<Scan, Trouble> {
-        let (schema, table) = relation.rsplit_once('.').map_or((None, relation), |(schema, table)| (Some(schema), table));
+        let (schema, table) =
+            relation.rsplit_once('.').map_or((None, relation), |(schema, table)| (Some(schema), table));
         let columns = sqlx::query(
             "select concat('`', column_name, '` ', column_type) from information_schema.columns
              where table_schema = coalesce(?, database()) and table_name = ? order by ordinal_position",

@@ -134,8 +134,7 @@ async fn catalog(connection: &mut PgConnection, amcheck: bool) -> Result<Catalog
          where {USER_SCHEMAS} order by 2"
     );
     let mut defects = Vec::new();
-    let rows: Vec<(String, String, bool)> =
-        sqlx::query_as(AssertSqlSafe(indexes)).fetch_all(&mut *connection).await?;
+    let rows: Vec<(String, String, bool)> = sqlx::query_as(AssertSqlSafe(indexes)).fetch_all(&mut *connection).await?;
     for (relation, index, valid) in rows {
         if !valid {
             defects.push(Trouble::Damage(format!("invalid index: {index}")));
@@ -164,7 +163,8 @@ impl Worker {
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
         execute(&mut self.connection, "savepoint drctl").await?;
-        let answer = sqlx::query_as(AssertSqlSafe(sql.to_owned())).persistent(false).fetch_optional(&mut self.connection).await;
+        let answer =
+            sqlx::query_as(AssertSqlSafe(sql.to_owned())).persistent(false).fetch_optional(&mut self.connection).await;
         let after = if answer.is_ok() { "release savepoint drctl" } else { "rollback to savepoint drctl" };
         // Where the connection is lost the first error tells more than this one.
         let _ = execute(&mut self.connection, after).await;

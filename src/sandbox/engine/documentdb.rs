@@ -47,7 +47,8 @@ async fn fill_source(port: u16, seed: &Seed) -> anyhow::Result<()> {
         .context("failed to make the master user")?;
     let shop = client.database(&seed.database);
     for (collection, count) in [("customers", seed::CUSTOMERS), ("products", seed::PRODUCTS)] {
-        let documents = (1..=count).map(|n| doc! { "_id": n, "name": format!("{collection} {n}"), "price": 5 + n % 40 });
+        let documents =
+            (1..=count).map(|n| doc! { "_id": n, "name": format!("{collection} {n}"), "price": 5 + n % 40 });
         shop.collection::<Document>(collection).insert_many(documents).await?;
     }
     let index = mongodb::IndexModel::builder().keys(doc! { "created_at": 1 }).build();
@@ -111,7 +112,8 @@ pub(super) async fn restore(
 }
 
 async fn start(directory: &Path, port: u16, tls: Option<&Certificates>) -> anyhow::Result<Process> {
-    let program = program().with_context(|| format!("`{PROGRAM}` is not installed (`pip install secantusdb==0.7.0b3`)"))?;
+    let program =
+        program().with_context(|| format!("`{PROGRAM}` is not installed (`pip install secantusdb==0.7.0b3`)"))?;
     let mut command = Command::new(program);
     command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--log-level", "WARNING"]);
     command.args(["--cache-size", "64M", "--storage-path"]).arg(directory);

@@ -13,6 +13,7 @@ use super::{Certificates, Content, Damage, Seed, seed};
 const SOCKET: &str = "drctl.sock";
 /// Reachable only through the socket in the data directory.
 const SUPERUSER: &str = "drctl_sandbox";
+const SUPERUSER_PASSWORD: &str = "sandbox only";
 const PAGE_BYTES: usize = 16_384;
 /// Pages that are damaged, from the middle of the table on.
 const DAMAGED_PAGES: usize = 3;
@@ -59,7 +60,7 @@ async fn fill_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
     let mut root = connect(directory, "root", None).await?;
     let (name, password) = (literal(&seed.username), literal(&seed.password));
     let sql = format!(
-        "create user '{SUPERUSER}'@'localhost' identified via unix_socket or mysql_native_password using password('');
+        "create user '{SUPERUSER}'@'localhost' identified by '{SUPERUSER_PASSWORD}';
          grant all on *.* to '{SUPERUSER}'@'localhost' with grant option;
          create user '{name}'@'%' identified by '{password}';
          grant all on *.* to '{name}'@'%';
@@ -198,6 +199,7 @@ async fn start(directory: &Path, port: u16, user: Option<User>, tls: Option<&Cer
 async fn connect(directory: &Path, user: &str, database: Option<&str>) -> Result<MySqlConnection, sqlx::Error> {
     let options = MySqlConnectOptions::new().socket(directory.join(SOCKET)).username(user);
     let options = options.ssl_mode(MySqlSslMode::Disabled);
+    let options = if user == SUPERUSER { options.password(SUPERUSER_PASSWORD) } else { options };
     let options = match database {
         Some(database) => options.database(database),
         None => options,

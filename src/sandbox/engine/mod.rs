@@ -107,7 +107,8 @@ impl Engines {
 
     /// Restores `content` and starts it on `port`.
     pub(super) async fn start(&self, content: &Content, port: u16) -> anyhow::Result<Running> {
-        let seed = content.seed.as_ref().context("it was made empty, and the sandbox starts only restored databases")?;
+        let seed =
+            content.seed.as_ref().context("it was made empty, and the sandbox starts only restored databases")?;
         let backup = self.backup(content.protocol, seed).await?;
         let directory = self.new_directory("copy");
         process::copy_directory(&backup, &directory).await?;

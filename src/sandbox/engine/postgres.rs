@@ -73,7 +73,8 @@ async fn fill_source(directory: &Path, port: u16, seed: &Seed) -> anyhow::Result
     execute(&mut shop, &grants).await?;
     execute(&mut shop, &schema()).await?;
     roll_to(&mut shop, seed::orders_at(crate::clock::Clock::system().now())).await?;
-    execute(&mut shop, "reset role; vacuum (freeze, analyze)").await?;
+    execute(&mut shop, "reset role").await?;
+    execute(&mut shop, "vacuum (freeze, analyze)").await?;
     shop.close().await.map_err(Into::into)
 }
 
@@ -143,8 +144,7 @@ pub(super) async fn restore(
         }
         Some(Damage::Index) => cut_index(&mut shop).await?,
         Some(Damage::Page) => {
-            let path: String =
-                sqlx::query_scalar("select pg_relation_filepath('orders')").fetch_one(&mut shop).await?;
+            let path: String = sqlx::query_scalar("select pg_relation_filepath('orders')").fetch_one(&mut shop).await?;
             execute(&mut shop, "checkpoint").await?;
             shop.close().await?;
             process.stop().await;
@@ -178,7 +178,8 @@ fn overwrite_page(file: &Path) -> anyhow::Result<()> {
 }
 
 async fn start(directory: &Path, port: u16, user: Option<User>, tls: bool) -> anyhow::Result<Process> {
-    let hba = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
+    let hba =
+        "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
     std::fs::write(directory.join("pg_hba.conf"), hba)?;
     if let Some(user) = user {
         user.give(directory)?;
@@ -198,7 +199,14 @@ async fn start(directory: &Path, port: u16, user: Option<User>, tls: bool) -> an
         command.args(["-c", setting]);
     }
     if tls {
-        command.args(["-c", "ssl=on", "-c", "ssl_cert_file=drctl-tls/server.pem", "-c", "ssl_key_file=drctl-tls/server.key"]);
+        command.args([
+            "-c",
+            "ssl=on",
+            "-c",
+            "ssl_cert_file=drctl-tls/server.pem",
+            "-c",
+            "ssl_key_file=drctl-tls/server.key",
+        ]);
     }
     let mut process = Process::start(&command, "INT", user, log_of(directory))?;
     process.wait_until(|| async { superuser(directory, port, "postgres").await.is_ok() }).await?;

@@ -16,7 +16,8 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts its arguments and signals them when its standard input closes: when we say so, or when we die.
-const KEEPER: &str = r#"signal=$1; shift; "$@" </dev/null & child=$!; read -r _; kill -"$signal" "$child"; wait "$child""#;
+const KEEPER: &str =
+    r#"signal=$1; shift; "$@" </dev/null & child=$!; read -r _; kill -"$signal" "$child"; wait "$child""#;
 
 /// A database's process.
 #[derive(Debug)]

@@ -113,9 +113,8 @@ fn new_settings(request: &Request<'_>, engine: &str) -> Result<Settings, Fault> 
 /// The content of something that was made new: nothing, and no database is started for it.
 fn empty(engine: &str, request: &Request<'_>) -> Result<Content, Fault> {
     let kind = DatabaseKind::ALL.into_iter().find(|(_, kind)| kind.matches_engine(engine));
-    let protocol: Protocol = kind.map(|(_, kind)| kind.protocol()).ok_or_else(|| {
-        Fault::invalid(format!("Invalid DB engine: {engine}"))
-    })?;
+    let protocol: Protocol =
+        kind.map(|(_, kind)| kind.protocol()).ok_or_else(|| Fault::invalid(format!("Invalid DB engine: {engine}")))?;
     Ok(Content { protocol, seed: None, as_of: request.now, damage: None })
 }
 

@@ -74,7 +74,11 @@ pub(super) fn instance(region: &Region, instance: &Instance, now: Timestamp) -> 
         list(
             "ReadReplicaDBInstanceIdentifiers",
             "ReadReplicaDBInstanceIdentifier",
-            region.instances.values().filter(|other| other.replica_of.as_ref() == Some(&instance.id)).map(|other| &other.id),
+            region
+                .instances
+                .values()
+                .filter(|other| other.replica_of.as_ref() == Some(&instance.id))
+                .map(|other| &other.id),
         ),
     ]);
     nodes.extend(instance.cluster.as_ref().map(|cluster| leaf("DBClusterIdentifier", cluster)));

@@ -40,8 +40,9 @@ impl World {
         match &database.test.password {
             None => made_up,
             Some(SecretRef::Env(name)) => std::env::var(name).unwrap_or(made_up),
-            Some(SecretRef::File(path)) => std::fs::read_to_string(path)
-                .map_or(made_up, |text| text.trim_end_matches(['\r', '\n']).to_owned()),
+            Some(SecretRef::File(path)) => {
+                std::fs::read_to_string(path).map_or(made_up, |text| text.trim_end_matches(['\r', '\n']).to_owned())
+            }
             Some(SecretRef::SecretsManager { id, key }) => {
                 let secret = match key {
                     None => made_up.clone(),
@@ -107,8 +108,9 @@ impl Region {
     /// Takes the daily snapshots that are due and drops those past their retention.
     pub(super) fn take_daily_snapshots(&mut self, now: Timestamp) {
         let instances = self.instances.values().filter(|instance| instance.cluster.is_none());
-        let of_instances: Vec<Snapshot> =
-            instances.flat_map(|instance| daily(&instance.id, &instance.settings, &instance.class, &instance.content, now)).collect();
+        let of_instances: Vec<Snapshot> = instances
+            .flat_map(|instance| daily(&instance.id, &instance.settings, &instance.class, &instance.content, now))
+            .collect();
         let clusters = self.clusters.values();
         let of_clusters: Vec<Snapshot> =
             clusters.flat_map(|cluster| daily(&cluster.id, &cluster.settings, "", &cluster.content, now)).collect();
