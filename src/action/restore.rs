@@ -8,7 +8,7 @@ use super::copy::{self, Copy};
 use super::point::{Point, PointType};
 use super::{preflight, wait};
 use crate::aws::{Change, Resource, ResourceKind, RestoreSource};
-use crate::estate::{Database, HostPort, Tags};
+use crate::estate::{Database, DatabaseKind, HostPort, Tags};
 use crate::runbook::{
     Action, Argument, Context, EXPIRES_TAG, Failure, NAME_PREFIX, Preview, RUN_TAG, Spec, TARGET_TAG, ValueType,
 };
@@ -47,7 +47,7 @@ impl Action for Restore {
         arguments: &'a Map<String, Value>,
     ) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async {
-            let planned = context.phase("preflight", Spent::Drctl, plan(context, arguments)).await?;
+            let planned = context.phase("preflight", Spent::Drctl, Box::pin(plan(context, arguments))).await?;
             let copy = restore(context, &planned).await?;
             serde_json::to_value(copy).map_err(|error| Failure::from(anyhow::Error::new(error)))
         })
@@ -173,21 +173,24 @@ async fn source_settings(context: &Context<'_>, database: &Database) -> Result<S
     Ok(SourceSettings { class, parameter_group: cluster.parameter_group })
 }
 
+/// Makes something and waits until it can be used.
+fn made_ready<'a>(
+    context: &'a Context<'a>,
+    kind: DatabaseKind,
+    resource: &'a Resource,
+    change: &'a Change,
+) -> BoxFuture<'a, Result<(), Failure>> {
+    Box::pin(async move {
+        context.make(kind, resource.clone(), change.clone()).await?;
+        wait::until_ready(context, resource).await
+    })
+}
+
 async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, Failure> {
     let kind = planned.database.kind;
-    context
-        .phase("restore", Spent::Aws, async {
-            context.make(kind, planned.resource.clone(), planned.restore.clone()).await?;
-            wait::until_ready(context, &planned.resource).await
-        })
-        .await?;
+    context.phase("restore", Spent::Aws, made_ready(context, kind, &planned.resource, &planned.restore)).await?;
     if let Some((resource, change)) = &planned.member {
-        context
-            .phase("instance", Spent::Aws, async {
-                context.make(kind, resource.clone(), change.clone()).await?;
-                wait::until_ready(context, resource).await
-            })
-            .await?;
+        context.phase("instance", Spent::Aws, made_ready(context, kind, resource, change)).await?;
     }
     let (endpoint, initializing) = endpoint(context, planned).await?;
     let differences = copy::compare(&context.environment.aws, planned.database, &planned.resource.id).await?;

@@ -62,8 +62,10 @@ impl Action for Verify {
     ) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async {
             let (copy, database) = parse(context, arguments)?;
-            let password = context.phase("credentials", Spent::Aws, credentials(context, database, &copy)).await?;
-            let proof = context.phase("verify", Spent::Verify, prove(context, database, &copy, password)).await?;
+            let password =
+                context.phase("credentials", Spent::Aws, Box::pin(credentials(context, database, &copy))).await?;
+            let proof =
+                context.phase("verify", Spent::Verify, Box::pin(prove(context, database, &copy, password))).await?;
             let proved = sum_up(proof, copy.point);
             serde_json::to_value(proved).map_err(|error| Failure::from(anyhow::Error::new(error)))
         })

@@ -1,5 +1,4 @@
 //! Printing: data to standard output, talk to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::{IsTerminal, Write};
 

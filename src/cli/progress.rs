@@ -31,22 +31,20 @@ pub(super) fn silent() -> Reporter {
 
 fn plain() -> Reporter {
     Reporter::new(|target, happening| {
-        if let Some(text) = describe(happening) {
-            output::talk(&format!("{target}: {text}"));
-        }
+        output::talk(&format!("{target}: {}", describe(happening)));
     })
 }
 
-/// A line for a log; `None` for what only a live display shows.
-fn describe(happening: &Happening) -> Option<String> {
+/// A line for a log.
+fn describe(happening: &Happening) -> String {
     match happening {
         Happening::Began { run_id, objective } => {
-            Some(format!("run {run_id} began; the objective is {}", duration::show(*objective)))
+            format!("run {run_id} began; the objective is {}", duration::show(*objective))
         }
-        Happening::Phase(name) => Some(format!("{name} ...")),
-        Happening::Status { resource, status } => Some(format!("{} is {status}", resource.id)),
-        Happening::Checked(check) => Some(format!("{} {}: {}", mark(check.outcome), check.name, check.actual)),
-        Happening::Ended { state, reason } => Some(format!("{}: {reason}", state.name().to_uppercase())),
+        Happening::Phase(name) => format!("{name} ..."),
+        Happening::Status { resource, status } => format!("{} is {status}", resource.id),
+        Happening::Checked(check) => format!("{} {}: {}", mark(check.outcome), check.name, check.actual),
+        Happening::Ended { state, reason } => format!("{}: {reason}", state.name().to_uppercase()),
     }
 }
 

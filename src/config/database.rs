@@ -8,10 +8,10 @@ use crate::estate::{
     RestoreTest, SecretRef, TlsMode,
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(2 * 3600);
-const DEFAULT_MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(26 * 3600);
-const DEFAULT_RANDOM_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DEFAULT_DEADLINE: Duration = Duration::from_hours(2);
+const DEFAULT_MAX_SNAPSHOT_AGE: Duration = Duration::from_hours(26);
+const DEFAULT_RANDOM_WINDOW: Duration = Duration::from_hours(720);
 /// The longest identifier that RDS takes.
 const ID_CHARS: usize = 63;
 

@@ -13,8 +13,7 @@ use crate::estate::{Estate, Objectives, Quarantine, StateLocation};
 
 /// The largest configuration that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
-const DEFAULT_OBJECTIVES: Objectives =
-    Objectives { rto: Duration::from_secs(3600), rpo: Duration::from_secs(24 * 3600) };
+const DEFAULT_OBJECTIVES: Objectives = Objectives { rto: Duration::from_hours(1), rpo: Duration::from_hours(24) };
 
 /// An estate and where it came from.
 #[derive(Clone, Debug)]
@@ -70,13 +69,10 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives)).collect();
     report_twins(&sections);
     outline::check(root);
-    let head = match root.section("estate") {
-        Some(section) => section,
-        None => {
-            root.report("estate", "is missing", "add `[estate]` with `name` and `region`");
-            root.finish();
-            return None;
-        }
+    let Some(head) = root.section("estate") else {
+        root.report("estate", "is missing", "add `[estate]` with `name` and `region`");
+        root.finish();
+        return None;
     };
     let name = head.required_text("name");
     let region = head.required_text("region");
@@ -153,7 +149,7 @@ mod tests {
     fn a_small_file_gets_careful_defaults() {
         let estate = parse("x", &format!("{HEAD}[[database]]\nid = \"db\"\nkind = \"rds-mysql\"\n")).unwrap();
         let test = &estate.databases[0].test;
-        assert_eq!(test.max_snapshot_age, Duration::from_secs(26 * 3600));
+        assert_eq!(test.max_snapshot_age, Duration::from_hours(26));
         assert!(test.password.is_none() && test.keep_for.is_zero());
         assert_eq!(test.tls, crate::estate::TlsMode::VerifyFull);
     }

@@ -348,7 +348,7 @@ mod tests {
         Phase { name: "p".to_owned(), spent, started_at, seconds, worked_seconds, outcome: "passed".to_owned() }
     }
 
-    const OBJECTIVES: Objectives = Objectives { rto: Duration::from_secs(900), rpo: Duration::from_secs(300) };
+    const OBJECTIVES: Objectives = Objectives { rto: Duration::from_mins(15), rpo: Duration::from_mins(5) };
 
     #[test]
     fn on_a_real_clock_the_parts_add_up_to_the_whole() {

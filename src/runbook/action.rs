@@ -186,9 +186,12 @@ pub struct Environment {
     pub reporter: Reporter,
 }
 
+/// A function that is told the target and what happens to it.
+type Listener = dyn Fn(&str, &Happening) + Send + Sync;
+
 /// Told what happens, while it happens.
 #[derive(Clone)]
-pub struct Reporter(Arc<dyn Fn(&str, &Happening) + Send + Sync>);
+pub struct Reporter(Arc<Listener>);
 
 impl Reporter {
     /// Tells `listener` of everything, with the target's name.
@@ -254,6 +257,7 @@ pub struct RunInfo {
 }
 
 /// What an action is given besides its arguments.
+#[derive(Debug)]
 pub struct Context<'r> {
     /// The estate and the way to it.
     pub environment: &'r Environment,

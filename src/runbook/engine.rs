@@ -44,6 +44,7 @@ struct Verdict {
 }
 
 /// Everything about a run that does not change while it is at work.
+#[derive(Debug)]
 pub struct Run<'r> {
     /// The estate and the way to it.
     pub environment: &'r Environment,
@@ -169,11 +170,11 @@ fn judged(outputs: &Value) -> Option<Verdict> {
 
 /// Performs a step; `None` where its `when` does not hold.
 async fn take(run: &Run<'_>, step: &Step, registry: &Registry, scope: &Scope) -> Result<Option<Value>, Failure> {
-    if let Some(when) = &step.when {
-        if !template::holds(when, scope)? {
-            run.ledger.record(&Entry::StepSkipped { step: step.id.clone() }).await?;
-            return Ok(None);
-        }
+    if let Some(when) = &step.when
+        && !template::holds(when, scope)?
+    {
+        run.ledger.record(&Entry::StepSkipped { step: step.id.clone() }).await?;
+        return Ok(None);
     }
     let action = registry.iter().find(|action| action.spec().name == step.action);
     let action =

@@ -23,10 +23,10 @@ pub async fn preview(
     scope.insert("inputs".to_owned(), Value::Object(inputs.clone()));
     let mut previews = Vec::new();
     for step in &runbook.steps {
-        if let Some(when) = &step.when {
-            if !template::holds(when, &scope)? {
-                continue;
-            }
+        if let Some(when) = &step.when
+            && !template::holds(when, &scope)?
+        {
+            continue;
         }
         let action = registry.iter().find(|action| action.spec().name == step.action);
         let Some(action) = action else {

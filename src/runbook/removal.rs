@@ -18,7 +18,7 @@ pub const TARGET_TAG: &str = "drctl:target";
 pub const EXPIRES_TAG: &str = "drctl:expires-at";
 
 /// How long a removal may take.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 /// Between two tries to delete something that is not in a state to be deleted.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How often something that is not there is looked for again: AWS may show late what it was told to make.

@@ -26,7 +26,7 @@ use crate::estate::Estate;
 /// The largest request that is read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a connection that shall get no answer stays open.
-const SILENCE: Duration = Duration::from_secs(3600);
+const SILENCE: Duration = Duration::from_hours(1);
 /// Calls that the log keeps.
 const MAX_CALLS: usize = 100_000;
 

@@ -149,9 +149,7 @@ impl Worker {
             hash.update(cursor.current().as_bytes());
             rows += 1;
         }
-        let digest: [u8; 32] = hash.finalize().into();
-        let fingerprint = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Scan { rows, fingerprint: Some(fingerprint) })
+        Ok(Scan { rows, fingerprint: Some(format!("{:x}", hash.finalize())) })
     }
 
     async fn count_by_scan(&self, collection: &str) -> Result<u64, Trouble> {

@@ -297,7 +297,7 @@ mod tests {
             row_tolerance,
             content: ContentMode::Full,
             checks: Vec::new(),
-            statement_timeout: Duration::from_secs(60),
+            statement_timeout: Duration::from_mins(1),
         }
     }
 
@@ -351,7 +351,7 @@ mod tests {
     fn freshness_is_measured_from_the_restore_point() {
         let point = Timestamp::from_second(100_000).unwrap();
         let at = |seconds| Some(Timestamp::from_second(seconds).unwrap());
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(freshness("f", at(97_000), point, hour).outcome, Outcome::Passed);
         let stale = freshness("f", at(90_000), point, hour);
         assert_eq!((stale.outcome, stale.actual.as_str()), (Outcome::Failed, "2h 46m"));

@@ -108,7 +108,7 @@ fn trouble(error: &sqlx::Error) -> Trouble {
 }
 
 fn code_of(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|answer| answer.code()).map(|code| code.into_owned())
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned)
 }
 
 async fn catalog(connection: &mut PgConnection, amcheck: bool) -> Result<Catalog, sqlx::Error> {

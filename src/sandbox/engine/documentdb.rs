@@ -97,9 +97,9 @@ pub(super) async fn restore(
     match content.damage {
         None => {}
         Some(Damage::Rows) => {
-            let last = seed::orders_at(content.as_of) - seed::LOST_LAST_ORDERS;
-            let lost = doc! { "$or": [{ "_id": { "$gt": last } }, { "_id": { "$mod": [seed::LOST_EVERY, 0] } }] };
-            shop.collection::<Document>("orders").delete_many(lost).await?;
+            let newest = seed::orders_at(content.as_of) - seed::LOST_LAST_ORDERS;
+            let filter = doc! { "$or": [{ "_id": { "$gt": newest } }, { "_id": { "$mod": [seed::LOST_EVERY, 0] } }] };
+            shop.collection::<Document>("orders").delete_many(filter).await?;
         }
         Some(Damage::Page | Damage::Index) => {
             // The engine's files hold every collection: what is lost with a page is lost for good.

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, Command};
 /// How long a database may take to stop by itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a database may take to start.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts its arguments and signals them when its standard input closes: when we say so, or when we die.
@@ -175,10 +175,11 @@ where
     make().await?;
     // Two sandboxes may do this at once: each copies to a name of its own, and the first to rename wins.
     let own = cache_directory().join(format!("{key}.{}-{}", std::process::id(), free_port().unwrap_or(0)));
-    if std::fs::create_dir_all(cache_directory()).is_ok() && copy_directory(directory, &own).await.is_ok() {
-        if std::fs::rename(&own, &cached).is_err() {
-            let _ = std::fs::remove_dir_all(&own);
-        }
+    if std::fs::create_dir_all(cache_directory()).is_ok()
+        && copy_directory(directory, &own).await.is_ok()
+        && std::fs::rename(&own, &cached).is_err()
+    {
+        let _ = std::fs::remove_dir_all(&own);
     }
     Ok(())
 }

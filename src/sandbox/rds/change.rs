@@ -149,7 +149,7 @@ pub(super) fn delete_instance_snapshot(world: &mut World, request: &Request<'_>)
     let id = request.params.id("DBSnapshotIdentifier")?;
     let region = world.region(request.region);
     let snapshot = region.instance_snapshots.get(&id).cloned().ok_or_else(|| no_instance_snapshot(&id))?;
-    if snapshot.snapshot_type == "automated" {
+    if snapshot.origin == "automated" {
         let message = format!("Automated snapshot {id} cannot be deleted.");
         return Err(Fault::new(400, "InvalidDBSnapshotState", message));
     }
@@ -161,7 +161,7 @@ pub(super) fn delete_cluster_snapshot(world: &mut World, request: &Request<'_>) 
     let id = request.params.id("DBClusterSnapshotIdentifier")?;
     let region = world.region(request.region);
     let snapshot = region.cluster_snapshots.get(&id).cloned().ok_or_else(|| no_cluster_snapshot(&id))?;
-    if snapshot.snapshot_type == "automated" {
+    if snapshot.origin == "automated" {
         let message = format!("Automated snapshot {id} cannot be deleted.");
         return Err(Fault::new(400, "InvalidDBClusterSnapshotStateFault", message));
     }
@@ -172,7 +172,7 @@ pub(super) fn delete_cluster_snapshot(world: &mut World, request: &Request<'_>) 
 /// The tags of what an ARN names.
 fn tags_of<'w>(region: &'w mut Region, arn: &str) -> Result<&'w mut Tags, Fault> {
     let name = name_of(arn).to_owned();
-    match arn.splitn(7, ':').nth(5) {
+    match arn.split(':').nth(5) {
         Some("db") => {
             region.instances.get_mut(&name).map(|found| &mut found.settings.tags).ok_or_else(|| no_instance(&name))
         }

@@ -169,7 +169,7 @@ fn snapshot(
     Snapshot {
         id,
         source,
-        snapshot_type: "manual".to_owned(),
+        origin: "manual".to_owned(),
         created_at: request.now,
         timeline: Timeline::after(request.now, "creating", seconds),
         settings: Settings { tags: request.params.tags(), ..settings },

@@ -81,10 +81,10 @@ impl Asked {
     fn lets(&self, snapshot: &Snapshot) -> bool {
         self.id.as_ref().is_none_or(|id| *id == snapshot.id)
             && self.source.as_ref().is_none_or(|source| *source == snapshot.source)
-            && self.snapshot_type.as_ref().is_none_or(|wanted| *wanted == snapshot.snapshot_type)
+            && self.snapshot_type.as_ref().is_none_or(|wanted| *wanted == snapshot.origin)
             && lets(&self.filters, self.source_filter, &snapshot.source)
             && lets(&self.filters, self.id_filter, &snapshot.id)
-            && lets(&self.filters, "snapshot-type", &snapshot.snapshot_type)
+            && lets(&self.filters, "snapshot-type", &snapshot.origin)
             && lets(&self.filters, "engine", &snapshot.settings.engine)
     }
 }
@@ -153,18 +153,18 @@ pub(super) fn events(world: &mut World, request: &Request<'_>) -> Result<Answer,
     paged(request, "Events", found)
 }
 
-pub(super) fn quotas(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn quotas(world: &mut World, request: &Request<'_>) -> Answer {
     let (instances, clusters) = (world.instance_quota, world.cluster_quota);
     let region = world.region(request.region);
     let quota = |name: &str, used: usize, max: usize| {
         element("AccountQuota", vec![leaf("AccountQuotaName", name), leaf("Used", used), leaf("Max", max)])
     };
-    let manual = |snapshot: &&Snapshot| snapshot.snapshot_type == "manual";
+    let manual = |snapshot: &&Snapshot| snapshot.origin == "manual";
     let quotas = vec![
         quota("DBInstances", region.instances.len(), instances),
         quota("DBClusters", region.clusters.len(), clusters),
         quota("ManualSnapshots", region.instance_snapshots.values().filter(manual).count(), 100),
         quota("ManualClusterSnapshots", region.cluster_snapshots.values().filter(manual).count(), 100),
     ];
-    Ok(xml_answer(request.action, vec![element("AccountQuotas", quotas)]))
+    xml_answer(request.action, vec![element("AccountQuotas", quotas)])
 }

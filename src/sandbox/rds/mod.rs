@@ -36,7 +36,7 @@ pub(super) fn answer(
         "DescribeDBClusterSnapshots" => describe::cluster_snapshots(world, &request),
         "DescribeDBSubnetGroups" => describe::subnet_groups(world, &request),
         "DescribeEvents" => describe::events(world, &request),
-        "DescribeAccountAttributes" => describe::quotas(world, &request),
+        "DescribeAccountAttributes" => Ok(describe::quotas(world, &request)),
         "ListTagsForResource" => change::list_tags(world, &request),
         "AddTagsToResource" => change::add_tags(world, &request),
         "RemoveTagsFromResource" => change::remove_tags(world, &request),

@@ -150,7 +150,7 @@ fn snapshot_nodes(snapshot: &Snapshot, now: Timestamp) -> Vec<Node> {
     let status = snapshot.timeline.status(now);
     let mut nodes = vec![
         leaf("Status", status),
-        leaf("SnapshotType", &snapshot.snapshot_type),
+        leaf("SnapshotType", &snapshot.origin),
         leaf("Engine", &snapshot.settings.engine),
         leaf("EngineVersion", &snapshot.settings.engine_version),
         leaf("MasterUsername", &snapshot.settings.username),

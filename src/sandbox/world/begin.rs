@@ -123,7 +123,7 @@ type Snapshots = std::collections::BTreeMap<String, Snapshot>;
 
 fn keep_daily(snapshots: &mut Snapshots, due: Vec<Snapshot>, now: Timestamp) {
     let oldest = now.checked_sub(SignedDuration::from_secs(MAX_DAILY_SNAPSHOTS * DAY)).unwrap_or(now);
-    snapshots.retain(|_, snapshot| snapshot.snapshot_type != "automated" || snapshot.created_at >= oldest);
+    snapshots.retain(|_, snapshot| snapshot.origin != "automated" || snapshot.created_at >= oldest);
     for snapshot in due {
         snapshots.entry(snapshot.id.clone()).or_insert(snapshot);
     }
@@ -142,7 +142,7 @@ fn daily(source: &str, settings: &Settings, class: &str, content: &Content, now:
         .map(|at| Snapshot {
             id: format!("rds:{source}-{}", at.strftime("%Y-%m-%d-%H-%M")),
             source: source.to_owned(),
-            snapshot_type: "automated".to_owned(),
+            origin: "automated".to_owned(),
             created_at: at,
             timeline: Timeline::available(),
             settings: Settings { tags: Tags::new(), ..settings.clone() },

@@ -53,10 +53,10 @@ impl Copies {
         let (password, hold, backend) = (password.to_owned(), self.clock.hold(), backend.clone());
         backend.change_begins();
         tokio::spawn(async move {
-            if let Some(running) = running.lock().await.as_ref() {
-                if let Err(error) = running.set_password(&password).await {
-                    tracing::warn!(error = format!("{error:#}"), "the copy did not take the password");
-                }
+            if let Some(running) = running.lock().await.as_ref()
+                && let Err(error) = running.set_password(&password).await
+            {
+                tracing::warn!(error = format!("{error:#}"), "the copy did not take the password");
             }
             backend.change_ends();
             drop(hold);

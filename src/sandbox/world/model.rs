@@ -192,7 +192,7 @@ impl Cluster {
 pub(in crate::sandbox) struct Snapshot {
     pub(in crate::sandbox) id: String,
     pub(in crate::sandbox) source: String,
-    pub(in crate::sandbox) snapshot_type: String,
+    pub(in crate::sandbox) origin: String,
     pub(in crate::sandbox) created_at: Timestamp,
     pub(in crate::sandbox) timeline: Timeline,
     pub(in crate::sandbox) settings: Settings,
