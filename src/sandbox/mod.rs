@@ -4,6 +4,7 @@
 //! copies the source's data directory and takes its rows back to the restore point; sources themselves are not started.
 //! A service is one file that answers requests from the [`world::World`]; `server.rs` lists them.
 
+mod control;
 mod engine;
 mod fault;
 mod kms;

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, Method, Response, Uri};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Damage, Engines, missing};
+use super::control::{control, damage};
+use super::engine::{Engines, missing};
 use super::fault::{self, Effect, Rule};
 use super::protocol::{Answer, Fault, Params};
 use super::world::World;
@@ -54,24 +55,25 @@ pub struct Sandbox {
     root: PathBuf,
 }
 
+/// What every request sees.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     world: Mutex<World>,
     rules: Mutex<Vec<Rule>>,
     calls: Mutex<Vec<(String, String)>>,
-    clock: VirtualClock,
+    pub(super) clock: VirtualClock,
 }
 
 impl Shared {
-    fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
+    pub(super) fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn calls(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+    pub(super) fn calls(&self) -> MutexGuard<'_, Vec<(String, String)>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -230,92 +232,14 @@ fn target(headers: &HeaderMap, body: &str) -> Target {
 }
 
 fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
-    let world = shared.world();
-    let note = SandboxNote { now: Some(shared.clock.now()), scale: shared.clock.scale(), ca: Some(world.ca()) };
-    drop(world);
-    let note = serde_json::to_string(&note).unwrap_or_default();
+    let note = serde_json::to_string(&note(shared)).unwrap_or_default();
     let builder = Response::builder().status(answer.status).header("content-type", answer.content_type);
     let builder = builder.header(SANDBOX_HEADER, note);
     builder.body(Body::from(answer.body)).unwrap_or_default()
 }
 
-/// What tests and rehearsals steer the sandbox with.
-fn control(shared: &Shared, method: &Method, path: &str, body: &Bytes) -> Response<Body> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
-    let result = match (method.as_str(), path) {
-        ("GET", "state") => Ok(state(&mut shared.world())),
-        ("GET", "calls") => Ok(json!(*shared.calls())),
-        ("DELETE", "faults") => {
-            shared.rules().clear();
-            Ok(Value::Null)
-        }
-        ("POST", "faults") => serde_json::from_value::<Rule>(body.clone())
-            .map(|rule| {
-                shared.rules().push(rule);
-                Value::Null
-            })
-            .map_err(|error| error.to_string()),
-        ("POST", "damage") => damage(&mut shared.world(), &text("target"), &text("kind")).map(|()| Value::Null),
-        ("POST", "distrust") => shared.world().engines.distrust().map(|()| Value::Null).map_err(|e| e.to_string()),
-        ("POST", "key") => {
-            shared.world().key_state = text("state");
-            Ok(Value::Null)
-        }
-        ("POST", "quota") => {
-            let mut world = shared.world();
-            let number = |key: &str| body[key].as_u64().and_then(|number| usize::try_from(number).ok());
-            world.instance_quota = number("instances").unwrap_or(world.instance_quota);
-            world.cluster_quota = number("clusters").unwrap_or(world.cluster_quota);
-            Ok(Value::Null)
-        }
-        ("POST", "advance") => {
-            shared.clock.advance(Duration::from_secs(body["seconds"].as_u64().unwrap_or(0)));
-            Ok(Value::Null)
-        }
-        _ => Err(format!("the sandbox has no `{method} /_drctl/{path}`")),
-    };
-    let (status, body) = match result {
-        Ok(body) => (StatusCode::OK, body),
-        Err(message) => (StatusCode::BAD_REQUEST, json!({ "error": message })),
-    };
-    let builder = Response::builder().status(status).header("content-type", "application/json");
-    builder.body(Body::from(body.to_string())).unwrap_or_default()
-}
-
-/// Every resource by Region, type and name, with its tags.
-fn state(world: &mut World) -> Value {
-    let names: Vec<String> = world.regions.keys().cloned().collect();
-    let mut all = Vec::new();
-    for name in names {
-        let now = world.clock.now();
-        let region = world.region(&name);
-        for (id, instance) in &region.instances {
-            let status = instance.status(now);
-            all.push(json!({ "region": name, "type": "db-instance", "id": id, "status": status, "tags": instance.settings.tags }));
-        }
-        for (id, cluster) in &region.clusters {
-            let (status, members) = (cluster.status(now), &cluster.members);
-            let tags = &cluster.settings.tags;
-            all.push(json!({ "region": name, "type": "db-cluster", "id": id, "status": status, "members": members, "tags": tags }));
-        }
-        for (id, snapshot) in region.instance_snapshots.iter().chain(&region.cluster_snapshots) {
-            all.push(json!({ "region": name, "type": "snapshot", "id": id, "source": snapshot.source }));
-        }
-    }
-    Value::Array(all)
-}
-
-/// Damages every backup of a database, the newest first and foremost.
-fn damage(world: &mut World, target: &str, kind: &str) -> Result<(), String> {
-    let kind = Damage::parse(kind).ok_or_else(|| format!("`{kind}` is not `rows`, `page` or `index`"))?;
-    let mut found = false;
-    for region in world.regions.values_mut() {
-        let snapshots = region.instance_snapshots.values_mut().chain(region.cluster_snapshots.values_mut());
-        for snapshot in snapshots.filter(|snapshot| snapshot.source == target) {
-            snapshot.content.damage = Some(kind);
-            found = true;
-        }
-    }
-    if found { Ok(()) } else { Err(format!("there is no backup of `{target}`")) }
+/// What the sandbox says about itself with every answer.
+pub(super) fn note(shared: &Shared) -> SandboxNote {
+    let ca = Some(shared.world().ca());
+    SandboxNote { now: Some(shared.clock.now()), scale: shared.clock.scale(), ca }
 }

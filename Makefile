@@ -1,0 +1,35 @@
+# make demo   watch databases come back from backup and be proved
+# make test   everything; sets up what it needs
+# make check  what CI checks besides the tests
+# make bench  ratios against what one would use instead
+
+CARGO ?= cargo
+TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/drctl/tools
+export PATH := $(CURDIR)/.venv/bin:$(TOOLS)/bin:$(PATH)
+
+.PHONY: demo test check bench tools
+
+demo:
+	@scripts/setup demo
+	@$(CARGO) build --release --locked --quiet
+	@$(CARGO) run --release --locked --quiet -- demo
+
+test:
+	@scripts/setup test
+	DRCTL_TEST_ALL=1 $(CARGO) test --locked
+
+check: tools
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	cargo-deny check --hide-inclusion-graph bans licenses sources
+	cargo-machete
+	scripts/check-layers
+
+bench:
+	@scripts/setup test
+	@$(CARGO) build --release --locked --quiet
+	@$(CARGO) bench --locked --quiet
+
+tools:
+	@command -v cargo-machete >/dev/null || $(CARGO) install --locked --quiet --root $(TOOLS) cargo-machete@0.9.2
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet --root $(TOOLS) cargo-deny@0.20.2

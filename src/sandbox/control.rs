@@ -1,0 +1,125 @@
+//! What tests and rehearsals steer the sandbox with: `GET` and `POST` under `/_drctl/`.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::engine::Damage;
+use super::fault::Rule;
+use super::protocol::Params;
+use super::rds;
+use super::server::{Shared, note};
+use super::world::World;
+
+/// Answers one such request.
+pub(super) fn control(shared: &Shared, method: &Method, path: &str, body: &Bytes) -> Response<Body> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let (status, body) = match perform(shared, method.as_str(), path, &body) {
+        Ok(body) => (StatusCode::OK, body),
+        Err(message) => (StatusCode::BAD_REQUEST, json!({ "error": message })),
+    };
+    let builder = Response::builder().status(status).header("content-type", "application/json");
+    builder.body(Body::from(body.to_string())).unwrap_or_default()
+}
+
+fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+    let text = |key: &str| body[key].as_str().unwrap_or_default();
+    match (method, path) {
+        ("GET", "state") => return Ok(state(&mut shared.world())),
+        ("GET", "note") => return Ok(json!(note(shared))),
+        ("GET", "calls") => return Ok(json!(*shared.calls())),
+        ("DELETE", "faults") => shared.rules().clear(),
+        ("POST", "faults") => {
+            let rule: Rule = serde_json::from_value(body.clone()).map_err(|error| error.to_string())?;
+            shared.rules().push(rule);
+        }
+        ("POST", "damage") => damage(&mut shared.world(), text("target"), text("kind"))?,
+        ("POST", "distrust") => shared.world().engines.distrust().map_err(|error| error.to_string())?,
+        ("POST", "snapshot") => snapshot(&mut shared.world(), text("target"), text("id"))?,
+        ("POST", "tag") => tag(&mut shared.world(), text("id"), text("key"), text("value"))?,
+        ("POST", "key") => text("state").clone_into(&mut shared.world().key_state),
+        ("POST", "quota") => {
+            let mut world = shared.world();
+            let number = |key: &str| body[key].as_u64().and_then(|number| usize::try_from(number).ok());
+            world.instance_quota = number("instances").unwrap_or(world.instance_quota);
+            world.cluster_quota = number("clusters").unwrap_or(world.cluster_quota);
+        }
+        ("POST", "advance") => shared.clock.advance(Duration::from_secs(body["seconds"].as_u64().unwrap_or(0))),
+        _ => return Err(format!("the sandbox has no `{method} /_drctl/{path}`")),
+    }
+    Ok(Value::Null)
+}
+
+/// Every resource by Region, type and name.
+fn state(world: &mut World) -> Value {
+    let names: Vec<String> = world.regions.keys().cloned().collect();
+    let now = world.clock.now();
+    let mut all = Vec::new();
+    for name in names {
+        let region = world.region(&name);
+        for (id, instance) in &region.instances {
+            all.push(json!({
+                "region": name, "type": "db-instance", "id": id, "status": instance.status(now),
+                "class": instance.class, "public": instance.public, "subnet_group": instance.settings.subnet_group,
+                "protected": instance.settings.deletion_protection, "tags": instance.settings.tags,
+            }));
+        }
+        for (id, cluster) in &region.clusters {
+            all.push(json!({
+                "region": name, "type": "db-cluster", "id": id, "status": cluster.status(now),
+                "members": cluster.members, "subnet_group": cluster.settings.subnet_group,
+                "protected": cluster.settings.deletion_protection, "tags": cluster.settings.tags,
+            }));
+        }
+        for (id, snapshot) in region.instance_snapshots.iter().chain(&region.cluster_snapshots) {
+            all.push(json!({
+                "region": name, "type": "snapshot", "id": id, "source": snapshot.source, "origin": snapshot.origin,
+            }));
+        }
+    }
+    Value::Array(all)
+}
+
+/// Damages every backup of a database.
+pub(super) fn damage(world: &mut World, target: &str, kind: &str) -> Result<(), String> {
+    let kind = Damage::parse(kind).ok_or_else(|| format!("`{kind}` is not `rows`, `page` or `index`"))?;
+    let mut found = false;
+    for region in world.regions.values_mut() {
+        let snapshots = region.instance_snapshots.values_mut().chain(region.cluster_snapshots.values_mut());
+        for snapshot in snapshots.filter(|snapshot| snapshot.source == target) {
+            snapshot.content.damage = Some(kind);
+            found = true;
+        }
+    }
+    if found { Ok(()) } else { Err(format!("there is no backup of `{target}`")) }
+}
+
+/// Begins a manual snapshot, as any client could.
+fn snapshot(world: &mut World, target: &str, id: &str) -> Result<(), String> {
+    let regions: Vec<String> = world.regions.keys().cloned().collect();
+    for region in regions {
+        let instance = world.region(&region).instances.contains_key(target);
+        let (action, kind) = if instance { ("CreateDBSnapshot", "DB") } else { ("CreateDBClusterSnapshot", "DBCluster") };
+        let source = if instance { "DBInstance" } else { "DBCluster" };
+        let params = Params::parse(&format!("{kind}SnapshotIdentifier={id}&{source}Identifier={target}"));
+        if rds::answer(world, &region, action, &params, None).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(format!("there is no database `{target}`"))
+}
+
+/// Overwrites a tag, as somebody with too many rights could.
+fn tag(world: &mut World, id: &str, key: &str, value: &str) -> Result<(), String> {
+    for region in world.regions.values_mut() {
+        let instance = region.instances.get_mut(id).map(|found| &mut found.settings.tags);
+        let cluster = region.clusters.get_mut(id).map(|found| &mut found.settings.tags);
+        if let Some(tags) = instance.or(cluster) {
+            tags.insert(key.to_owned(), value.to_owned());
+            return Ok(());
+        }
+    }
+    Err(format!("there is no `{id}`"))
+}

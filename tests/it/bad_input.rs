@@ -1,0 +1,304 @@
+//! Bad input and bad days: a clear message with the next step, the right exit code, and nothing left behind.
+
+use std::process::Command;
+
+use super::support::{DRCTL, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch, checks, have, outcome};
+use serde_json::json;
+
+/// What `drctl iam-policy` says to a configuration: it needs nothing else.
+fn configured(text: &str) -> Ran {
+    let scratch = Scratch::new();
+    let config = scratch.0.join("drctl.toml");
+    std::fs::write(&config, text).unwrap();
+    let output = Command::new(DRCTL).args(["iam-policy", "--config"]).arg(&config).output().unwrap();
+    Ran::from(output)
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_neighbour() {
+    let text = format!("{HEAD}{POSTGRES}\n[daemon]\nlisten = \"127.0.0.1:9000\"\ncolour = 1\n");
+    let line = text.lines().position(|line| line.starts_with("colour")).unwrap() + 1;
+    configured(&text).ends(2).says(&format!("drctl.toml:{line}: `daemon.colour`: is not a known key"));
+    configured(&format!("{HEAD}[[database]]\nid = \"a\"\nkinde = \"rds-mysql\"\nkind = \"rds-mysql\"\n"))
+        .ends(2)
+        .says("did you mean `kind`?");
+}
+
+#[test]
+fn a_bad_duration_is_told_how_to_write_one() {
+    let text = [HEAD, POSTGRES].concat().replace("retention = \"7d\"", "retention = \"a week\"");
+    configured(&text).ends(2).says("`a week` is not valid").says("write a duration such as");
+}
+
+#[test]
+fn two_targets_of_one_name_are_refused() {
+    configured(&[HEAD, POSTGRES, POSTGRES].concat()).ends(2).says("`shop-pg` is the name of another target");
+}
+
+#[test]
+fn a_secret_in_plain_text_is_refused_and_not_repeated() {
+    let text = [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "hunter2");
+    let ran = configured(&text).ends(2).says("secret in plain text").says("env:NAME");
+    assert!(!ran.err.contains("hunter2") && !ran.out.contains("hunter2"));
+}
+
+#[test]
+fn a_configuration_that_is_not_there() {
+    let output = Command::new(DRCTL).args(["doctor", "--config", "/nowhere/drctl.toml"]).output().unwrap();
+    Ran::from(output).ends(2).says("there is no configuration `/nowhere/drctl.toml`").says("hint:");
+}
+
+#[test]
+fn a_target_that_is_not_configured() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["restore-test", "nobody"]).ends(2).says("there is no target `nobody`").says("shop-pg");
+    rig.run(&["restore-test"]).ends(2).says("no target given; the estate has: shop-pg").says("--all");
+}
+
+#[test]
+fn a_target_that_aws_does_not_have() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("shop-pg", "elsewhere")).unwrap();
+    let before = rig.state();
+    rig.run(&["restore-test", "elsewhere"]).ends(2).says("there is no database `elsewhere`").says("correct `id`");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_target_of_another_kind() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("rds-postgresql", "rds-mysql")).unwrap();
+    rig.run(&["restore-test", "shop-pg"]).ends(2).says("`shop-pg` is `postgres`, not of kind `rds-mysql`");
+}
+
+#[test]
+fn no_usable_snapshot() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat().replace("\"7d\"", "\"0s\""));
+    let before = rig.state();
+    let (ran, document) = rig.test(&["shop-pg"]);
+    ran.ends(1).says("no usable snapshot").says("aws rds describe-db-snapshots");
+    assert_eq!(outcome(&document), "failed");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_snapshot_that_is_not_there_and_one_that_is_still_copying() {
+    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "1"]);
+    rig.run(&["restore-test", "shop-pg", "--point", "nothing"]).ends(2).says("there is no snapshot `nothing`");
+    rig.control("POST", "snapshot", &json!({ "target": "shop-pg", "id": "in-the-making" }));
+    rig.run(&["restore-test", "shop-pg", "--point", "in-the-making"])
+        .ends(3)
+        .says("snapshot `in-the-making` is `creating` (43%), not `available`")
+        .says("wait until it is");
+}
+
+#[test]
+fn a_missing_quarantine_and_a_missing_subnet_group() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
+    rig.run(&["restore-test", "shop-pg"]).ends(2).says("there is no subnet group `elsewhere`").says("hint");
+    let without = [HEAD.split("[quarantine]").next().unwrap(), POSTGRES].concat();
+    std::fs::write(&rig.config, without).unwrap();
+    rig.run(&["restore-test", "shop-pg"]).ends(2).says("there is no quarantine").says("allow_default_network = true");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_quota_that_is_reached() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    rig.control("POST", "quota", &json!({ "instances": 2 }));
+    rig.run(&["restore-test", "shop-pg"]).ends(3).says("2 of 2 `DBInstances`").says("Service Quotas");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_key_that_is_disabled() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    rig.control("POST", "key", &json!({ "state": "PendingDeletion" }));
+    rig.run(&["restore-test", "shop-pg"]).ends(1).says("is `PendingDeletion`").says("enable the KMS key");
+    // A role that may not look at keys learns it from the restore.
+    rig.fault(json!({ "service": "kms", "times": 99, "effect": "denied" }));
+    rig.run(&["restore-test", "shop-pg"]).ends(1).says("KMSKeyNotAccessibleFault").says("enable the KMS key");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_secret_that_is_not_there() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "env:NOT_SET_ANYWHERE")).unwrap();
+    rig.run(&["restore-test", "shop-pg"]).ends(2).says("`env:NOT_SET_ANYWHERE` is not set").says("export");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_wrong_password() {
+    if !have(&[Engine::Postgres, Engine::Mariadb]) {
+        return;
+    }
+    for (estate, target) in [(POSTGRES.to_owned(), "shop-pg"), (MYSQL.replace("username", "password = \"env:X\"\nusername"), "shop-my")] {
+        let rig = Rig::start(&[HEAD, &estate].concat());
+        let before = rig.state();
+        let wrong = estate.replace("secretsmanager:shop/pg", "env:DRCTL_WRONG").replace("env:X", "env:DRCTL_WRONG");
+        std::fs::write(&rig.config, [HEAD, &wrong].concat()).unwrap();
+        let output = rig.command(&["restore-test", target]).env("DRCTL_WRONG", "not the password").output().unwrap();
+        let ran = Ran::from(output).ends(1).says("connect").says("the password of its snapshot's time");
+        assert!(!ran.out.contains("not the password") && !ran.err.contains("not the password"));
+        assert_eq!(rig.state(), before);
+    }
+}
+
+#[test]
+fn a_certificate_that_does_not_verify() {
+    if !have(&[Engine::Postgres, Engine::Mariadb, Engine::Secantus]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, super::support::DOCUMENTDB].concat());
+    let before = rig.state();
+    rig.control("POST", "distrust", &json!({}));
+    let (ran, document) = rig.test(&["--all"]);
+    ran.ends(1);
+    for test in document["tests"].as_array().unwrap() {
+        let connect = &test["checks"][0];
+        assert_eq!((connect["name"].as_str(), connect["outcome"].as_str()), (Some("connect"), Some("failed")), "{test:#}");
+        assert!(connect["fix"].as_str().unwrap().contains("set `ca`"), "{connect}");
+    }
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_copy_that_never_becomes_available() {
+    let estate = [HEAD, POSTGRES].concat().replace("[database.restore_test]", "[database.restore_test]\ndeadline = \"4s\"");
+    let rig = Rig::start(&estate);
+    let before = rig.state();
+    rig.fault(json!({ "action": "RestoreDBInstanceFromDBSnapshot", "effect": { "status": "upgrading" } }));
+    let (ran, document) = rig.test(&["shop-pg"]);
+    ran.ends(1).says("was not done within 4s");
+    assert_eq!(document["tests"][0]["rto"]["met"], false);
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn every_terminal_status_ends_the_wait_with_the_event_that_explains_it() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    for status in ["incompatible-restore", "storage-full", "inaccessible-encryption-credentials", "failed"] {
+        rig.fault(json!({ "action": "RestoreDBInstanceFromDBSnapshot", "effect": { "status": status } }));
+        rig.run(&["restore-test", "shop-pg"]).ends(1).says(&format!("became `{status}`")).says("AWS says: ");
+        assert_eq!(rig.state(), before);
+        rig.control("DELETE", "faults", &json!({}));
+    }
+}
+
+#[test]
+fn an_aws_that_answers_5xx_html_or_nothing() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    for effect in ["error", "html", "throttle"] {
+        rig.fault(json!({ "times": 1000, "effect": effect }));
+        rig.run(&["restore-test", "shop-pg"]).ends(3).says("hint:");
+        rig.control("DELETE", "faults", &json!({}));
+    }
+    let output = rig.command(&["restore-test", "shop-pg"]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").output().unwrap();
+    Ran::from(output).ends(3).says("got no answer").says("drctl doctor");
+    rig.fault(json!({ "times": 1000, "effect": "denied" }));
+    rig.run(&["restore-test", "shop-pg"]).ends(2).says("AccessDenied").says("drctl iam-policy");
+}
+
+#[test]
+fn one_call_that_is_never_answered_is_tried_again() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    rig.fault(json!({ "action": "DescribeDBSnapshots", "effect": "silence" }));
+    rig.run(&["restore-test", "shop-pg"]).ends(0);
+}
+
+#[test]
+fn a_full_disk_under_the_journal() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    let mut seen = Vec::new();
+    // The state file and its log may grow to so many KiB: too little to open, to begin, and to go on.
+    for limit in [20, 60, 100, 140, 180, 220] {
+        rig.forget();
+        let script = format!("ulimit -f {limit}; trap '' XFSZ; exec {DRCTL} restore-test shop-pg --output json");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]);
+        for (name, value) in rig.command(&[]).get_envs() {
+            command.env(name, value.unwrap());
+        }
+        let ran = Ran::from(command.output().unwrap());
+        assert_eq!(rig.state(), before, "{limit} KiB: {}", ran.err);
+        if ran.code != 0 {
+            assert!([1, 2, 3].contains(&ran.code), "{limit} KiB: {ran:?}");
+            assert!(ran.err.contains("hint:") || ran.out.contains("\"hint\": \""), "{limit} KiB: {ran:?}");
+        }
+        seen.push(ran.code);
+    }
+    assert!(seen.iter().any(|code| *code != 0), "no limit was ever reached: {seen:?}");
+}
+
+#[test]
+fn a_state_file_that_is_damaged_or_newer() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let state = rig.scratch.0.join("drctl.db");
+    std::fs::write(&state, "this is no database, and it is long enough to be looked at as one").unwrap();
+    rig.run(&["runs", "list"]).ends(2).says("drctl.db").says("hint:");
+    rig.forget();
+    rig.run(&["runs", "list"]).ends(0);
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('pragma user_version = 99'); c.commit()";
+    let done = Command::new("python3").args(["-c", script]).arg(&state).status().unwrap();
+    assert!(done.success());
+    rig.run(&["runs", "list"]).ends(2).says("of a newer drctl").says("hint:");
+}
+
+#[test]
+fn two_processes_on_one_state_file() {
+    if !have(&[Engine::Postgres, Engine::Mariadb]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL].concat());
+    let before = rig.state();
+    let first = rig.command(&["restore-test", "shop-pg"]).spawn().unwrap();
+    rig.run(&["restore-test", "shop-my"]).ends(0);
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert_eq!(rig.state(), before);
+    let list = rig.run(&["runs", "list"]).ends(0);
+    assert_eq!(list.out.matches("passed").count(), 2 + list.out.matches("every check passed").count());
+}
+
+#[test]
+fn a_check_whose_query_is_wrong_is_unknown_and_the_test_is_not_passed() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let check = "\n[[database.restore_test.check]]\nname = \"typo\"\nsql = \"select count(*) from oders\"\nexpect = \">= 1\"\n";
+    let rig = Rig::start(&[HEAD, POSTGRES, check].concat());
+    let before = rig.state();
+    let (ran, document) = rig.test(&["shop-pg"]);
+    ran.ends(3);
+    assert_eq!(checks(&document, "unknown"), ["typo"]);
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_check_that_would_write_is_not_let_through() {
+    if !have(&[Engine::Postgres, Engine::Mariadb]) {
+        return;
+    }
+    let check = "\n[[database.restore_test.check]]\nname = \"sly\"\nsql = \"select 1) x; delete from orders; select (1\"\nexpect = \"1\"\n";
+    let rig = Rig::start(&[HEAD, POSTGRES, check, MYSQL, check].concat());
+    let (ran, document) = rig.test(&["--all"]);
+    ran.ends(3);
+    for test in document["tests"].as_array().unwrap() {
+        let sly = test["checks"].as_array().unwrap().iter().find(|check| check["name"] == "sly").unwrap();
+        assert_eq!(sly["outcome"], "unknown", "{sly}");
+    }
+}

@@ -1,0 +1,102 @@
+//! DocumentDB is asked only what Amazon DocumentDB 5.0 documents.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drctl::clock::Clock;
+use drctl::estate::{ContentMode, CustomCheck, Expectation, HostPort, Probe, Protocol, TlsMode};
+use drctl::verify::{CommandListener, Login, Outcome, Plan, verify};
+
+use super::support::{DOCUMENTDB, Engine, HEAD, Rig, have};
+
+/// "Supported MongoDB APIs, operations, and data types in Amazon DocumentDB", version 5.0, and what connecting takes.
+const DOCUMENTED: [&str; 14] = [
+    "aggregate", "authenticate", "count", "dbStats", "collStats", "endSessions", "find", "getMore", "hello", "isMaster",
+    "listCollections", "listDatabases", "listIndexes", "saslStart",
+];
+const ALSO_DOCUMENTED: [&str; 3] = ["saslContinue", "killCursors", "ping"];
+
+#[test]
+fn only_documented_commands_are_sent() {
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, DOCUMENTDB].concat());
+    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
+    let (address, ca) = copy_of(&rig);
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let listener: CommandListener = {
+        let seen = Arc::clone(&seen);
+        Arc::new(move |name: &str| seen.lock().unwrap().push(name.to_owned()))
+    };
+    let login = Login {
+        protocol: Protocol::Mongo,
+        address,
+        tls: TlsMode::VerifyFull,
+        tunnelled: false,
+        ca: Some(ca),
+        username: "drctl_sandbox".to_owned(),
+        password: "sandbox only".to_owned().into(),
+        database: "shop".to_owned(),
+        fresh_password: false,
+        on_command: Some(listener),
+    };
+    let check = |name: &str, probe| CustomCheck { name: name.to_owned(), probe };
+    let (relation, column) = ("orders".to_owned(), "created_at".to_owned());
+    let plan = Plan {
+        point: jiff::Timestamp::now(),
+        baseline: None,
+        point_id: "p".to_owned(),
+        row_tolerance: 0.0,
+        content: ContentMode::Full,
+        checks: vec![
+            check(
+                "aggregate",
+                Probe::Aggregate {
+                    collection: relation.clone(),
+                    pipeline: vec![serde_json::json!({ "$match": { "_id": 1 } })],
+                    expect: Expectation::NotEmpty,
+                },
+            ),
+            check("newest", Probe::Newest { relation: relation.clone(), column: column.clone(), within: Duration::MAX }),
+            check("settled", Probe::Settled { relation, column, settled_after: Duration::from_secs(3600) }),
+        ],
+        statement_timeout: Duration::from_secs(60),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let proof = runtime.block_on(verify(&login, &plan, &Clock::system(), &|_| {}));
+    assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
+    let settled = runtime.block_on(verify(&login, &Plan { content: ContentMode::Settled, ..plan }, &Clock::system(), &|_| {}));
+    assert!(settled.checks.iter().all(|check| check.outcome == Outcome::Passed));
+    let seen = seen.lock().unwrap();
+    for name in seen.iter() {
+        let documented = DOCUMENTED.contains(&name.as_str()) || ALSO_DOCUMENTED.contains(&name.as_str());
+        assert!(documented, "`{name}` is not documented for Amazon DocumentDB 5.0");
+    }
+    assert!(seen.iter().any(|name| name == "find") && seen.iter().any(|name| name == "aggregate"));
+}
+
+/// Where the kept copy is, as AWS would tell.
+fn copy_of(rig: &Rig) -> (HostPort, std::path::PathBuf) {
+    let script = r#"
+import boto3, json
+c = boto3.client("docdb", region_name="eu-west-1")
+d = [d for d in c.describe_db_clusters()["DBClusters"] if d["DBClusterIdentifier"].startswith("drctl-")][0]
+h = c.meta.events
+print(json.dumps({"host": d["Endpoint"], "port": d["Port"]}))
+"#;
+    let output = std::process::Command::new(".venv/bin/python")
+        .args(["-c", script])
+        .env("AWS_ENDPOINT_URL", &rig.endpoint)
+        .env("AWS_ACCESS_KEY_ID", "sandbox")
+        .env("AWS_SECRET_ACCESS_KEY", "sandbox")
+        .output()
+        .unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let address = HostPort {
+        host: found["host"].as_str().unwrap().to_owned(),
+        port: u16::try_from(found["port"].as_u64().unwrap()).unwrap(),
+    };
+    let note = rig.control("GET", "note", &serde_json::Value::Null);
+    (address, note["ca"].as_str().unwrap().into())
+}

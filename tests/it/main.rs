@@ -1,0 +1,14 @@
+//! Drives the real binary against the sandbox with real databases.
+//!
+//! What needs a database that is not installed is left out, and says so; `make test` installs everything, and then
+//! nothing may be left out.
+
+mod bad_input;
+mod corruption;
+mod crash;
+mod documentdb_commands;
+mod every_kind;
+mod restore_points;
+mod safety;
+mod support;
+mod verbs;

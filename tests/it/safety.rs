@@ -1,0 +1,151 @@
+//! drctl deletes only what it made, stops when told to, and keeps secrets to itself.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use super::support::{AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, POSTGRES, Ran, Rig, have};
+use serde_json::{Value, json};
+
+/// Starts a test and waits until it says `word` on standard error.
+fn started(rig: &Rig, arguments: &[&str], word: &str) -> std::process::Child {
+    let mut child = rig.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert!(talk.read_line(&mut line).unwrap() > 0, "the test ended before it said `{word}`");
+    }
+    // Keep reading, so that the test does not break on a closed pipe.
+    std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
+    child
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn an_interrupt_undoes_and_ends_with_130() {
+    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "300"]);
+    let before = rig.state();
+    for word in ["restore ...", "is creating", "instance ..."] {
+        let mut child = started(&rig, &["restore-test", "shop-apg"], word);
+        signal(&child, "-INT");
+        assert_eq!(child.wait().unwrap().code(), Some(130), "at `{word}`");
+        assert_eq!(rig.state(), before, "at `{word}`");
+    }
+    let runs: Value = serde_json::from_str(&rig.run(&["runs", "list", "--output", "json"]).ends(0).out).unwrap();
+    assert!(runs["runs"].as_array().unwrap().iter().all(|run| run["outcome"] == "interrupted"));
+}
+
+#[test]
+fn reap_leaves_a_run_alone_whose_process_lives_and_unwinds_it_once_it_is_killed() {
+    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let before = rig.state();
+    let mut child = started(&rig, &["restore-test", "shop-apg"], "is creating");
+    rig.run(&["reap"]).ends(0).says("still at work in another process");
+    assert_ne!(rig.state(), before);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    rig.run(&["reap"]).ends(0).says("removed drctl-shop-apg-");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_kept_copy_stays_until_it_expires() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let before = rig.state();
+    let (ran, document) = rig.test(&["shop-pg", "--keep-for", "3h"]);
+    ran.ends(0);
+    assert_eq!(document["tests"][0]["cleanup"], "kept");
+    assert_eq!(document["tests"][0]["resources"][0]["state"], "kept");
+    rig.run(&["reap"]).ends(0).says("nothing to remove");
+    assert_ne!(rig.state(), before);
+    rig.control("POST", "advance", &json!({ "seconds": 4 * 3600 }));
+    rig.run(&["reap", "--dry-run"]).ends(0).says("would remove drctl-shop-pg-");
+    // Journal or no journal: the tags alone say that it may go.
+    rig.forget();
+    rig.run(&["reap"]).ends(0).says("removed drctl-shop-pg-");
+    let state = rig.state();
+    assert!(!state.contains("drctl-shop-pg-"), "{state}");
+}
+
+#[test]
+fn what_carries_another_tag_is_never_deleted() {
+    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let mut child = started(&rig, &["restore-test", "shop-apg"], "is creating");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    let state = rig.control("GET", "state", &Value::Null);
+    let copy = state.as_array().unwrap().iter().find(|r| r["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
+    let id = copy["id"].as_str().unwrap().to_owned();
+    rig.control("POST", "tag", &json!({ "id": id, "key": "drctl:run-id", "value": "somebody-elses" }));
+    rig.run(&["reap"]).ends(4).says("carries the tag of somebody-elses").says("aws rds delete-db-cluster");
+    assert!(rig.state().contains(&id), "it was deleted all the same");
+    // Stuck stays loud until the thing is gone.
+    rig.run(&["reap"]).ends(4);
+    let runs = rig.run(&["runs", "list"]).ends(0);
+    assert!(runs.out.contains("stuck"), "{}", runs.out);
+}
+
+#[test]
+fn everything_made_is_tagged_and_goes_to_the_quarantine() {
+    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let mut child = started(&rig, &["restore-test", "shop-apg"], "instance ...");
+    let state = rig.control("GET", "state", &Value::Null);
+    signal(&child, "-INT");
+    let made: Vec<_> = state.as_array().unwrap().iter().filter(|r| r["id"].as_str().unwrap().starts_with("drctl-")).collect();
+    assert!(!made.is_empty());
+    for resource in made {
+        for tag in ["drctl:run-id", "drctl:target", "drctl:expires-at"] {
+            assert!(resource["tags"][tag].is_string(), "{resource} lacks {tag}");
+        }
+        assert_eq!(resource["subnet_group"], "drctl-quarantine");
+        assert_ne!(resource["public"], true);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_password_appears_nowhere() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let secret = "c0rrect-horse-battery";
+    let estate = [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "file:password");
+    let rig = Rig::start(&estate);
+    // The sandbox knows the file's content only where it finds the file: relative to its own directory. Here it made one
+    // up, so the password is wrong, and every message about it is printed.
+    let file = rig.scratch.0.join("password");
+    std::fs::write(&file, secret).unwrap();
+    let text = estate.replace("file:password", &format!("file:{}", file.display()));
+    std::fs::write(&rig.config, text).unwrap();
+    let output = rig.command(&["restore-test", "shop-pg"]).env("DRCTL_LOG", "trace").output().unwrap();
+    let ran = Ran::from(output).ends(1);
+    assert!(!ran.out.contains(secret) && !ran.err.contains(secret));
+    for suffix in ["", "-wal"] {
+        let state = std::fs::read(rig.scratch.0.join(format!("drctl.db{suffix}"))).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&state).contains(secret));
+    }
+}
+
+#[test]
+fn a_dry_run_prints_every_call_and_changes_nothing() {
+    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES, DOCUMENTDB].concat());
+    let before = rig.state();
+    rig.run(&["restore-test", "--all", "--dry-run"])
+        .ends(0)
+        .says("rds:RestoreDBInstanceFromDBSnapshot")
+        .says("BackupRetentionPeriod = 0")
+        .says("rds:RestoreDBClusterFromSnapshot")
+        .says("DBSubnetGroupName = drctl-quarantine")
+        .says("rds:CreateDBInstance")
+        .says("rds:ModifyDBCluster");
+    assert_eq!(rig.state(), before);
+    let changes = ["Restore", "Create", "Modify", "Delete"];
+    assert!(rig.calls().iter().all(|call| !changes.iter().any(|change| call.contains(change))));
+    assert!(rig.run(&["runs", "list"]).ends(0).out.is_empty(), "a dry run is no run");
+}

@@ -1,0 +1,129 @@
+//! The other verbs.
+
+use std::process::Command;
+
+use super::support::{AURORA_POSTGRES, DOCUMENTDB, DRCTL, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch};
+use serde_json::Value;
+
+#[test]
+fn the_policy_deletes_only_what_carries_the_tag() {
+    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
+    let policy: Value = serde_json::from_str(&rig.run(&["iam-policy"]).ends(0).out).unwrap();
+    assert_eq!(policy["Version"], "2012-10-17");
+    for statement in policy["Statement"].as_array().unwrap() {
+        let text = statement.to_string();
+        if text.contains("rds:Delete") || text.contains("rds:Modify") {
+            assert!(text.contains("aws:ResourceTag/drctl:run-id"), "{statement:#}");
+            assert!(!text.contains("shop-pg"), "a source may be changed: {statement:#}");
+        }
+        assert!(!text.contains("\"Action\":\"*\""));
+    }
+    assert!(policy.to_string().contains("secret:shop/pg-??????"));
+}
+
+/// Every call that a test makes is one that the policy allows.
+#[test]
+fn the_policy_allows_what_a_test_does() {
+    if !super::support::have(&[super::support::Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
+    let policy = rig.run(&["iam-policy"]).ends(0).out;
+    rig.run(&["restore-test", "--all"]).ends(0);
+    for call in rig.calls() {
+        let allowed = call == "sts:GetCallerIdentity" || policy.contains(&format!("\"{call}\""));
+        assert!(allowed, "the policy does not allow {call}");
+    }
+}
+
+#[test]
+fn the_doctor_finds_everything_in_order_and_then_not() {
+    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
+    let before = rig.state();
+    let ran = rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine` is Complete");
+    assert!(!ran.out.contains("failed"));
+    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
+    rig.run(&["doctor"]).ends(1).says("there is no subnet group `elsewhere`").says("hint:");
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn shipped_runbooks_are_fine_and_bad_ones_are_told_why() {
+    for file in ["runbooks/restore-test-cluster.md", "runbooks/restore-test-instance.md"] {
+        Ran::from(Command::new(DRCTL).args(["runbook", "lint", file]).output().unwrap()).ends(0);
+    }
+    let good = std::fs::read_to_string("runbooks/restore-test-cluster.md").unwrap();
+    let scratch = Scratch::new();
+    for (wrong, right, message) in [
+        ("database.restor\"", "database.restore\"", "`database.restor` is not known"),
+        ("{{ pint }}", "{{ point }}", "`pint` names nothing"),
+        ("{{ inputs.targt }}", "{{ inputs.target }}", "`inputs.targt` names nothing"),
+        ("colour = 1\nid     = \"proof\"", "id     = \"proof\"", "`colour`: is not a known key"),
+        ("\"{{ point }}\"", "\"{{ copy }}\"", "`point` is a restore point, not a restored copy"),
+        ("\"a while\"", "\"90m\"", "`a while` is not valid"),
+        ("kind   = \"rehearsal\"", "kind   = \"drill\"", "`rehearsal` is not known"),
+    ] {
+        let bad = good.replacen(right, wrong, 1);
+        assert_ne!(bad, good, "{right} is not in the runbook");
+        let file = scratch.0.join("bad.md");
+        std::fs::write(&file, bad).unwrap();
+        let output = Command::new(DRCTL).args(["runbook", "lint"]).arg(&file).output().unwrap();
+        Ran::from(output).ends(2).says(message).says("bad.md:").says("hint:");
+    }
+}
+
+#[test]
+fn a_lint_names_the_line_of_the_step() {
+    let good = std::fs::read_to_string("runbooks/restore-test-cluster.md").unwrap();
+    let bad = good.replace("\"90m\"", "\"soon\"");
+    let line = bad.lines().position(|line| line.contains("\"soon\"")).unwrap() + 1;
+    let scratch = Scratch::new();
+    let file = scratch.0.join("bad.md");
+    std::fs::write(&file, bad).unwrap();
+    let output = Command::new(DRCTL).args(["runbook", "lint"]).arg(&file).output().unwrap();
+    Ran::from(output).ends(2).says(&format!("bad.md:{line}: `deadline`"));
+}
+
+#[test]
+fn another_runbook_can_be_run() {
+    if !super::support::have(&[super::support::Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
+    let own = std::fs::read_to_string("runbooks/restore-test-instance.md").unwrap();
+    let own = own.replace("point    = \"{{ point }}\"", "point    = \"{{ point }}\"\ninstance_class = \"db.m6g.large\"");
+    let file = rig.scratch.0.join("own.md");
+    std::fs::write(&file, own).unwrap();
+    let file = file.display().to_string();
+    let (ran, document) = rig.test(&["shop-pg", "--runbook", &file]);
+    ran.ends(0);
+    let lacks = document["tests"][0]["differences"].to_string();
+    assert!(lacks.contains("db.m6g.large"), "{lacks}");
+    rig.run(&["restore-test", "shop-apg", "--runbook", &file]).ends(2).says("is not for `shop-apg`");
+}
+
+#[test]
+fn completions_and_version() {
+    for shell in ["bash", "zsh", "fish"] {
+        Ran::from(Command::new(DRCTL).args(["completions", shell]).output().unwrap()).ends(0).says("restore-test");
+    }
+    Ran::from(Command::new(DRCTL).arg("--version").output().unwrap()).ends(0).says(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_sandbox_listens_on_loopback_only() {
+    let output = Command::new(DRCTL)
+        .args(["sandbox", "--listen", "0.0.0.0:0", "--config", "examples/bookstore.toml"])
+        .output()
+        .unwrap();
+    Ran::from(output).ends(2).says("loopback only");
+}
+
+#[test]
+fn the_examples_are_valid() {
+    for file in std::fs::read_dir("examples").unwrap() {
+        let file = file.unwrap().path();
+        let output = Command::new(DRCTL).args(["iam-policy", "--config"]).arg(&file).output().unwrap();
+        Ran::from(output).ends(0);
+    }
+}
