@@ -21,8 +21,8 @@ use crate::verify::{Check, Facts, Login, Outcome, Plan, Proof, verify};
 const PASSWORD_CHARS: usize = 32;
 /// Between two looks at a password change.
 const PASSWORD_PAUSE: Duration = Duration::from_secs(3);
-/// Looks at a password change before it is given up.
-const PASSWORD_LOOKS: u32 = 200;
+/// How long a password change may take.
+const PASSWORD_PATIENCE: Duration = Duration::from_mins(10);
 
 /// See the module.
 pub(super) struct Verify;
@@ -111,7 +111,8 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
     let password: String = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS).map(char::from).collect();
     let password = SecretString::from(password);
     let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password: password.clone() };
-    for _ in 0..PASSWORD_LOOKS {
+    let watch = context.environment.clock.stopwatch();
+    while watch.waited_seconds() < PASSWORD_PATIENCE.as_secs_f64() {
         match aws.apply(&change).await {
             Ok(()) => {
                 wait_for_password(context, database, copy).await?;
@@ -129,7 +130,8 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
 
 async fn wait_for_password(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
     let aws = &context.environment.aws;
-    for _ in 0..PASSWORD_LOOKS {
+    let watch = context.environment.clock.stopwatch();
+    while watch.waited_seconds() < PASSWORD_PATIENCE.as_secs_f64() {
         let found = if database.kind.is_cluster() {
             aws.cluster(database.kind, &copy.id).await?.map(|found| (found.status, found.password_pending))
         } else {

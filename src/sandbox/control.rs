@@ -101,7 +101,8 @@ fn snapshot(world: &mut World, target: &str, id: &str) -> Result<(), String> {
     let regions: Vec<String> = world.regions.keys().cloned().collect();
     for region in regions {
         let instance = world.region(&region).instances.contains_key(target);
-        let (action, kind) = if instance { ("CreateDBSnapshot", "DB") } else { ("CreateDBClusterSnapshot", "DBCluster") };
+        let (action, kind) =
+            if instance { ("CreateDBSnapshot", "DB") } else { ("CreateDBClusterSnapshot", "DBCluster") };
         let source = if instance { "DBInstance" } else { "DBCluster" };
         let params = Params::parse(&format!("{kind}SnapshotIdentifier={id}&{source}Identifier={target}"));
         if rds::answer(world, &region, action, &params, None).is_ok() {

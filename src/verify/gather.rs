@@ -14,8 +14,8 @@ use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
 
 /// Connections that read at the same time.
 const WORKERS: usize = 4;
-/// How long a database that AWS calls available may still refuse connections.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(45);
+/// How often a database that AWS calls available may still refuse connections.
+const CONNECT_TRIES: u32 = 20;
 const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why there is no connection.
@@ -169,8 +169,9 @@ fn refused(refusal: &Refusal, expected: &str) -> Check {
 }
 
 async fn connect_patiently(login: &Login, plan: &Plan, clock: &Clock) -> Result<(Vec<Worker>, Catalog), Refusal> {
-    let watch = clock.stopwatch();
+    let mut tries = 0;
     loop {
+        tries += 1;
         let refusal = match connect(login, plan).await {
             Ok(connected) => return Ok(connected),
             Err(refusal) => refusal,
@@ -180,7 +181,7 @@ async fn connect_patiently(login: &Login, plan: &Plan, clock: &Clock) -> Result<
             Refusal::Credentials(_) => login.fresh_password,
             Refusal::Tls(_) | Refusal::Other(_) => false,
         };
-        if !worth_another_try || watch.waited_seconds() > CONNECT_PATIENCE.as_secs_f64() {
+        if !worth_another_try || tries >= CONNECT_TRIES {
             return Err(refusal);
         }
         clock.sleep(CONNECT_PAUSE).await;

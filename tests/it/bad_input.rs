@@ -129,7 +129,8 @@ fn a_key_that_is_disabled() {
 fn a_secret_that_is_not_there() {
     let rig = Rig::start(&[HEAD, POSTGRES].concat());
     let before = rig.state();
-    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "env:NOT_SET_ANYWHERE")).unwrap();
+    std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "env:NOT_SET_ANYWHERE"))
+        .unwrap();
     rig.run(&["restore-test", "shop-pg"]).ends(2).says("`env:NOT_SET_ANYWHERE` is not set").says("export");
     assert_eq!(rig.state(), before);
 }
@@ -139,7 +140,9 @@ fn a_wrong_password() {
     if !have(&[Engine::Postgres, Engine::Mariadb]) {
         return;
     }
-    for (estate, target) in [(POSTGRES.to_owned(), "shop-pg"), (MYSQL.replace("username", "password = \"env:X\"\nusername"), "shop-my")] {
+    for (estate, target) in
+        [(POSTGRES.to_owned(), "shop-pg"), (MYSQL.replace("username", "password = \"env:X\"\nusername"), "shop-my")]
+    {
         let rig = Rig::start(&[HEAD, &estate].concat());
         let before = rig.state();
         let wrong = estate.replace("secretsmanager:shop/pg", "env:DRCTL_WRONG").replace("env:X", "env:DRCTL_WRONG");
@@ -163,7 +166,11 @@ fn a_certificate_that_does_not_verify() {
     ran.ends(1);
     for test in document["tests"].as_array().unwrap() {
         let connect = &test["checks"][0];
-        assert_eq!((connect["name"].as_str(), connect["outcome"].as_str()), (Some("connect"), Some("failed")), "{test:#}");
+        assert_eq!(
+            (connect["name"].as_str(), connect["outcome"].as_str()),
+            (Some("connect"), Some("failed")),
+            "{test:#}"
+        );
         assert!(connect["fix"].as_str().unwrap().contains("set `ca`"), "{connect}");
     }
     assert_eq!(rig.state(), before);
@@ -171,7 +178,8 @@ fn a_certificate_that_does_not_verify() {
 
 #[test]
 fn a_copy_that_never_becomes_available() {
-    let estate = [HEAD, POSTGRES].concat().replace("[database.restore_test]", "[database.restore_test]\ndeadline = \"4s\"");
+    let estate =
+        [HEAD, POSTGRES].concat().replace("[database.restore_test]", "[database.restore_test]\ndeadline = \"4s\"");
     let rig = Rig::start(&estate);
     let before = rig.state();
     rig.fault(json!({ "action": "RestoreDBInstanceFromDBSnapshot", "effect": { "status": "upgrading" } }));
@@ -201,7 +209,8 @@ fn an_aws_that_answers_5xx_html_or_nothing() {
         rig.run(&["restore-test", "shop-pg"]).ends(3).says("hint:");
         rig.control("DELETE", "faults", &json!({}));
     }
-    let output = rig.command(&["restore-test", "shop-pg"]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").output().unwrap();
+    let output =
+        rig.command(&["restore-test", "shop-pg"]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").output().unwrap();
     Ran::from(output).ends(3).says("got no answer").says("drctl doctor");
     rig.fault(json!({ "times": 1000, "effect": "denied" }));
     rig.run(&["restore-test", "shop-pg"]).ends(2).says("AccessDenied").says("drctl iam-policy");
@@ -253,7 +262,8 @@ fn a_state_file_that_is_damaged_or_newer() {
     rig.run(&["runs", "list"]).ends(2).says("drctl.db").says("hint:");
     rig.forget();
     rig.run(&["runs", "list"]).ends(0);
-    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('pragma user_version = 99'); c.commit()";
+    let script =
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('pragma user_version = 99'); c.commit()";
     let done = Command::new("python3").args(["-c", script]).arg(&state).status().unwrap();
     assert!(done.success());
     rig.run(&["runs", "list"]).ends(2).says("of a newer drctl").says("hint:");
@@ -279,7 +289,8 @@ fn a_check_whose_query_is_wrong_is_unknown_and_the_test_is_not_passed() {
     if !have(&[Engine::Postgres]) {
         return;
     }
-    let check = "\n[[database.restore_test.check]]\nname = \"typo\"\nsql = \"select count(*) from oders\"\nexpect = \">= 1\"\n";
+    let check =
+        "\n[[database.restore_test.check]]\nname = \"typo\"\nsql = \"select count(*) from oders\"\nexpect = \">= 1\"\n";
     let rig = Rig::start(&[HEAD, POSTGRES, check].concat());
     let before = rig.state();
     let (ran, document) = rig.test(&["shop-pg"]);

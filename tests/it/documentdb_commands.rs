@@ -11,8 +11,20 @@ use super::support::{DOCUMENTDB, Engine, HEAD, Rig, have};
 
 /// "Supported MongoDB APIs, operations, and data types in Amazon DocumentDB", version 5.0, and what connecting takes.
 const DOCUMENTED: [&str; 14] = [
-    "aggregate", "authenticate", "count", "dbStats", "collStats", "endSessions", "find", "getMore", "hello", "isMaster",
-    "listCollections", "listDatabases", "listIndexes", "saslStart",
+    "aggregate",
+    "authenticate",
+    "count",
+    "dbStats",
+    "collStats",
+    "endSessions",
+    "find",
+    "getMore",
+    "hello",
+    "isMaster",
+    "listCollections",
+    "listDatabases",
+    "listIndexes",
+    "saslStart",
 ];
 const ALSO_DOCUMENTED: [&str; 3] = ["saslContinue", "killCursors", "ping"];
 
@@ -58,7 +70,10 @@ fn only_documented_commands_are_sent() {
                     expect: Expectation::NotEmpty,
                 },
             ),
-            check("newest", Probe::Newest { relation: relation.clone(), column: column.clone(), within: Duration::MAX }),
+            check(
+                "newest",
+                Probe::Newest { relation: relation.clone(), column: column.clone(), within: Duration::MAX },
+            ),
             check("settled", Probe::Settled { relation, column, settled_after: Duration::from_secs(3600) }),
         ],
         statement_timeout: Duration::from_secs(60),
@@ -66,7 +81,8 @@ fn only_documented_commands_are_sent() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let proof = runtime.block_on(verify(&login, &plan, &Clock::system(), &|_| {}));
     assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
-    let settled = runtime.block_on(verify(&login, &Plan { content: ContentMode::Settled, ..plan }, &Clock::system(), &|_| {}));
+    let settled =
+        runtime.block_on(verify(&login, &Plan { content: ContentMode::Settled, ..plan }, &Clock::system(), &|_| {}));
     assert!(settled.checks.iter().all(|check| check.outcome == Outcome::Passed));
     let seen = seen.lock().unwrap();
     for name in seen.iter() {

@@ -31,7 +31,8 @@ fn all_five_kinds_pass_and_leave_nothing_behind() {
             assert_eq!(resource["state"], "deleted");
             assert!(resource["id"].as_str().unwrap().starts_with("drctl-"));
         }
-        let lacks: Vec<_> = test["differences"].as_array().unwrap().iter().map(|d| d["setting"].as_str().unwrap()).collect();
+        let lacks: Vec<_> =
+            test["differences"].as_array().unwrap().iter().map(|d| d["setting"].as_str().unwrap()).collect();
         assert!(lacks.contains(&"Multi-AZ") && lacks.contains(&"log exports"), "{lacks:?}");
     }
     assert_eq!(rig.state(), before);
@@ -55,13 +56,43 @@ fn the_documents_fields_are_those_that_programs_rely_on() {
     ran.ends(0);
     let test = &document["tests"][0];
     for path in [
-        "/run_id", "/target", "/kind", "/outcome", "/reason", "/started_at", "/point/type", "/point/id",
-        "/point/taken_at", "/point/age_seconds", "/point/max_age_seconds", "/point/outcome", "/rto/objective_seconds",
-        "/rto/measured_seconds", "/rto/met", "/rto/aws_seconds", "/rto/verify_seconds", "/rto/drctl_seconds",
-        "/rpo/objective_seconds", "/rpo/measured_seconds", "/rpo/met", "/rpo/basis", "/phases/0/name",
-        "/phases/0/started_at", "/phases/0/seconds", "/phases/0/outcome", "/checks/0/name", "/checks/0/kind",
-        "/checks/0/outcome", "/checks/0/expected", "/checks/0/actual", "/checks/0/seconds", "/resources/0/type",
-        "/resources/0/id", "/resources/0/region", "/resources/0/state", "/cleanup",
+        "/run_id",
+        "/target",
+        "/kind",
+        "/outcome",
+        "/reason",
+        "/started_at",
+        "/point/type",
+        "/point/id",
+        "/point/taken_at",
+        "/point/age_seconds",
+        "/point/max_age_seconds",
+        "/point/outcome",
+        "/rto/objective_seconds",
+        "/rto/measured_seconds",
+        "/rto/met",
+        "/rto/aws_seconds",
+        "/rto/verify_seconds",
+        "/rto/drctl_seconds",
+        "/rpo/objective_seconds",
+        "/rpo/measured_seconds",
+        "/rpo/met",
+        "/rpo/basis",
+        "/phases/0/name",
+        "/phases/0/started_at",
+        "/phases/0/seconds",
+        "/phases/0/outcome",
+        "/checks/0/name",
+        "/checks/0/kind",
+        "/checks/0/outcome",
+        "/checks/0/expected",
+        "/checks/0/actual",
+        "/checks/0/seconds",
+        "/resources/0/type",
+        "/resources/0/id",
+        "/resources/0/region",
+        "/resources/0/state",
+        "/cleanup",
     ] {
         assert!(test.pointer(path).is_some_and(|value| !value.is_null()), "{path} is missing in {test:#}");
     }

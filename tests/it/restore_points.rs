@@ -12,7 +12,9 @@ fn latest_automated_random_and_by_id() {
     if !have(&[Engine::Postgres]) {
         return;
     }
-    let estate = [HEAD, POSTGRES].concat().replace("[database.restore_test]", "[database.restore_test]\nmax_snapshot_age = \"9d\"");
+    let estate = [HEAD, POSTGRES]
+        .concat()
+        .replace("[database.restore_test]", "[database.restore_test]\nmax_snapshot_age = \"9d\"");
     let rig = Rig::start(&estate);
     let (ran, document) = rig.test(&["shop-pg", "--point", "latest-automated"]);
     ran.ends(0);
@@ -63,7 +65,9 @@ fn a_snapshot_that_is_too_old_fails_the_test() {
     if !have(&[Engine::Postgres]) {
         return;
     }
-    let estate = [HEAD, POSTGRES].concat().replace("[database.restore_test]", "[database.restore_test]\nmax_snapshot_age = \"1m\"");
+    let estate = [HEAD, POSTGRES]
+        .concat()
+        .replace("[database.restore_test]", "[database.restore_test]\nmax_snapshot_age = \"1m\"");
     let rig = Rig::start(&estate);
     rig.control("POST", "advance", &serde_json::json!({ "seconds": 120 }));
     let (ran, document) = rig.test(&["shop-pg"]);

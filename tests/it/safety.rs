@@ -97,7 +97,8 @@ fn everything_made_is_tagged_and_goes_to_the_quarantine() {
     let mut child = started(&rig, &["restore-test", "shop-apg"], "instance ...");
     let state = rig.control("GET", "state", &Value::Null);
     signal(&child, "-INT");
-    let made: Vec<_> = state.as_array().unwrap().iter().filter(|r| r["id"].as_str().unwrap().starts_with("drctl-")).collect();
+    let made: Vec<_> =
+        state.as_array().unwrap().iter().filter(|r| r["id"].as_str().unwrap().starts_with("drctl-")).collect();
     assert!(!made.is_empty());
     for resource in made {
         for tag in ["drctl:run-id", "drctl:target", "drctl:expires-at"] {

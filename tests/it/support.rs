@@ -238,7 +238,8 @@ impl Rig {
     pub(crate) fn state(&self) -> String {
         let state = self.control("GET", "state", &Value::Null);
         // Daily snapshots come and go by themselves.
-        let lines = state.as_array().unwrap().iter().filter(|found| found["origin"] != "automated").map(Value::to_string);
+        let lines =
+            state.as_array().unwrap().iter().filter(|found| found["origin"] != "automated").map(Value::to_string);
         lines.collect::<Vec<_>>().join("\n")
     }
 

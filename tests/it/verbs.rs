@@ -40,7 +40,8 @@ fn the_policy_allows_what_a_test_does() {
 fn the_doctor_finds_everything_in_order_and_then_not() {
     let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
     let before = rig.state();
-    let ran = rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine` is Complete");
+    let ran =
+        rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine` is Complete");
     assert!(!ran.out.contains("failed"));
     std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
     rig.run(&["doctor"]).ends(1).says("there is no subnet group `elsewhere`").says("hint:");
@@ -91,7 +92,8 @@ fn another_runbook_can_be_run() {
     }
     let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
     let own = std::fs::read_to_string("runbooks/restore-test-instance.md").unwrap();
-    let own = own.replace("point    = \"{{ point }}\"", "point    = \"{{ point }}\"\ninstance_class = \"db.m6g.large\"");
+    let own =
+        own.replace("point    = \"{{ point }}\"", "point    = \"{{ point }}\"\ninstance_class = \"db.m6g.large\"");
     let file = rig.scratch.0.join("own.md");
     std::fs::write(&file, own).unwrap();
     let file = file.display().to_string();
