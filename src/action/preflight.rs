@@ -44,7 +44,6 @@ async fn quarantine(context: &Context<'_>) -> Result<(), Failure> {
 async fn quotas(context: &Context<'_>, database: &Database) -> Result<(), Failure> {
     let quotas = match context.environment.aws.quotas().await {
         Ok(quotas) => quotas,
-        Err(error) if error.is_transient() => return Err(error.into()),
         Err(error) => {
             tracing::warn!(run.id = %context.run.id, %error, "could not read the quotas; going on without");
             return Ok(());

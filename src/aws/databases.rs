@@ -7,7 +7,7 @@ use super::connect::Aws;
 use super::error::{Result, classify};
 use super::model::{Cluster, Instance, Resource, ResourceKind, Snapshot};
 use super::watch::Watcher;
-use super::{docdb, rds};
+use super::{docdb, listing, rds};
 use crate::estate::{DatabaseKind, Tags};
 
 impl Aws {
@@ -35,7 +35,7 @@ impl Aws {
     /// # Errors
     /// Where a call failed.
     pub async fn all_instances(&self) -> Result<Vec<Instance>> {
-        rds::instances(&self.rds, None).await
+        listing::instances(&self.rds, None).await
     }
 
     /// Every cluster of the Region, DocumentDB's included.
@@ -43,7 +43,7 @@ impl Aws {
     /// # Errors
     /// Where a call failed.
     pub async fn all_clusters(&self) -> Result<Vec<Cluster>> {
-        rds::clusters(&self.rds, None).await
+        listing::clusters(&self.rds, None).await
     }
 
     /// Every snapshot of a database.

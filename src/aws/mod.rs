@@ -9,6 +9,7 @@ mod convert;
 mod databases;
 mod docdb;
 mod error;
+mod listing;
 mod model;
 mod rds;
 mod secrets;

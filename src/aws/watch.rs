@@ -8,8 +8,8 @@ use rand::Rng;
 use tokio::sync::watch;
 
 use super::error::{Error, Kind, Result};
+use super::listing;
 use super::model::{Resource, ResourceKind};
-use super::rds;
 use crate::clock::Clock;
 
 /// Between two looks while something changes quickly, such as a deletion.
@@ -94,13 +94,13 @@ impl Watch {
             for ids in of_kind.chunks(NAMES_PER_CALL) {
                 let statuses: Vec<(String, String)> = match kind {
                     ResourceKind::DbInstance => {
-                        let filters = Some(vec![rds::filter("db-instance-id", ids)]);
-                        let instances = rds::instances(&self.client, filters).await?;
+                        let filters = Some(vec![listing::filter("db-instance-id", ids)]);
+                        let instances = listing::instances(&self.client, filters).await?;
                         instances.into_iter().map(|instance| (instance.id, instance.status)).collect()
                     }
                     ResourceKind::DbCluster => {
-                        let filters = Some(vec![rds::filter("db-cluster-id", ids)]);
-                        let clusters = rds::clusters(&self.client, filters).await?;
+                        let filters = Some(vec![listing::filter("db-cluster-id", ids)]);
+                        let clusters = listing::clusters(&self.client, filters).await?;
                         clusters.into_iter().map(|cluster| (cluster.id, cluster.status)).collect()
                     }
                 };

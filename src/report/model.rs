@@ -233,7 +233,7 @@ fn rto(
     reached_verdict: bool,
 ) -> Rto {
     let sum = |spent: Spent, seconds: fn(&Phase) -> f64| -> f64 {
-        phases.iter().filter(|phase| phase.spent == spent).map(seconds).sum()
+        phases.iter().filter(|phase| phase.spent == spent).map(seconds).fold(0.0, |sum, seconds| sum + seconds)
     };
     let aws_seconds = sum(Spent::Aws, |phase| phase.seconds);
     let verify_seconds = sum(Spent::Verify, |phase| phase.seconds);

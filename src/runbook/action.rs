@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::failure::Failure;
 use super::ledger::Ledger;
 use crate::aws::{Aws, Call, Change, Kind, Resource};
 use crate::clock::Clock;
@@ -114,60 +115,6 @@ pub struct Preview {
 
 /// Every action by its name.
 pub type Registry = Vec<Box<dyn Action>>;
-
-/// Why a step could not be done, and what that means for the run.
-#[derive(Debug)]
-pub struct Failure {
-    /// `Failed`, `Unknown`, `Refused` or `Interrupted`.
-    pub state: RunState,
-    /// What happened.
-    pub error: anyhow::Error,
-    /// What to do next.
-    pub hint: Option<String>,
-    /// Whether another try may go well.
-    pub transient: bool,
-}
-
-impl Failure {
-    /// A failure with what it means and what to do.
-    pub fn new(state: RunState, error: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
-        Self { state, error: error.into(), hint: Some(hint.into()), transient: false }
-    }
-
-    /// A promise that was not kept.
-    pub fn failed(message: impl fmt::Display, hint: impl Into<String>) -> Self {
-        Self::new(RunState::Failed, anyhow::anyhow!("{message}"), hint)
-    }
-
-    /// Something that has to be put right before anything can be tried.
-    pub fn refused(message: impl fmt::Display, hint: impl Into<String>) -> Self {
-        Self::new(RunState::Refused, anyhow::anyhow!("{message}"), hint)
-    }
-
-    /// The error with its causes on one line.
-    #[must_use]
-    pub fn message(&self) -> String {
-        format!("{:#}", self.error)
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self { state: RunState::Unknown, error, hint: None, transient: false }
-    }
-}
-
-impl From<crate::aws::Error> for Failure {
-    fn from(error: crate::aws::Error) -> Self {
-        let state = match error.kind {
-            Kind::Key => RunState::Failed,
-            Kind::Denied => RunState::Refused,
-            _ => RunState::Unknown,
-        };
-        let transient = error.is_transient();
-        Self { state, hint: Some(error.hint().to_owned()), transient, error: error.into() }
-    }
-}
 
 /// What everything is handed: the estate, the way to AWS, the clock, the store, and who wants to know.
 #[derive(Clone, Debug)]
@@ -294,7 +241,7 @@ impl Context<'_> {
     /// Something of that name is there: fine where an earlier attempt of this run made it.
     async fn is_ours(&self, kind: DatabaseKind, resource: &Resource, error: crate::aws::Error) -> Result<(), Failure> {
         let found = self.environment.aws.look(kind, resource).await?;
-        let ours = found.is_some_and(|(tags, _)| tags.get(super::removal::RUN_TAG) == Some(&self.run.id));
+        let ours = found.is_some_and(|(tags, _)| tags.get(super::tags::RUN_TAG) == Some(&self.run.id));
         if ours {
             return Ok(());
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::action::{Action, Context, Environment, Failure, Happening, Registry, RunInfo};
+use super::action::{Action, Context, Environment, Happening, Registry, RunInfo};
 use super::document::{Runbook, RunbookKind, Step};
+use super::failure::Failure;
 use super::ledger::Ledger;
 use super::removal::Remover;
 use super::template::{self, Scope};
@@ -242,8 +243,8 @@ async fn give_up(run: &Run<'_>, step: &Step, failure: Failure) -> Verdict {
 
 /// While undoing, a journal that cannot be written must not keep anything from being removed.
 async fn record_anyway(run: &Run<'_>, entry: &Entry) {
-    if let Err(error) = run.ledger.record(entry).await {
-        tracing::error!(run.id = %run.info.id, error = format!("{error:#}"), "failed to write to the journal");
+    if let Err(failure) = run.ledger.record(entry).await {
+        tracing::error!(run.id = %run.info.id, error = failure.message(), "failed to write to the journal");
     }
 }
 

@@ -6,9 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::failure::Failure;
 use crate::aws::Resource;
 use crate::clock::Clock;
-use crate::store::{Entry, Owner, Store};
+use crate::store::{Entry, Owner, RunState, Store};
+
+/// What to do where the journal cannot be written.
+const NOT_WRITTEN: &str = "check that the disk of the state file has room, and that no other process took the run over";
 
 /// The journal of one run.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Where it could not be written, or the run belongs to somebody else by now.
-    pub async fn record(&self, entry: &Entry) -> anyhow::Result<()> {
+    pub async fn record(&self, entry: &Entry) -> Result<(), Failure> {
         let at = self.clock.now();
         let number = {
             let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,7 +51,8 @@ impl Ledger {
         #[cfg(debug_assertions)]
         super::fault::crash("before", number);
         if let Some((store, owner)) = &self.written {
-            store.append(owner, at, entry).await?;
+            let written = store.append(owner, at, entry).await;
+            written.map_err(|error| Failure::new(RunState::Unknown, error, NOT_WRITTEN))?;
         }
         #[cfg(debug_assertions)]
         super::fault::crash("after", number);

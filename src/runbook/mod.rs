@@ -3,20 +3,24 @@
 mod action;
 mod document;
 mod engine;
+mod failure;
 #[cfg(debug_assertions)]
 mod fault;
 mod ledger;
 mod lint;
 mod preview;
 mod removal;
+mod tags;
 mod template;
 
 pub use action::{
-    Action, Argument, Context, Environment, Failure, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType,
+    Action, Argument, Context, Environment, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType,
 };
 pub use document::{Input, Runbook, RunbookKind, Step};
 pub use engine::{Finished, Run, execute, unwind};
+pub use failure::Failure;
 pub use ledger::Ledger;
 pub use lint::{inputs_of, lint};
 pub use preview::preview;
-pub use removal::{EXPIRES_TAG, NAME_PREFIX, RUN_TAG, Remover, TARGET_TAG};
+pub use removal::Remover;
+pub use tags::{EXPIRES_TAG, NAME_PREFIX, RUN_TAG, TARGET_TAG};

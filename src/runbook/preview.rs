@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::action::{Context, Environment, Failure, Preview, Registry, RunInfo};
+use super::action::{Context, Environment, Preview, Registry, RunInfo};
 use super::document::{Runbook, Step};
+use super::failure::Failure;
 use super::ledger::Ledger;
 use super::template::{self, Scope};
 

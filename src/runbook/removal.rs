@@ -5,17 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::action::{Environment, Happening};
+use super::tags::{NAME_PREFIX, RUN_TAG};
 use crate::aws::{Change, Kind, Resource};
 use crate::estate::DatabaseKind;
-
-/// How everything that drctl makes is named.
-pub const NAME_PREFIX: &str = "drctl-";
-/// The tag that says which run made it.
-pub const RUN_TAG: &str = "drctl:run-id";
-/// The tag that says which target it is a copy of.
-pub const TARGET_TAG: &str = "drctl:target";
-/// The tag that says when it may be removed by anybody.
-pub const EXPIRES_TAG: &str = "drctl:expires-at";
 
 /// How long a removal may take.
 const PATIENCE: Duration = Duration::from_hours(1);

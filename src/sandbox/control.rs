@@ -10,7 +10,7 @@ use super::engine::Damage;
 use super::fault::Rule;
 use super::protocol::Params;
 use super::rds;
-use super::server::{Shared, note};
+use super::shared::{Shared, note};
 use super::world::World;
 
 /// Answers one such request.
@@ -64,6 +64,7 @@ fn state(world: &mut World) -> Value {
                 "region": name, "type": "db-instance", "id": id, "status": instance.status(now),
                 "class": instance.class, "public": instance.public, "subnet_group": instance.settings.subnet_group,
                 "protected": instance.settings.deletion_protection, "tags": instance.settings.tags,
+                "port": instance.settings.port,
             }));
         }
         for (id, cluster) in &region.clusters {
@@ -71,6 +72,7 @@ fn state(world: &mut World) -> Value {
                 "region": name, "type": "db-cluster", "id": id, "status": cluster.status(now),
                 "members": cluster.members, "subnet_group": cluster.settings.subnet_group,
                 "protected": cluster.settings.deletion_protection, "tags": cluster.settings.tags,
+                "port": cluster.settings.port,
             }));
         }
         for (id, snapshot) in region.instance_snapshots.iter().chain(&region.cluster_snapshots) {

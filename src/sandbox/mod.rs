@@ -12,6 +12,7 @@ mod protocol;
 mod rds;
 mod secretsmanager;
 mod server;
+mod shared;
 mod sts;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::control::{control, damage};
 use super::engine::{Engines, missing};
-use super::fault::{self, Effect, Rule};
+use super::fault::{self, Effect};
 use super::protocol::{Answer, Fault, Params};
+use super::shared::{Shared, note};
 use super::world::World;
 use super::{kms, rds, secretsmanager, sts};
-use crate::aws::{SANDBOX_HEADER, SandboxNote};
+use crate::aws::SANDBOX_HEADER;
 use crate::clock::VirtualClock;
 use crate::estate::Estate;
 
@@ -28,8 +29,6 @@ use crate::estate::Estate;
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a connection that shall get no answer stays open.
 const SILENCE: Duration = Duration::from_hours(1);
-/// How fast clients wait where there is nothing to wait for.
-const SCALE_WITHOUT_LIFECYCLES: f64 = 1000.0;
 /// Calls that the log keeps.
 const MAX_CALLS: usize = 100_000;
 
@@ -55,29 +54,6 @@ pub struct Sandbox {
     stop: CancellationToken,
     served: tokio::task::JoinHandle<()>,
     root: PathBuf,
-}
-
-/// What every request sees.
-#[derive(Debug)]
-pub(super) struct Shared {
-    world: Mutex<World>,
-    rules: Mutex<Vec<Rule>>,
-    calls: Mutex<Vec<(String, String)>>,
-    pub(super) clock: VirtualClock,
-}
-
-impl Shared {
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn calls(&self) -> MutexGuard<'_, Vec<(String, String)>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Sandbox {
@@ -238,12 +214,4 @@ fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
     let builder = Response::builder().status(answer.status).header("content-type", answer.content_type);
     let builder = builder.header(SANDBOX_HEADER, note);
     builder.body(Body::from(answer.body)).unwrap_or_default()
-}
-
-/// What the sandbox says about itself with every answer.
-pub(super) fn note(shared: &Shared) -> SandboxNote {
-    let ca = Some(shared.world().ca());
-    // Where every lifecycle ends at once, nobody has to wait for long.
-    let scale = if shared.clock.scale() < 1.0 { SCALE_WITHOUT_LIFECYCLES } else { shared.clock.scale() };
-    SandboxNote { now: Some(shared.clock.now()), scale, ca }
 }

@@ -16,7 +16,7 @@ use mongodb::{Client, Database};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::gather::{Catalog, Refusal, Scan};
+use super::answer::{Catalog, Refusal, Scan};
 use super::model::{Login, Plan, RelationFacts, Trouble};
 use crate::estate::TlsMode;
 

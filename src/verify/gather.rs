@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
+use super::answer::{Catalog, Refusal, Scan};
 use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble};
 use super::{documentdb, judge, mysql, postgres};
 use crate::clock::{Clock, Stopwatch};
@@ -17,41 +18,6 @@ const WORKERS: usize = 4;
 /// How often a database that AWS calls available may still refuse connections.
 const CONNECT_TRIES: u32 = 20;
 const CONNECT_PAUSE: Duration = Duration::from_secs(2);
-
-/// Why there is no connection.
-#[derive(Clone, Debug)]
-pub(super) enum Refusal {
-    /// Nobody answered; a later try may go well.
-    Unreachable(String),
-    /// The certificate does not verify, or TLS is not offered.
-    Tls(String),
-    /// User or password is wrong.
-    Credentials(String),
-    /// Anything else that the server said.
-    Other(String),
-}
-
-/// What an engine's catalogue holds.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Catalog {
-    /// The server's version.
-    pub(super) version: String,
-    /// Tables or collections, without counts.
-    pub(super) relations: BTreeMap<String, RelationFacts>,
-    /// Constraints that were never validated.
-    pub(super) unvalidated: Vec<String>,
-    /// What is wrong with the catalogue itself, such as an invalid index.
-    pub(super) defects: Vec<Trouble>,
-    /// What the structure check looks at, in words.
-    pub(super) structure_note: String,
-}
-
-/// How many rows, and a digest of them where it was asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Scan {
-    pub(super) rows: u64,
-    pub(super) fingerprint: Option<String>,
-}
 
 /// One connection to one of the engines.
 pub(super) enum Worker {

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row, SqlSafeStr};
 
-use super::gather::{Catalog, Refusal, Scan};
+use super::answer::{Catalog, Refusal, Scan, from_epoch};
 use super::model::{Login, Plan, RelationFacts, Trouble};
-use super::postgres::from_epoch;
 use crate::estate::TlsMode;
 
 const BEGIN: &str = "start transaction with consistent snapshot, read only";
@@ -207,6 +206,9 @@ impl Worker {
     pub(super) async fn first_value(&mut self, sql: &str) -> Result<Option<String>, Trouble> {
         let sql = sql.trim().trim_end_matches(';');
         let wrapped = format!("select * from (\n{sql}\n) as drctl limit 1");
+        // The server prepares one statement only: whatever would follow it is a mistake, and not let through.
+        let prepared = self.connection.prepare(AssertSqlSafe(wrapped.clone()).into_sql_str()).await;
+        prepared.map_err(|error| trouble(&error))?;
         let row = self.first_row(wrapped).await.map_err(|error| trouble(&error))?;
         let Some(row) = row else { return Ok(None) };
         let value: Option<String> = row.try_get_unchecked(0).map_err(|error| trouble(&error))?;

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use super::gather::{Catalog, Refusal, Scan};
+use super::answer::{Catalog, Refusal, Scan, from_epoch};
 use super::model::{Login, Plan, RelationFacts, Trouble};
 use crate::estate::TlsMode;
 
@@ -254,11 +254,6 @@ fn first_of_json(json: &str) -> String {
         Some((_, value)) => value.to_string(),
         None => String::new(),
     }
-}
-
-pub(super) fn from_epoch(seconds: f64) -> Option<Timestamp> {
-    let since = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
-    Timestamp::from_duration(since).ok()
 }
 
 fn quote(name: &str) -> String {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -42,7 +42,28 @@ fn in_path(program: &str) -> bool {
 }
 
 /// Only a few sandboxes at a time: each starts database servers.
-static TURN: Mutex<()> = Mutex::new(());
+static FREE_TURNS: (Mutex<u32>, Condvar) = (Mutex::new(2), Condvar::new());
+
+/// The right to run a sandbox.
+struct Turn;
+
+impl Turn {
+    fn take() -> Self {
+        let (free, changed) = &FREE_TURNS;
+        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = changed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (free, changed) = &FREE_TURNS;
+        *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        changed.notify_one();
+    }
+}
 
 pub(crate) const HEAD: &str = r#"
 [estate]
@@ -157,7 +178,7 @@ pub(crate) struct Rig {
     pub(crate) config: PathBuf,
     pub(crate) endpoint: String,
     sandbox: Child,
-    _turn: std::sync::MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Rig {
@@ -167,7 +188,7 @@ impl Rig {
     }
 
     pub(crate) fn with(estate: &str, arguments: &[&str]) -> Self {
-        let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let turn = Turn::take();
         let scratch = Scratch::new();
         let config = scratch.0.join("drctl.toml");
         std::fs::write(&config, estate).unwrap();

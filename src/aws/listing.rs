@@ -1,0 +1,109 @@
+//! Instances and clusters as the RDS API lists them, DocumentDB's included.
+
+use aws_sdk_rds::types as sdk;
+
+use super::convert::{endpoint, time};
+use super::error::{Result, classify};
+use super::model::{Cluster, Instance, Member};
+use crate::estate::Tags;
+
+/// Pages read of any one listing.
+const MAX_PAGES: usize = 200;
+
+/// A filter as describes take it, such as `db-instance-id`.
+pub(super) fn filter(name: &str, values: &[String]) -> sdk::Filter {
+    sdk::Filter::builder().name(name).set_values(Some(values.to_vec())).build()
+}
+
+/// Instances that match the filters; all of them without.
+pub(super) async fn instances(
+    client: &aws_sdk_rds::Client,
+    filters: Option<Vec<sdk::Filter>>,
+) -> Result<Vec<Instance>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = client.describe_db_instances().set_filters(filters.clone()).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBInstances", error))?;
+        found.extend(page.db_instances.unwrap_or_default().into_iter().map(instance_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Clusters that match the filters; the RDS API answers with DocumentDB's and Neptune's, too.
+pub(super) async fn clusters(client: &aws_sdk_rds::Client, filters: Option<Vec<sdk::Filter>>) -> Result<Vec<Cluster>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let request = client.describe_db_clusters().set_filters(filters.clone()).set_marker(marker);
+        let page = request.send().await.map_err(|error| classify("DescribeDBClusters", error))?;
+        found.extend(page.db_clusters.unwrap_or_default().into_iter().map(cluster_from));
+        marker = page.marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn instance_from(from: sdk::DbInstance) -> Instance {
+    let address = from.endpoint.clone().and_then(|endpoint| endpoint.address);
+    let port = from.endpoint.and_then(|endpoint| endpoint.port);
+    let groups = from.db_parameter_groups.unwrap_or_default();
+    Instance {
+        id: from.db_instance_identifier.unwrap_or_default(),
+        arn: from.db_instance_arn.unwrap_or_default(),
+        status: from.db_instance_status.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        class: from.db_instance_class.unwrap_or_default(),
+        cluster: from.db_cluster_identifier.filter(|id| !id.is_empty()),
+        endpoint: endpoint(address, port),
+        parameter_group: groups.into_iter().next().and_then(|group| group.db_parameter_group_name),
+        multi_az: from.multi_az,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        iam_authentication: from.iam_database_authentication_enabled,
+        log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        deletion_protection: from.deletion_protection,
+        publicly_accessible: from.publicly_accessible,
+        backup_retention_days: from.backup_retention_period,
+        latest_restorable: time(from.latest_restorable_time),
+        password_pending: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
+        storage_operation: from.storage_operation_status,
+        tags: tags_from(from.tag_list),
+    }
+}
+
+pub(super) fn cluster_from(from: sdk::DbCluster) -> Cluster {
+    let members = from.db_cluster_members.unwrap_or_default().into_iter().filter_map(|member| {
+        Some(Member { id: member.db_instance_identifier?, is_writer: member.is_cluster_writer.unwrap_or(false) })
+    });
+    Cluster {
+        id: from.db_cluster_identifier.unwrap_or_default(),
+        arn: from.db_cluster_arn.unwrap_or_default(),
+        status: from.status.unwrap_or_default(),
+        engine: from.engine.unwrap_or_default(),
+        engine_version: from.engine_version.unwrap_or_default(),
+        endpoint: endpoint(from.endpoint, from.port),
+        members: members.collect(),
+        parameter_group: from.db_cluster_parameter_group,
+        multi_az: from.multi_az,
+        encrypted: from.storage_encrypted,
+        kms_key: from.kms_key_id,
+        iam_authentication: from.iam_database_authentication_enabled,
+        log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
+        deletion_protection: from.deletion_protection,
+        latest_restorable: time(from.latest_restorable_time),
+        password_pending: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
+        tags: tags_from(from.tag_list),
+    }
+}
+
+fn tags_from(tags: Option<Vec<sdk::Tag>>) -> Tags {
+    tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}

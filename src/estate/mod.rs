@@ -1,0 +1,76 @@
+//! What drctl is told about: targets, their objectives, and how each is tested. Plain data, valid by construction.
+//!
+//! [`crate::config`] makes an [`Estate`] from the file as written; nothing here does I/O.
+
+mod access;
+mod check;
+mod database;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use access::{HostPort, SecretRef, TlsMode};
+pub use check::{Comparison, CustomCheck, Expectation, Probe};
+pub use database::{ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
+
+/// Everything that one `drctl.toml` describes.
+#[derive(Clone, Debug)]
+pub struct Estate {
+    /// The estate's name, shown in every report.
+    pub name: String,
+    /// Such as `prod`.
+    pub environment: String,
+    /// The AWS Region of the sources, and of the copies.
+    pub region: String,
+    /// The Region that backups are copied to.
+    pub backup_region: Option<String>,
+    /// A role to assume before anything else.
+    pub role_arn: Option<String>,
+    /// What the estate as a whole was promised.
+    pub objectives: Objectives,
+    /// Where runs and their journals are kept.
+    pub state: StateLocation,
+    /// Where restored copies live.
+    pub quarantine: Quarantine,
+    /// The databases to prove.
+    pub databases: Vec<Database>,
+}
+
+impl Estate {
+    /// The database of this name.
+    #[must_use]
+    pub fn database(&self, id: &str) -> Option<&Database> {
+        self.databases.iter().find(|database| database.id == id)
+    }
+}
+
+/// The promised time to recover, and the promised bound on lost data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Objectives {
+    /// Recovery time objective.
+    pub rto: Duration,
+    /// Recovery point objective.
+    pub rpo: Duration,
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateLocation {
+    /// A SQLite file, relative to the directory of the configuration.
+    Sqlite(PathBuf),
+}
+
+/// The network that restored copies are put in.
+#[derive(Clone, Debug, Default)]
+pub struct Quarantine {
+    /// A DB subnet group that exists already.
+    pub subnet_group: Option<String>,
+    /// VPC security groups by id.
+    pub security_groups: Vec<String>,
+    /// Whether a copy may be put in the account's default network.
+    pub allow_default_network: bool,
+}
+
+/// Tags, sorted by key.
+pub type Tags = BTreeMap<String, String>;

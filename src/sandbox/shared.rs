@@ -1,0 +1,42 @@
+//! What every request sees: the world, the faults, and the log of calls.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::fault::Rule;
+use super::world::World;
+use crate::aws::SandboxNote;
+use crate::clock::VirtualClock;
+
+/// How fast clients wait where there is nothing to wait for.
+const SCALE_WITHOUT_LIFECYCLES: f64 = 1000.0;
+
+/// What every request sees.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) world: Mutex<World>,
+    pub(super) rules: Mutex<Vec<Rule>>,
+    pub(super) calls: Mutex<Vec<(String, String)>>,
+    pub(super) clock: VirtualClock,
+}
+
+impl Shared {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn calls(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the sandbox says about itself with every answer.
+pub(super) fn note(shared: &Shared) -> SandboxNote {
+    let ca = Some(shared.world().ca());
+    // Where every lifecycle ends at once, nobody has to wait for long.
+    let scale = if shared.clock.scale() < 1.0 { SCALE_WITHOUT_LIFECYCLES } else { shared.clock.scale() };
+    SandboxNote { now: Some(shared.clock.now()), scale, ca }
+}

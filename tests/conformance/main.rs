@@ -1,0 +1,174 @@
+//! drctl against AWS servers that others wrote, and others' client against the sandbox.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+#[path = "../it/support.rs"]
+#[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
+mod support;
+
+use serde_json::Value;
+use support::{AURORA_POSTGRES, DOCUMENTDB, DRCTL, Engine, HEAD, POSTGRES, Ran, Rig, Scratch, have};
+
+const PYTHON: &str = ".venv/bin/python";
+const PASSWORD: &str = "production1";
+
+/// Whether boto3 and moto are here; under `make test` they must be.
+fn have_python() -> bool {
+    let found = Path::new(".venv/bin/moto_server").exists();
+    assert!(found || std::env::var_os("DRCTL_TEST_ALL").is_none(), "moto is not installed");
+    if !found {
+        eprintln!("left out: boto3 and moto are not installed; `make test` installs them");
+    }
+    found
+}
+
+fn python(script: &str, arguments: &[&str]) -> Ran {
+    Ran::from(Command::new(PYTHON).arg(format!("tests/conformance/{script}")).args(arguments).output().unwrap())
+}
+
+#[test]
+fn boto3_drives_the_sandbox() {
+    if !have_python() {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES, DOCUMENTDB].concat());
+    python("sandbox_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says("6 passed, 0 failed");
+}
+
+/// A `moto_server` on loopback with databases made by boto3.
+struct Moto {
+    server: Child,
+    endpoint: String,
+}
+
+impl Moto {
+    fn start() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new(".venv/bin/moto_server")
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let address = ("127.0.0.1", port);
+        let up = (0..600).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        assert!(up, "moto_server did not start");
+        let moto = Self { server, endpoint };
+        python("moto_state.py", &["make", &moto.endpoint]).ends(0);
+        moto
+    }
+
+    fn list(&self) -> Value {
+        serde_json::from_str(&python("moto_state.py", &["list", &self.endpoint]).ends(0).out).unwrap()
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The estate, whose copies are reached through `connect`: moto has no databases behind its endpoints.
+fn estate(port: u64, ca: &str) -> String {
+    let database = |id: &str, kind: &str| {
+        format!(
+            "[[database]]\nid = \"{id}\"\nkind = \"{kind}\"\n[database.restore_test]\ndatabase = \"shop\"\n\
+             username = \"admin\"\npassword = \"env:SHOP_PASSWORD\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\n\
+             [[database.restore_test.check]]\nname = \"orders exist\"\nsql = \"select count(*) from orders\"\n\
+             expect = \">= 1000\"\n"
+        )
+    };
+    [HEAD, &database("shop-pg", "rds-postgresql"), &database("shop-apg", "aurora-postgresql")].concat()
+}
+
+#[test]
+fn an_instance_and_a_cluster_pass_on_moto_and_are_gone_afterwards() {
+    if !have_python() || !have(&[Engine::Postgres]) {
+        return;
+    }
+    // A real PostgreSQL to stand behind moto's endpoints: a copy that a sandbox keeps.
+    let with_password = POSTGRES.replace("secretsmanager:shop/pg", "file:SECRET");
+    let scratch = Scratch::new();
+    let secret = scratch.0.join("secret");
+    std::fs::write(&secret, PASSWORD).unwrap();
+    let behind = [HEAD, &with_password.replace("SECRET", &secret.display().to_string())].concat();
+    let rig = Rig::start(&behind);
+    rig.run(&["restore-test", "shop-pg", "--keep-for", "5h"]).ends(0);
+    let state = rig.control("GET", "state", &Value::Null);
+    let copy = state.as_array().unwrap().iter().find(|r| r["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
+    let port = copy["port"].as_u64().unwrap();
+    let ca = rig.control("GET", "note", &Value::Null)["ca"].as_str().unwrap().to_owned();
+
+    let moto = Moto::start();
+    let before = moto.list();
+    let config = scratch.0.join("drctl.toml");
+    std::fs::write(&config, estate(port, &ca)).unwrap();
+    let drctl = |arguments: &[&str]| {
+        let mut command = Command::new(DRCTL);
+        command
+            .args(arguments)
+            .env("DRCTL_CONFIG", &config)
+            .env("AWS_ENDPOINT_URL", &moto.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("SHOP_PASSWORD", PASSWORD);
+        command
+    };
+    for (target, copies) in [("shop-pg", 1), ("shop-apg", 2)] {
+        // Seen during the run: kept, the copy stays until we have looked.
+        Ran::from(drctl(&["restore-test", target, "--keep-for", "1s"]).output().unwrap()).ends(0);
+        let during = moto.list();
+        let made: Vec<_> =
+            during.as_array().unwrap().iter().filter(|r| r["id"].as_str().unwrap().starts_with("drctl-")).collect();
+        assert_eq!(made.len(), copies, "{during:#}");
+        for resource in &made {
+            assert_eq!(resource["status"], "available");
+            assert_eq!(resource["tags"]["drctl:target"], target);
+            assert!(resource["tags"]["drctl:run-id"].is_string() && resource["tags"]["drctl:expires-at"].is_string());
+        }
+        for source in before.as_array().unwrap() {
+            assert!(during.as_array().unwrap().contains(source), "a source was changed: {source}");
+        }
+        let id = made[0]["id"].as_str().unwrap();
+        let run = made[0]["tags"]["drctl:run-id"].as_str().unwrap();
+        assert!(id.ends_with(&run[run.len() - 6..].to_lowercase()));
+        remove_kept(&moto, &made);
+        // And in one go, which leaves nothing.
+        let ran = Ran::from(drctl(&["restore-test", target, "--output", "json"]).output().unwrap()).ends(0);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(document["simulated"], false);
+        assert_eq!(document["tests"][0]["outcome"], "passed");
+        assert_eq!(document["tests"][0]["cleanup"], "complete");
+        assert_eq!(moto.list(), before, "something was left behind, or a source was touched");
+    }
+}
+
+/// Removes what was kept, as the command that drctl prints would.
+fn remove_kept(moto: &Moto, made: &[&Value]) {
+    let script = "import boto3, sys\nc = boto3.client('rds', endpoint_url=sys.argv[1], region_name='eu-west-1', \
+                  aws_access_key_id='t', aws_secret_access_key='t')\n\
+                  for kind, id in sorted(zip(sys.argv[2::2], sys.argv[3::2]), reverse=True):\n\
+                  \x20   if kind == 'db-cluster': c.delete_db_cluster(DBClusterIdentifier=id, SkipFinalSnapshot=True)\n\
+                  \x20   else: c.delete_db_instance(DBInstanceIdentifier=id, SkipFinalSnapshot=True)\n";
+    let mut command = Command::new(PYTHON);
+    command.args(["-c", script, &moto.endpoint]);
+    for resource in made {
+        command.arg(resource["type"].as_str().unwrap()).arg(resource["id"].as_str().unwrap());
+    }
+    assert!(command.status().unwrap().success());
+}

@@ -1,0 +1,47 @@
+"""Makes databases and backups in moto, an AWS that nobody of drctl wrote, or watches what drctl does there.
+
+Usage: moto_state.py make ENDPOINT | list ENDPOINT
+"""
+
+import json
+import sys
+
+import boto3
+
+verb, endpoint = sys.argv[1:]
+session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+rds = session.client("rds", endpoint_url=endpoint)
+
+
+def tags(resource):
+    return {tag["Key"]: tag["Value"] for tag in resource.get("TagList", [])}
+
+
+def listing():
+    found = []
+    for instance in rds.describe_db_instances()["DBInstances"]:
+        found.append({"type": "db-instance", "id": instance["DBInstanceIdentifier"], "status": instance["DBInstanceStatus"],
+                      "class": instance["DBInstanceClass"], "tags": tags(instance),
+                      "subnet_group": instance.get("DBSubnetGroup", {}).get("DBSubnetGroupName")})
+    for cluster in rds.describe_db_clusters()["DBClusters"]:
+        found.append({"type": "db-cluster", "id": cluster["DBClusterIdentifier"], "status": cluster["Status"],
+                      "tags": tags(cluster)})
+    return sorted(found, key=lambda resource: (resource["type"], resource["id"]))
+
+
+if verb == "make":
+    ec2 = session.client("ec2", endpoint_url=endpoint)
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"eu-west-1{z}")["Subnet"]["SubnetId"]
+               for n, z in ((1, "a"), (2, "b"))]
+    rds.create_db_subnet_group(DBSubnetGroupName="drctl-quarantine", DBSubnetGroupDescription="q", SubnetIds=subnets)
+    rds.create_db_instance(DBInstanceIdentifier="shop-pg", DBInstanceClass="db.m5.large", Engine="postgres",
+                           EngineVersion="15.3", MasterUsername="admin", MasterUserPassword="production1",
+                           AllocatedStorage=20, BackupRetentionPeriod=7)
+    rds.create_db_snapshot(DBSnapshotIdentifier="shop-pg-1", DBInstanceIdentifier="shop-pg")
+    rds.create_db_cluster(DBClusterIdentifier="shop-apg", Engine="aurora-postgresql", EngineVersion="15.3",
+                          MasterUsername="admin", MasterUserPassword="production1")
+    rds.create_db_instance(DBInstanceIdentifier="shop-apg-1", DBClusterIdentifier="shop-apg", DBInstanceClass="db.r6g.large",
+                           Engine="aurora-postgresql")
+    rds.create_db_cluster_snapshot(DBClusterSnapshotIdentifier="shop-apg-1", DBClusterIdentifier="shop-apg")
+print(json.dumps(listing()))
