@@ -84,4 +84,20 @@ mod tests {
         }
         assert_eq!(show_seconds(86_400.0 * 2.0 + 30.0), "2d");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_shown_can_be_read_again(seconds in 0u64..3_000_000_000) {
+            let shown = show(Duration::from_secs(seconds));
+            let read = parse(&shown).expect("what is shown can be read");
+            // Two units are shown: what lies below the smaller one is dropped.
+            proptest::prop_assert!(read <= Duration::from_secs(seconds));
+            proptest::prop_assert_eq!(show(read), shown);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,40}") {
+            let _ = parse(&text);
+        }
+    }
 }

@@ -78,9 +78,10 @@ pub async fn test(
         started_at: info.started_at,
         expires_at: info.expires_at,
         simulated: environment.clock.is_simulated(),
+        keep_for: options.keep_for.unwrap_or(database.test.keep_for),
     };
     let owner = environment.store.begin(&new).await?;
-    let keep_for = options.keep_for.unwrap_or(database.test.keep_for);
+    let keep_for = new.keep_for;
     let work = Work { environment, database, info: &info, keep_for };
     work.carry_out(runbook, &inputs, owner, Vec::new()).await
 }
@@ -179,7 +180,7 @@ async fn take_over<'e>(
         expires_at: run.new.expires_at,
         deadline_at: later(run.new.started_at, database.test.deadline),
     };
-    Ok((TakenOver { database, info, keep_for: database.test.keep_for }, owner, history))
+    Ok((TakenOver { database, info, keep_for: run.new.keep_for }, owner, history))
 }
 
 /// A run that this process owns.

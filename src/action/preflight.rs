@@ -11,9 +11,16 @@ use super::point::Point;
 ///
 /// # Errors
 /// With what stands in the way.
-pub(super) async fn check(context: &Context<'_>, database: &Database, point: &Point) -> Result<(), Failure> {
+pub(super) async fn check(
+    context: &Context<'_>,
+    database: &Database,
+    point: &Point,
+    is_there: bool,
+) -> Result<(), Failure> {
     quarantine(context).await?;
-    quotas(context, database).await?;
+    if !is_there {
+        quotas(context, database).await?;
+    }
     key(context, point).await?;
     secret(context, database).await
 }

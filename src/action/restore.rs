@@ -89,7 +89,6 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
     let point = arguments.get("point").cloned().unwrap_or_default();
     let point: Point = serde_json::from_value(point).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
     let database = database(context, &point.target)?;
-    preflight::check(context, database, &point).await?;
     let given = arguments.get("instance_class").and_then(Value::as_str).map(str::to_owned);
     let settings = source_settings(context, database).await?;
     let class = given.or_else(|| database.test.instance_class.clone()).or(settings.class);
@@ -98,6 +97,9 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
     let id = copy_id(&database.id, &context.run.id);
     let kind = if database.kind.is_cluster() { ResourceKind::DbCluster } else { ResourceKind::DbInstance };
     let resource = Resource { kind, id: id.clone(), region: region.clone() };
+    // Done again after a crash, the copy may be there already: it must not stand in its own way.
+    let is_there = context.environment.aws.look(database.kind, &resource).await?.is_some();
+    preflight::check(context, database, &point, is_there).await?;
     let tags = Tags::from([
         (RUN_TAG.to_owned(), context.run.id.clone()),
         (TARGET_TAG.to_owned(), database.id.clone()),

@@ -46,12 +46,12 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
         "the sandbox serves on http://{} at {} times real speed; account 123456789012; Ctrl-C ends it",
         sandbox.address, args.time_scale
     ));
-    output::talk("in another terminal:");
-    for (name, value) in sandbox.environment() {
-        output::data(&format!("export {name}={value}"));
-    }
     let region = estates.first().map_or("us-east-1", |estate| estate.region.as_str());
-    output::data(&format!("export AWS_REGION={region}"));
+    let mut environment = sandbox.environment();
+    environment.push(("AWS_REGION", region.to_owned()));
+    let all: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    output::talk(&format!("in another terminal: export {}", all.join(" ")));
+    output::data(&all.join("\n"));
     setup::wait_for_signal().await;
     output::talk("stopping");
     sandbox.stop().await;

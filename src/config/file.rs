@@ -192,4 +192,11 @@ mod tests {
         );
         assert_eq!(problems(&text)[0].1, "database[1].restore_test.check[1].aggregate");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\[\\]a-z_=\"0-9. \n{},-]{0,200}") {
+            let _ = parse("x", &text);
+        }
+    }
 }

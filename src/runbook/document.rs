@@ -222,3 +222,37 @@ fn to_json(value: &DeValue<'_>) -> Value {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Runbook;
+
+    const HEAD: &str = "+++\nname = \"n\"\ntitle = \"t\"\nkind = \"drill\"\n+++\n";
+
+    #[test]
+    fn only_blocks_with_the_tag_are_steps() {
+        let text = format!("{HEAD}\n```toml\nid = 1\n```\n\n```toml drctl\nid = \"a\"\naction = \"x\"\nn = 1\n```\n");
+        let runbook = Runbook::parse("x.md", &text).unwrap();
+        assert_eq!(runbook.steps.len(), 1);
+        assert_eq!(runbook.steps[0].arguments["n"], 1);
+    }
+
+    #[test]
+    fn a_mistake_in_a_step_has_the_documents_line() {
+        let text = format!("{HEAD}\ntext\n\n```toml drctl\nid = \"a\"\naction = \"x\"\ndeadline = \"soon\"\n```\n");
+        let invalid = Runbook::parse("x.md", &text).unwrap_err();
+        assert_eq!((invalid.problems[0].line, invalid.problems[0].key.as_str()), (12, "deadline"));
+    }
+
+    #[test]
+    fn a_document_without_front_matter_is_told_how_to_begin() {
+        assert_eq!(Runbook::parse("x.md", "# Hello").unwrap_err().problems[0].key, "+++");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(\\+\\+\\+\n)?[a-z=\"`#+ \n{}]{0,200}") {
+            let _ = Runbook::parse("x", &text);
+        }
+    }
+}

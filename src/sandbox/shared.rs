@@ -8,7 +8,7 @@ use crate::aws::SandboxNote;
 use crate::clock::VirtualClock;
 
 /// How fast clients wait where there is nothing to wait for.
-const SCALE_WITHOUT_LIFECYCLES: f64 = 1000.0;
+const SCALE_WITHOUT_LIFECYCLES: f64 = 50.0;
 
 /// What every request sees.
 #[derive(Debug)]

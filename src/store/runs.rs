@@ -1,6 +1,7 @@
 //! Runs: what was started, by which document, and how it ended.
 
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -82,6 +83,8 @@ pub struct NewRun {
     pub expires_at: Timestamp,
     /// Whether it runs against the sandbox.
     pub simulated: bool,
+    /// How long a proved copy stays.
+    pub keep_for: Duration,
 }
 
 /// A run as stored.
@@ -100,7 +103,7 @@ pub struct Run {
 }
 
 const COLUMNS: &str = "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
-    simulated, report";
+    simulated, keep_for, report";
 
 impl Store {
     /// Starts a run. It belongs to this process from then on.
@@ -112,8 +115,8 @@ impl Store {
         let epoch = 1;
         sqlx::query(
             "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at,
-                               simulated, epoch)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                               simulated, keep_for, epoch)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(&new.id)
         .bind(&new.estate)
@@ -125,6 +128,7 @@ impl Store {
         .bind(new.started_at.to_string())
         .bind(new.expires_at.to_string())
         .bind(new.simulated)
+        .bind(i64::try_from(new.keep_for.as_secs())?)
         .bind(epoch)
         .execute(&self.pool)
         .await
@@ -231,6 +235,7 @@ fn from_row(row: &SqliteRow) -> anyhow::Result<Run> {
             started_at: text("started_at")?.parse()?,
             expires_at: text("expires_at")?.parse()?,
             simulated: row.try_get("simulated")?,
+            keep_for: Duration::from_secs(row.try_get::<i64, _>("keep_for")?.unsigned_abs()),
         },
         state: RunState::parse(&text("state")?)?,
         reason: optional("reason")?,

@@ -24,6 +24,7 @@ const MIGRATIONS: [&str; 1] = ["
         expires_at  text not null,
         ended_at    text,
         simulated   integer not null,
+        keep_for    integer not null,
         epoch       integer not null,
         report      text
     );

@@ -18,5 +18,6 @@ mod documentdb_commands;
 mod every_kind;
 mod restore_points;
 mod safety;
+mod snapshots;
 mod support;
 mod verbs;
