@@ -11,8 +11,8 @@ export PATH := $(CURDIR)/.venv/bin:$(TOOLS)/bin:$(PATH)
 
 demo:
 	@scripts/setup demo
-	@$(CARGO) build --release --locked --quiet
-	@$(CARGO) run --release --locked --quiet -- demo
+	@$(CARGO) build --locked
+	@$(CARGO) run --locked --quiet -- demo
 
 test:
 	@scripts/setup test

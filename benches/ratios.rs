@@ -56,7 +56,7 @@ fn best_of(times: u32, mut run: impl FnMut()) -> f64 {
 /// A whole test against the sandbox, and boto3's waiter on the same lifecycle.
 fn own_share(scratch: &Path) {
     let config = scratch.join("drctl.toml");
-    let estate = "[estate]\nname = \"b\"\nregion = \"eu-west-1\"\n[quarantine]\nsubnet_group = \"q\"\n[[database]]\nid = \"shop-pg\"\n\
+    let estate = "[estate]\nname = \"b\"\nregion = \"eu-west-1\"\n[quarantine]\nsubnet_group = \"q\"\nsecurity_groups = [\"sg-1\"]\n[[database]]\nid = \"shop-pg\"\n\
                   kind = \"rds-postgresql\"\nretention = \"7d\"\n[database.restore_test]\ndatabase = \"shop\"\nusername = \"admin\"\n";
     std::fs::write(&config, estate).unwrap();
     let mut sandbox = Command::new(DRCTL)
@@ -108,7 +108,7 @@ fn plan(content: ContentMode) -> Plan {
         row_tolerance: 0.0,
         content,
         checks: Vec::new(),
-        statement_timeout: Duration::from_mins(10),
+        patience: Duration::from_mins(10),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::aws::Resource;
 use crate::estate::Database;
 use crate::report::{TestReport, assemble};
 use crate::runbook::{
-    Environment, Failure, Happening, Ledger, Preview, Registry, Run, RunInfo, Runbook, Step, execute, inputs_of,
-    preview, unwind,
+    Environment, Failure, Happening, Ledger, Preview, Registry, Run, RunInfo, Runbook, RunbookKind, Step, execute,
+    inputs_of, preview, unwind,
 };
 use crate::store::{Ended, Entry, NewRun, Owner, RunState, Store};
 
@@ -59,14 +59,11 @@ pub async fn test(
     options: &Options,
 ) -> anyhow::Result<TestReport> {
     let estate = &environment.estate.name;
-    if options.accept_changes {
-        environment.store.forget_baseline(estate, &database.id).await?;
-    }
     if environment.clock.is_simulated() {
         // The sandbox's clock runs ahead of ours until the next answer: begin in step with it.
         environment.aws.account().await?;
     }
-    let info = new_info(environment, database, options);
+    let info = new_info(environment, database, runbook, options);
     let inputs = inputs(runbook, database, options)?;
     let new = NewRun {
         id: info.id.clone(),
@@ -79,6 +76,8 @@ pub async fn test(
         expires_at: info.expires_at,
         simulated: environment.clock.is_simulated(),
         keep_for: options.keep_for.unwrap_or(database.test.keep_for),
+        accept_changes: options.accept_changes,
+        account: environment.account.clone(),
     };
     let owner = environment.store.begin(&new).await?;
     let keep_for = new.keep_for;
@@ -96,7 +95,7 @@ pub async fn dry_run(
     runbook: &Runbook,
     options: &Options,
 ) -> Result<Vec<(Step, Preview)>, Failure> {
-    let info = new_info(environment, database, options);
+    let info = new_info(environment, database, runbook, options);
     let inputs = inputs(runbook, database, options)?;
     preview(environment, &info, runbook, &action::registry(), &inputs).await
 }
@@ -110,16 +109,17 @@ fn inputs(runbook: &Runbook, database: &Database, options: &Options) -> anyhow::
     inputs_of(runbook, &given)
 }
 
-fn new_info(environment: &Environment, database: &Database, options: &Options) -> RunInfo {
+fn new_info(environment: &Environment, database: &Database, runbook: &Runbook, options: &Options) -> RunInfo {
     let started_at = environment.clock.now();
     let keep_for = options.keep_for.unwrap_or(database.test.keep_for);
     let deadline_at = later(started_at, database.test.deadline);
-    let expires_at = if keep_for.is_zero() {
-        later(deadline_at, EXPIRY_MARGIN)
-    } else {
-        later(started_at, keep_for).max(later(deadline_at, Duration::ZERO))
+    let expires_at = match runbook.kind {
+        RunbookKind::Recovery => None,
+        RunbookKind::Drill if keep_for.is_zero() => Some(later(deadline_at, EXPIRY_MARGIN)),
+        RunbookKind::Drill => Some(later(started_at, keep_for).max(deadline_at)),
     };
-    RunInfo { id: new_run_id(started_at), target: database.id.clone(), started_at, expires_at, deadline_at }
+    let (id, target) = (new_run_id(started_at), database.id.clone());
+    RunInfo { id, target, started_at, expires_at, accept_changes: options.accept_changes, deadline_at }
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {
@@ -151,10 +151,11 @@ pub async fn resume(environment: &Environment, run: &crate::store::Run) -> anyho
 /// # Errors
 /// Where it still runs, or its target is no longer configured.
 pub async fn settle(environment: &Environment, run: &crate::store::Run) -> anyhow::Result<TestReport> {
+    let runbook = Runbook::parse(&run.new.runbook, &run.new.document)?;
     let (work, owner, history) = take_over(environment, run).await?;
     let info = work.info.clone();
     let work = Work { environment, database: work.database, info: &info, keep_for: work.keep_for };
-    work.wind_up(owner, history).await
+    work.wind_up(&runbook, owner, history).await
 }
 
 struct TakenOver<'e> {
@@ -170,6 +171,7 @@ async fn take_over<'e>(
     let database = environment.estate.database(&run.new.target).with_context(|| {
         format!("run `{}` is of `{}`, which the configuration no longer has", run.new.id, run.new.target)
     })?;
+    same_place(environment, run)?;
     let owner = environment.store.claim(&run.new.id).await?;
     let owner = owner.with_context(|| format!("run `{}` is still at work in another process", run.new.id))?;
     let history = environment.store.journal(&run.new.id).await?;
@@ -178,9 +180,26 @@ async fn take_over<'e>(
         target: run.new.target.clone(),
         started_at: run.new.started_at,
         expires_at: run.new.expires_at,
+        accept_changes: run.new.accept_changes,
         deadline_at: later(run.new.started_at, database.test.deadline),
     };
     Ok((TakenOver { database, info, keep_for: run.new.keep_for }, owner, history))
+}
+
+/// Whether we look where the run has made things: elsewhere all of them would seem to be gone.
+fn same_place(environment: &Environment, run: &crate::store::Run) -> anyhow::Result<()> {
+    let there = |simulated: bool| if simulated { "the sandbox" } else { "AWS" };
+    let (then, now) = (run.new.simulated, environment.clock.is_simulated());
+    anyhow::ensure!(
+        then == now && run.new.account == environment.account,
+        "run `{}` was against {} in account {}, and this is {} in account {}",
+        run.new.id,
+        there(then),
+        run.new.account,
+        there(now),
+        environment.account
+    );
+    Ok(())
 }
 
 /// A run that this process owns.
@@ -222,10 +241,15 @@ impl Work<'_> {
         self.conclude(ledger, &finished, earlier_seconds).await
     }
 
-    async fn wind_up(&self, owner: Owner, history: Vec<(Timestamp, Entry)>) -> anyhow::Result<TestReport> {
+    async fn wind_up(
+        &self,
+        runbook: &Runbook,
+        owner: Owner,
+        history: Vec<(Timestamp, Entry)>,
+    ) -> anyhow::Result<TestReport> {
         let earlier_seconds = self.earlier_seconds(&history);
         let ledger = self.ledger(owner, history);
-        let finished = unwind(&self.run(&ledger), "its process was killed; unwound afterwards").await;
+        let finished = unwind(&self.run(&ledger), runbook, "its process was killed; unwound afterwards").await;
         self.conclude(ledger, &finished, earlier_seconds).await
     }
 
@@ -234,7 +258,13 @@ impl Work<'_> {
         if history.is_empty() {
             return 0.0;
         }
-        let since = self.environment.clock.now().duration_since(self.info.started_at).as_secs_f64();
+        // Where the data was proved before the process died, the recovery ended with that.
+        let proved_at = history.iter().find_map(|(at, entry)| match entry {
+            Entry::StepDone { outputs, .. } if outputs.get("checks").is_some() => Some(*at),
+            _ => None,
+        });
+        let until = proved_at.unwrap_or_else(|| self.environment.clock.now());
+        let since = until.duration_since(self.info.started_at).as_secs_f64();
         // In the sandbox a wait took this machine less time than the clock shows: count only the former here.
         let shortened = history.iter().map(|(_, entry)| match entry {
             Entry::PhaseEnded { phase, .. } => phase.seconds - phase.worked_seconds,
@@ -252,7 +282,7 @@ impl Work<'_> {
         let entries = ledger.entries();
         let report = assemble(self.database, self.info, finished, &entries, earlier_seconds);
         let json = serde_json::to_value(&report)?;
-        let facts = finished.outputs.values().find_map(|output| output.get("facts"));
+        let facts = finished.outputs.values().find_map(|output| output.get("facts")).filter(|facts| !facts.is_null());
         let ended = Ended {
             state: report.outcome,
             reason: &report.reason,
@@ -293,7 +323,7 @@ pub async fn standing(store: &Store, run_id: &str) -> anyhow::Result<Vec<Resourc
     for (_, entry) in store.journal(run_id).await? {
         match entry {
             Entry::Intended { resource, .. } => standing.push(resource),
-            Entry::Removed { resource } => standing.retain(|other| *other != resource),
+            Entry::Removed { resource } | Entry::Kept { resource, .. } => standing.retain(|other| *other != resource),
             _ => {}
         }
     }

@@ -95,6 +95,10 @@ async fn choose(context: &Context<'_>, arguments: &Map<String, Value>) -> Result
                 let hint = format!("list them: {}", list_command(database));
                 Failure::refused(format!("there is no snapshot `{id}` of `{}`", database.id), hint)
             })?;
+            if !snapshot.source.eq_ignore_ascii_case(&database.id) {
+                let message = format!("snapshot `{id}` is of `{}`, not of `{}`", snapshot.source, database.id);
+                return Err(Failure::refused(message, format!("choose one of {}", list_command(database))));
+            }
             if !snapshot.is_usable() {
                 let percent = snapshot.percent.map_or_else(String::new, |percent| format!(" ({percent}%)"));
                 let message = format!("snapshot `{id}` is `{}`{percent}, not `available`", snapshot.status);
@@ -247,9 +251,11 @@ fn in_time(
         let hint = "is its backup retention 0, or is it itself being restored? use `--point latest`";
         return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint));
     };
-    let taken_at = at.unwrap_or(latest);
-    if taken_at > latest {
-        let message = format!("`{}` can be restored up to {latest}, not to {taken_at}", database.id);
+    // AWS takes moments before the latest restorable one, not that one itself.
+    let newest = latest.checked_sub(SignedDuration::from_secs(1)).unwrap_or(latest);
+    let taken_at = at.unwrap_or(newest);
+    if taken_at > newest {
+        let message = format!("`{}` can be restored up to {newest}, not to {taken_at}", database.id);
         return Err(Failure::refused(message, "choose an earlier time, or `--point pitr`"));
     }
     let age_seconds = age(context, taken_at);

@@ -34,6 +34,10 @@ async fn quarantine(context: &Context<'_>) -> Result<(), Failure> {
         let hint = "add `[quarantine]` with `subnet_group` and `security_groups`, or `allow_default_network = true`";
         return Err(Failure::refused("there is no quarantine to restore into", hint));
     };
+    if quarantine.security_groups.is_empty() && !quarantine.allow_default_network {
+        let hint = "add `security_groups = [\"sg-...\"]`, or `allow_default_network = true`";
+        return Err(Failure::refused("without `security_groups` a copy would get its network's default one", hint));
+    }
     match context.environment.aws.subnet_group(group).await? {
         Some(status) if status.eq_ignore_ascii_case("complete") || status.is_empty() => Ok(()),
         Some(status) => {

@@ -100,11 +100,9 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
     // Done again after a crash, the copy may be there already: it must not stand in its own way.
     let is_there = context.environment.aws.look(database.kind, &resource).await?.is_some();
     preflight::check(context, database, &point, is_there).await?;
-    let tags = Tags::from([
-        (RUN_TAG.to_owned(), context.run.id.clone()),
-        (TARGET_TAG.to_owned(), database.id.clone()),
-        (EXPIRES_TAG.to_owned(), context.run.expires_at.to_string()),
-    ]);
+    let mut tags =
+        Tags::from([(RUN_TAG.to_owned(), context.run.id.clone()), (TARGET_TAG.to_owned(), database.id.clone())]);
+    tags.extend(context.run.expires_at.map(|at| (EXPIRES_TAG.to_owned(), at.to_string())));
     let member = if database.kind.is_cluster() {
         let class = class.clone().ok_or_else(|| {
             let message = format!("nobody says which instance class the copy of `{}` shall have", database.id);
@@ -135,7 +133,11 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
         class: if database.kind.is_cluster() { None } else { class },
         subnet_group: estate.quarantine.subnet_group.clone(),
         security_groups: estate.quarantine.security_groups.clone(),
-        parameter_group: settings.parameter_group,
+        // A group fits one major version: an older snapshot's copy gets that version's default.
+        parameter_group: settings.parameter_group.filter(|_| {
+            let of_point = point.engine_version.as_deref().map(major_version);
+            of_point.is_none() || settings.engine_version.as_deref().map(major_version) == of_point
+        }),
         tags,
     };
     let restore = Change::Restore { kind: database.kind, restore };
@@ -154,6 +156,17 @@ fn copy_id(target: &str, run_id: &str) -> String {
 struct SourceSettings {
     class: Option<String>,
     parameter_group: Option<String>,
+    engine_version: Option<String>,
+}
+
+/// The part of a version that a parameter group's family names: `15` of PostgreSQL's 15.3, `8.0` of MySQL's 8.0.35.
+fn major_version(version: &str) -> String {
+    let mut parts = version.split('.');
+    let first = parts.next().unwrap_or_default();
+    match (first.parse::<u32>(), parts.next()) {
+        (Ok(number), Some(second)) if number < 10 => format!("{first}.{second}"),
+        _ => first.to_owned(),
+    }
 }
 
 /// What the copy takes over from its source, since AWS would default it.
@@ -164,6 +177,7 @@ async fn source_settings(context: &Context<'_>, database: &Database) -> Result<S
         return Ok(found.map_or_else(SourceSettings::default, |instance| SourceSettings {
             class: Some(instance.class).filter(|class| !class.is_empty()),
             parameter_group: instance.parameter_group,
+            engine_version: Some(instance.engine_version),
         }));
     }
     let Some(cluster) = aws.cluster(database.kind, &database.id).await? else { return Ok(SourceSettings::default()) };
@@ -172,7 +186,7 @@ async fn source_settings(context: &Context<'_>, database: &Database) -> Result<S
         Some(writer) => aws.instance(&writer.id).await?.map(|instance| instance.class),
         None => None,
     };
-    Ok(SourceSettings { class, parameter_group: cluster.parameter_group })
+    Ok(SourceSettings { class, parameter_group: cluster.parameter_group, engine_version: Some(cluster.engine_version) })
 }
 
 /// Makes something and waits until it can be used.

@@ -38,8 +38,8 @@ pub struct Proved {
     pub hint: Option<String>,
     /// Every check.
     pub checks: Vec<Check>,
-    /// What the next run is compared with.
-    pub facts: Facts,
+    /// What the next run is compared with; absent where an older point was proved than the last time.
+    pub facts: Option<Facts>,
     /// The point that was proved.
     pub point: Point,
 }
@@ -162,8 +162,10 @@ async fn prove(
 ) -> Result<Proof, Failure> {
     let test = &database.test;
     let environment = context.environment;
-    let baseline = environment.store.baseline(&environment.estate.name, &database.id).await?;
+    let simulated = environment.clock.is_simulated();
+    let baseline = environment.store.baseline(&environment.estate.name, &database.id, simulated).await?;
     let baseline: Option<Facts> = baseline.and_then(|(_, facts)| serde_json::from_value(facts).ok());
+    let baseline = baseline.filter(|_| !context.run.accept_changes);
     let login = Login {
         protocol: database.kind.protocol(),
         address: test.connect.clone().unwrap_or_else(|| copy.endpoint.clone()),
@@ -184,7 +186,8 @@ async fn prove(
         row_tolerance: test.row_tolerance,
         content: test.content,
         checks: test.checks.clone(),
-        statement_timeout: Duration::try_from(left).unwrap_or_default().max(Duration::from_secs(1)),
+        // A little earlier than the deadline, so that what was found by then is told.
+        patience: Duration::try_from(left).unwrap_or_default().mul_f64(0.9).max(Duration::from_secs(1)),
     };
     let tell = |check: &Check| context.tell(&Happening::Checked(check.clone()));
     Ok(verify(&login, &plan, &environment.clock, &tell).await)

@@ -53,12 +53,30 @@ pub(super) async fn instance_snapshots(aws: &Aws, source: &str) -> Result<Vec<Sn
 
 /// One snapshot of an instance, by id or ARN.
 pub(super) async fn instance_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
-    let answer = aws.rds.describe_db_snapshots().db_snapshot_identifier(id).send().await;
+    let answer = aws
+        .rds
+        .describe_db_snapshots()
+        .db_snapshot_identifier(id)
+        .set_snapshot_type(type_of(id))
+        .set_include_shared(is_arn(id))
+        .send()
+        .await;
     match answer.map_err(|error| classify("DescribeDBSnapshots", error)) {
         Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next().map(instance_snapshot_from)),
         Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The type that has to be asked for by name: AWS finds automated snapshots only so.
+fn type_of(id: &str) -> Option<String> {
+    let types = [("rds:", "automated"), ("awsbackup:", "awsbackup")];
+    types.iter().find(|(prefix, _)| id.starts_with(prefix)).map(|(_, name)| (*name).to_owned())
+}
+
+/// A snapshot that is named by its ARN may be another account's.
+fn is_arn(id: &str) -> Option<bool> {
+    id.starts_with("arn:").then_some(true)
 }
 
 /// Every snapshot of an Aurora cluster.
@@ -79,7 +97,14 @@ pub(super) async fn cluster_snapshots(aws: &Aws, source: &str) -> Result<Vec<Sna
 
 /// One snapshot of an Aurora cluster, by id or ARN.
 pub(super) async fn cluster_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
-    let answer = aws.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id).send().await;
+    let answer = aws
+        .rds
+        .describe_db_cluster_snapshots()
+        .db_cluster_snapshot_identifier(id)
+        .set_snapshot_type(type_of(id))
+        .set_include_shared(is_arn(id))
+        .send()
+        .await;
     match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
         Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(cluster_snapshot_from)),
         Err(Error { kind: Kind::NotFound, .. }) => Ok(None),

@@ -66,7 +66,12 @@ async fn quarantine(environment: &Environment) -> Finding {
         return bad(subject, Outcome::Failed, "not configured", "add `[quarantine]` with `subnet_group`");
     };
     match environment.aws.subnet_group(group).await {
-        Ok(Some(status)) => fine(subject, format!("subnet group `{group}` is {status}")),
+        Ok(Some(status)) if status.is_empty() || status.eq_ignore_ascii_case("complete") => {
+            fine(subject, format!("subnet group `{group}` is there"))
+        }
+        Ok(Some(status)) => {
+            bad(subject, Outcome::Failed, format!("subnet group `{group}` is {status}"), "mend its subnets")
+        }
         Ok(None) => bad(subject, Outcome::Failed, format!("there is no subnet group `{group}`"), "make it"),
         Err(error) => bad(subject, Outcome::Unknown, error.to_string(), error.hint()),
     }
@@ -156,7 +161,10 @@ async fn source(environment: &Environment, database: &Database) -> Finding {
         KeyState::Unusable(state) => {
             bad(subject, Outcome::Failed, format!("its key is {state}"), "enable the key: backups depend on it")
         }
-        KeyState::Unknown(_) => fine(subject, format!("{engine}, {status}; its key may not be looked at")),
+        KeyState::Unknown(reason) => {
+            let found = format!("{engine}, {status}; its key may not be looked at: {reason}");
+            bad(subject, Outcome::Unknown, found, "allow `kms:DescribeKey`: `drctl iam-policy`")
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use crate::store::{OpenError, RunState};
 
 const LOG_VARIABLE: &str = "DRCTL_LOG";
 const DEFAULT_LOG: &str = "warn";
+/// Whoever would log requests, and with them passwords, whatever the user asks for.
+const QUIET: [&str; 5] = ["aws_config=info", "aws_runtime=info", "aws_sdk=info", "aws_smithy=info", "hyper=info"];
 
 /// What standard output is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,6 +26,8 @@ pub(super) enum Format {
 /// Logs go to standard error.
 pub(super) fn start_logging() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let quiet = QUIET.iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -50,6 +50,10 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
 async fn unwind_runs(environment: &Environment, dry_run: bool, reaped: &mut Reaped) -> anyhow::Result<()> {
     for run in environment.store.unsettled(&environment.estate.name).await? {
         let id = &run.new.id;
+        if environment.store.is_at_work(id)? {
+            reaped.at_work.push(format!("{id}: still at work in another process"));
+            continue;
+        }
         if dry_run {
             for resource in restore_test::standing(&environment.store, id).await? {
                 reaped.removed.push(format!("{} (of run {id})", resource.id));
@@ -62,9 +66,7 @@ async fn unwind_runs(environment: &Environment, dry_run: bool, reaped: &mut Reap
                 for resource in standing {
                     let resource =
                         Resource { kind: resource.kind, id: resource.id.clone(), region: resource.region.clone() };
-                    reaped.remains.push(json!({
-                        "id": resource.id, "reason": report.reason, "remove_with": resource.removal_command(),
-                    }));
+                    reaped.remains.push(remaining(&resource, &report.reason));
                 }
             }
             Ok(report) => {
@@ -73,12 +75,18 @@ async fn unwind_runs(environment: &Environment, dry_run: bool, reaped: &mut Reap
                 reaped.unwound.push(json!({ "run_id": id, "target": report.target, "outcome": report.outcome }));
             }
             Err(error) => {
-                tracing::info!(run.id = %id, error = format!("{error:#}"), "left alone");
-                reaped.at_work.push(format!("{id}: {error:#}"));
+                for resource in restore_test::standing(&environment.store, id).await? {
+                    reaped.remains.push(remaining(&resource, &format!("{error:#}")));
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Something that is still there, as it is told.
+fn remaining(resource: &Resource, reason: &str) -> serde_json::Value {
+    json!({ "id": resource.id, "reason": reason, "remove_with": resource.removal_command() })
 }
 
 /// Whatever carries our tags and has expired.
@@ -104,9 +112,7 @@ async fn remove_expired(environment: &Environment, dry_run: bool, reaped: &mut R
         let remover = Remover { environment, run_id: &run_id, kind, target: &target };
         match remover.remove(&resource).await {
             Ok(()) => reaped.removed.push(resource.id),
-            Err(error) => reaped.remains.push(json!({
-                "id": resource.id, "reason": format!("{error:#}"), "remove_with": resource.removal_command(),
-            })),
+            Err(error) => reaped.remains.push(remaining(&resource, &format!("{error:#}"))),
         }
     }
     Ok(())

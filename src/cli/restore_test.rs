@@ -70,10 +70,11 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
     if args.dry_run {
         return dry_run(&environment, &plans, &options).await;
     }
-    let reports = test_all(&environment, plans, &options, args.parallel).await;
+    let (reports, mut exits) = test_all(&environment, plans, &options, args.parallel).await;
     let simulated = environment.clock.is_simulated();
     show(&environment.estate.name, simulated, &reports, format)?;
-    Ok(Exit::worst(reports.iter().map(|report| Exit::of(report.outcome))))
+    exits.extend(reports.iter().map(|report| Exit::of(report.outcome)));
+    Ok(Exit::worst(exits))
 }
 
 fn choose<'e>(databases: &'e [Database], args: &Args) -> anyhow::Result<Vec<&'e Database>> {
@@ -142,13 +143,13 @@ async fn dry_run(environment: &Environment, plans: &[(Database, Runbook)], optio
     Ok(Exit::worst(exits))
 }
 
-/// Tests several databases, a few at a time. What could not even be started becomes a report, too.
+/// Tests several databases, a few at a time. What could not even be started has no report, but an exit.
 pub(super) async fn test_all(
     environment: &Environment,
     plans: Vec<(Database, Runbook)>,
     options: &Options,
     parallel: usize,
-) -> Vec<TestReport> {
+) -> (Vec<TestReport>, Vec<Exit>) {
     let permits = Arc::new(Semaphore::new(parallel));
     let mut tasks = JoinSet::new();
     for (at, (database, runbook)) in plans.into_iter().enumerate() {
@@ -158,16 +159,19 @@ pub(super) async fn test_all(
             (at, restore_test::test(&environment, &database, &runbook, &options).await)
         });
     }
-    let mut reports = Vec::new();
+    let (mut reports, mut exits) = (Vec::new(), Vec::new());
     while let Some(done) = tasks.join_next().await {
         match done {
             Ok((at, Ok(report))) => reports.push((at, report)),
-            Ok((_, Err(error))) => output::talk(&format!("error: {error:#}")),
-            Err(error) => output::talk(&format!("error: a test broke off: {error}")),
+            Ok((_, Err(error))) => exits.push(output::fail(&error)),
+            Err(error) => {
+                output::talk(&format!("error: a test broke off: {error}"));
+                exits.push(Exit::Unknown);
+            }
         }
     }
     reports.sort_by_key(|(at, _)| *at);
-    reports.into_iter().map(|(_, report)| report).collect()
+    (reports.into_iter().map(|(_, report)| report).collect(), exits)
 }
 
 /// Prints reports: each in full and a table, or one JSON document.

@@ -54,6 +54,7 @@ pub(super) async fn environment_at(
         store: store(loaded).await?,
         estate: Arc::new(loaded.estate.clone()),
         aws,
+        account: account.id.clone(),
         clock,
         cancel,
         reporter,

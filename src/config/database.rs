@@ -1,5 +1,6 @@
 //! `[[database]]`: one database, its objectives and its restore test.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::reader::Section;
@@ -36,7 +37,11 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives) -> Option<Data
         connections.finish();
     }
     section.texts("depends_on");
-    let test = section.section("restore_test").map(|test| read_test(&test, kind));
+    let test = section.section("restore_test").map(|test| {
+        let read = read_test(&test, kind);
+        check_tunnel(&test, kind, read.as_ref());
+        read
+    });
     section.finish();
     let test = test.unwrap_or_else(|| Some(default_test(kind?)));
     Some(Database { id: id?, kind: kind?, objectives, retention, test: test? })
@@ -119,6 +124,16 @@ fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<Re
     };
     section.finish();
     checks_are_valid.then_some(test)
+}
+
+/// The MongoDB driver always verifies the name that it connects to; a tunnel's local end has another.
+fn check_tunnel(section: &Section<'_, '_>, kind: Option<DatabaseKind>, test: Option<&RestoreTest>) {
+    let Some((DatabaseKind::Documentdb, test)) = kind.zip(test) else { return };
+    let local = test.connect.as_ref().is_some_and(|at| at.host == "localhost" || at.host.parse::<IpAddr>().is_ok());
+    if local && test.tls == TlsMode::VerifyFull {
+        let hint = "name the tunnel as the certificate does (in /etc/hosts), or write `tls = \"require\"`";
+        section.report("connect", "is a local address, which no DocumentDB certificate names", hint);
+    }
 }
 
 fn deadline(section: &Section<'_, '_>) -> Duration {

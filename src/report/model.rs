@@ -261,7 +261,8 @@ fn rpo(objectives: Objectives, point: Option<&Point>) -> Rpo {
     let measured_seconds = point.and_then(|point| point.rpo_seconds);
     let objective_seconds = objectives.rpo.as_secs_f64();
     let in_time = point.is_some_and(|point| {
-        point.kind == PointType::PointInTime && point.latest_restorable_time == Some(point.taken_at)
+        let newest = point.latest_restorable_time.map(|at| at.as_second() - point.taken_at.as_second());
+        point.kind == PointType::PointInTime && newest == Some(1)
     });
     Rpo {
         objective_seconds,

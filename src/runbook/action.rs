@@ -123,6 +123,8 @@ pub struct Environment {
     pub estate: Arc<Estate>,
     /// Clients.
     pub aws: Aws,
+    /// The account that the clients act in.
+    pub account: String,
     /// Time.
     pub clock: Clock,
     /// Runs and journals.
@@ -197,8 +199,10 @@ pub struct RunInfo {
     pub target: String,
     /// When it began.
     pub started_at: Timestamp,
-    /// When whatever it makes may be removed by anybody.
-    pub expires_at: Timestamp,
+    /// When whatever it makes may be removed by anybody; never for a recovery, whose product is there to stay.
+    pub expires_at: Option<Timestamp>,
+    /// Whether what the last passed run found is left out of account.
+    pub accept_changes: bool,
     /// When it must have ended.
     pub deadline_at: Timestamp,
 }

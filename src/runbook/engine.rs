@@ -18,6 +18,9 @@ use crate::store::{Entry, RunState};
 /// Between two tries of a step.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
+/// Why a run passed.
+const PASSED: &str = "every check passed";
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Finished {
@@ -73,9 +76,10 @@ pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inpu
     };
     let worked_seconds = watch.worked_seconds();
     scope.remove("inputs");
+    // A recovery keeps what stands, whatever the verdict: half a recovery is more than none.
     let product_stays = match (runbook.kind, verdict.state) {
-        (RunbookKind::Recovery, RunState::Passed) => Some(Timestamp::MAX),
-        (RunbookKind::Drill, RunState::Passed) if !run.keep_for.is_zero() => Some(run.info.expires_at),
+        (RunbookKind::Recovery, _) => Some(Timestamp::MAX),
+        (RunbookKind::Drill, RunState::Passed) if !run.keep_for.is_zero() => run.info.expires_at,
         _ => None,
     };
     let finished = Finished {
@@ -93,17 +97,42 @@ pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inpu
     }
 }
 
-/// Undoes what a dead process left of a run, and ends it as interrupted.
-pub async fn unwind(run: &Run<'_>, reason: &str) -> Finished {
-    let verdict = earlier_failure(&run.ledger.entries());
-    let (state, reason, hint) = match verdict {
-        Some(verdict) => (verdict.state, verdict.reason, verdict.hint),
-        None => (RunState::Interrupted, reason.to_owned(), None),
+/// Ends a run whose process is gone, without going on with its steps: a drill is undone, a recovery keeps what stands.
+///
+/// What the run had found before its process died stands: a copy that was seen to be damaged stays damaged.
+pub async fn unwind(run: &Run<'_>, runbook: &Runbook, reason: &str) -> Finished {
+    let history = run.ledger.entries();
+    let mut outputs = Map::new();
+    let mut verdict = earlier_failure(&history);
+    let mut open_steps = false;
+    for step in &runbook.steps {
+        match outputs_of(&history, &step.id) {
+            Earlier::Done(found) => {
+                verdict = verdict.or_else(|| judged(&found));
+                outputs.insert(step.id.clone(), found);
+            }
+            Earlier::Skipped => {}
+            Earlier::Open => open_steps = true,
+        }
+    }
+    let verdict = verdict.unwrap_or_else(|| match open_steps {
+        true => Verdict { state: RunState::Interrupted, reason: reason.to_owned(), hint: None },
+        false => Verdict { state: RunState::Passed, reason: PASSED.to_owned(), hint: None },
+    });
+    let kept_until = (runbook.kind == RunbookKind::Recovery).then_some(Timestamp::MAX);
+    let finished = Finished {
+        state: verdict.state,
+        reason: verdict.reason,
+        hint: verdict.hint,
+        outputs,
+        remains: Vec::new(),
+        kept_until,
+        worked_seconds: 0.0,
     };
-    let outputs = Map::new();
-    let finished =
-        Finished { state, reason, hint, outputs, remains: Vec::new(), kept_until: None, worked_seconds: 0.0 };
-    undo(run, finished).await
+    match kept_until {
+        Some(until) => keep(run, finished, until).await,
+        None => undo(run, finished).await,
+    }
 }
 
 /// A run that has failed before goes on with undoing, not with its steps.
@@ -135,7 +164,7 @@ async fn go_forward(run: &Run<'_>, runbook: &Runbook, registry: &Registry, scope
             return verdict;
         }
     }
-    Verdict { state: RunState::Passed, reason: "every check passed".to_owned(), hint: None }
+    Verdict { state: RunState::Passed, reason: PASSED.to_owned(), hint: None }
 }
 
 enum Earlier {
@@ -198,6 +227,10 @@ async fn perform(
     let clock = &run.environment.clock;
     let own = step.deadline.and_then(|deadline| clock.now().checked_add(SignedDuration::try_from(deadline).ok()?).ok());
     let deadline_at = own.map_or(run.info.deadline_at, |own| own.min(run.info.deadline_at));
+    if clock.now() >= deadline_at {
+        let message = format!("the deadline had passed before step `{}` could begin", step.id);
+        return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), "start a new test"));
+    }
     let mut tries_left = step.retries;
     loop {
         let result = tokio::select! {
@@ -226,14 +259,23 @@ fn interrupted() -> Failure {
 fn too_late(step: &Step, run: &Run<'_>, deadline_at: Timestamp) -> Failure {
     let took = deadline_at.duration_since(run.info.started_at).as_secs_f64();
     let message = format!("step `{}` was not done within {}", step.id, crate::duration::show_seconds(took));
-    Failure::failed(message, "look at the status and events above; if AWS was only slow, raise `deadline`")
+    Failure::failed(
+        message,
+        "look at the status and events above; if AWS was only slow, raise `deadline` (the target's, or the step's)",
+    )
 }
 
 async fn give_up(run: &Run<'_>, step: &Step, failure: Failure) -> Verdict {
-    let verdict = Verdict { state: failure.state, reason: failure.message(), hint: failure.hint.clone() };
+    // "Refused" says that nothing was done.
+    let made_something = run.ledger.entries().iter().any(|(_, entry)| matches!(entry, Entry::Intended { .. }));
+    let state = match failure.state {
+        RunState::Refused if made_something => RunState::Unknown,
+        state => state,
+    };
+    let verdict = Verdict { state, reason: failure.message(), hint: failure.hint.clone() };
     let entry = Entry::StepFailed {
         step: step.id.clone(),
-        outcome: failure.state.name().to_owned(),
+        outcome: state.name().to_owned(),
         error: verdict.reason.clone(),
         hint: failure.hint,
     };

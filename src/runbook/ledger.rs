@@ -79,7 +79,9 @@ impl Ledger {
         for (_, entry) in self.entries() {
             match entry {
                 Entry::Intended { resource, .. } if !standing.contains(&resource) => standing.push(resource),
-                Entry::Removed { resource } => standing.retain(|other| *other != resource),
+                Entry::Removed { resource } | Entry::Kept { resource, .. } => {
+                    standing.retain(|other| *other != resource);
+                }
                 _ => {}
             }
         }

@@ -42,17 +42,27 @@ impl Store {
         }
     }
 
+    /// Whether a run's process is at work.
+    ///
+    /// # Errors
+    /// Where its lock could not be looked at.
+    pub fn is_at_work(&self, run_id: &str) -> anyhow::Result<bool> {
+        Ok(self.lock(run_id)?.is_none())
+    }
+
     /// Takes over a run whose process is gone; `None` where it still runs.
     ///
     /// # Errors
     /// Where there is no such run, or the store could not be written.
     pub async fn claim(&self, run_id: &str) -> anyhow::Result<Option<Owner>> {
         let Some((lock, path)) = self.lock(run_id)? else { return Ok(None) };
-        let epoch: Option<i64> = sqlx::query_scalar("update runs set epoch = epoch + 1 where id = $1 returning epoch")
-            .bind(run_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        let epoch = epoch.with_context(|| format!("there is no run `{run_id}`"))?;
+        let epoch: Option<i64> = sqlx::query_scalar(
+            "update runs set epoch = epoch + 1 where id = $1 and state in ('running', 'stuck') returning epoch",
+        )
+        .bind(run_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let epoch = epoch.with_context(|| format!("run `{run_id}` has ended meanwhile"))?;
         Ok(Some(Owner::new(run_id, epoch, lock, path)))
     }
 }

@@ -79,12 +79,16 @@ pub struct NewRun {
     pub inputs: serde_json::Value,
     /// When it starts.
     pub started_at: Timestamp,
-    /// When whatever it made may be removed by anybody.
-    pub expires_at: Timestamp,
+    /// When whatever it made may be removed by anybody; never for a recovery.
+    pub expires_at: Option<Timestamp>,
     /// Whether it runs against the sandbox.
     pub simulated: bool,
     /// How long a proved copy stays.
     pub keep_for: Duration,
+    /// Whether what the last passed run found is left out of account.
+    pub accept_changes: bool,
+    /// The AWS account that it acts in.
+    pub account: String,
 }
 
 /// A run as stored.
@@ -103,7 +107,7 @@ pub struct Run {
 }
 
 const COLUMNS: &str = "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
-    simulated, keep_for, report";
+    simulated, keep_for, accept, account, report";
 
 impl Store {
     /// Starts a run. It belongs to this process from then on.
@@ -115,8 +119,8 @@ impl Store {
         let epoch = 1;
         sqlx::query(
             "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at,
-                               simulated, keep_for, epoch)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                               simulated, keep_for, accept, account, epoch)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(&new.id)
         .bind(&new.estate)
@@ -126,9 +130,11 @@ impl Store {
         .bind(new.inputs.to_string())
         .bind(RunState::Running.name())
         .bind(new.started_at.to_string())
-        .bind(new.expires_at.to_string())
+        .bind(new.expires_at.map(|at| at.to_string()))
         .bind(new.simulated)
         .bind(i64::try_from(new.keep_for.as_secs())?)
+        .bind(new.accept_changes)
+        .bind(&new.account)
         .bind(epoch)
         .execute(&self.pool)
         .await
@@ -157,9 +163,9 @@ impl Store {
         anyhow::ensure!(written.rows_affected() == 1, "run `{}` was taken over by another process", owner.run_id);
         if let (RunState::Passed, Some(facts)) = (ended.state, ended.facts) {
             sqlx::query(
-                "insert into baselines (estate, target, run_id, at, facts)
-                 select estate, target, id, $1, $2 from runs where id = $3
-                 on conflict (estate, target) do update set run_id = excluded.run_id, at = excluded.at,
+                "insert into baselines (estate, target, simulated, run_id, at, facts)
+                 select estate, target, simulated, id, $1, $2 from runs where id = $3
+                 on conflict (estate, target, simulated) do update set run_id = excluded.run_id, at = excluded.at,
                                                             facts = excluded.facts",
             )
             .bind(ended.at.to_string())
@@ -233,9 +239,11 @@ fn from_row(row: &SqliteRow) -> anyhow::Result<Run> {
             document: text("document")?,
             inputs: serde_json::from_str(&text("inputs")?)?,
             started_at: text("started_at")?.parse()?,
-            expires_at: text("expires_at")?.parse()?,
+            expires_at: optional("expires_at")?.map(|at| at.parse()).transpose()?,
             simulated: row.try_get("simulated")?,
             keep_for: Duration::from_secs(row.try_get::<i64, _>("keep_for")?.unsigned_abs()),
+            accept_changes: row.try_get("accept")?,
+            account: text("account")?,
         },
         state: RunState::parse(&text("state")?)?,
         reason: optional("reason")?,

@@ -21,10 +21,12 @@ const MIGRATIONS: [&str; 1] = ["
         state       text not null,
         reason      text,
         started_at  text not null,
-        expires_at  text not null,
+        expires_at  text,
         ended_at    text,
         simulated   integer not null,
         keep_for    integer not null,
+        accept      integer not null,
+        account     text not null,
         epoch       integer not null,
         report      text
     );
@@ -40,10 +42,11 @@ const MIGRATIONS: [&str; 1] = ["
     create table baselines (
         estate  text not null,
         target  text not null,
+        simulated integer not null,
         run_id  text not null,
         at      text not null,
         facts   text not null,
-        primary key (estate, target)
+        primary key (estate, target, simulated)
     );
 "];
 

@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     Tls(String),
     /// User or password is wrong.
     Credentials(String),
+    /// There is no such database in the copy.
+    NoDatabase(String),
     /// Anything else that the server said.
     Other(String),
 }

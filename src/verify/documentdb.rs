@@ -37,7 +37,7 @@ pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<
     let client = Client::with_options(options(login, count)).map_err(|error| refusal(&error))?;
     let database = client.database(&login.database);
     let catalog = catalog(&client, &database).await.map_err(|error| refusal(&error))?;
-    let worker = || Worker { database: database.clone(), timeout: plan.statement_timeout };
+    let worker = || Worker { database: database.clone(), timeout: plan.patience };
     Ok(((0..count).map(|_| worker()).collect(), catalog))
 }
 
@@ -92,7 +92,7 @@ fn refusal(error: &Error) -> Refusal {
 
 fn trouble(error: &Error) -> Trouble {
     match error.kind.as_ref() {
-        ErrorKind::Io(_) => Trouble::Damage("the server broke the connection while it read".to_owned()),
+        ErrorKind::Io(_) => Trouble::Lost,
         ErrorKind::InvalidResponse { message, .. } => Trouble::Damage(message.clone()),
         ErrorKind::BsonDeserialization(cause) => Trouble::Damage(cause.to_string()),
         ErrorKind::Command(answer) => Trouble::Unable(answer.message.clone()),

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::answer::{Catalog, Refusal, Scan};
-use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble};
+use super::model::{
+    BROKE_TWICE, Check, CheckKind, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,
+};
 use super::{documentdb, judge, mysql, postgres};
 use crate::clock::{Clock, Stopwatch};
 use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
@@ -17,6 +19,8 @@ use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
 const WORKERS: usize = 4;
 /// How often a database that AWS calls available may still refuse connections.
 const CONNECT_TRIES: u32 = 20;
+/// How often a password that was set a moment ago may still be refused: AWS takes its time.
+const FRESH_PASSWORD_TRIES: u32 = 150;
 const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 
 /// One connection to one of the engines.
@@ -79,16 +83,16 @@ pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn F
     let (workers, catalog) = match connect_patiently(login, plan, clock).await {
         Ok(connected) => connected,
         Err(refusal) => {
-            let check = Check { seconds: watch.worked_seconds(), ..refused(&refusal, &expected) };
+            let check = Check { seconds: watch.worked_seconds(), ..refused(&refusal, &expected, login.fresh_password) };
             on_check(&check);
-            return Proof { checks: vec![check], facts: Facts::default() };
+            return Proof { checks: vec![check], facts: None };
         }
     };
     let how = if login.tunnelled { " through `connect`" } else { "" };
     let connected = judge::passed("connect", CheckKind::Connect, &expected, format!("as expected{how}"));
     let connected = Check { seconds: watch.worked_seconds(), ..connected };
     on_check(&connected);
-    let answers = ask(workers, &catalog, plan, clock).await;
+    let answers = ask(workers, &catalog, login, plan, clock).await;
     let mut proof = conclude(catalog, answers, plan);
     proof.checks.iter().for_each(on_check);
     proof.checks.insert(0, connected);
@@ -105,7 +109,7 @@ fn expected_connection(login: &Login) -> String {
     format!("{tls}, and the credentials of `{}` work", login.username)
 }
 
-fn refused(refusal: &Refusal, expected: &str) -> Check {
+fn refused(refusal: &Refusal, expected: &str, fresh_password: bool) -> Check {
     let (outcome, actual, fix) = match refusal {
         Refusal::Unreachable(message) => {
             let fix = "run drctl where it can reach the quarantine, or give `connect` a tunnel; see `drctl doctor`";
@@ -115,12 +119,21 @@ fn refused(refusal: &Refusal, expected: &str) -> Check {
             let fix = "set `ca` to the bundle that signs your databases (for RDS: `global-bundle.pem`)";
             (Outcome::Failed, message, fix)
         }
+        // drctl chose that password itself: that it does not work yet says nothing about the backup.
+        Refusal::Credentials(message) if fresh_password => {
+            let fix = "the new password has not taken effect: test again, or give `password` in the configuration";
+            (Outcome::Unknown, message, fix)
+        }
         Refusal::Credentials(message) => {
             let fix = "a restored copy has the password of its snapshot's time: correct `password`, or remove it to \
                        have a new one set on the copy";
             (Outcome::Failed, message, fix)
         }
-        Refusal::Other(message) => (Outcome::Failed, message, "check `database` and `username` in the configuration"),
+        Refusal::NoDatabase(message) => {
+            let fix = "check `database` in the configuration; if it is right, the backup does not hold it";
+            (Outcome::Failed, message, fix)
+        }
+        Refusal::Other(message) => (Outcome::Unknown, message, "check `username`, its rights, and the server's log"),
     };
     Check {
         name: "connect".to_owned(),
@@ -142,12 +155,12 @@ async fn connect_patiently(login: &Login, plan: &Plan, clock: &Clock) -> Result<
             Ok(connected) => return Ok(connected),
             Err(refusal) => refusal,
         };
-        let worth_another_try = match &refusal {
-            Refusal::Unreachable(_) => true,
-            Refusal::Credentials(_) => login.fresh_password,
-            Refusal::Tls(_) | Refusal::Other(_) => false,
+        let most = match &refusal {
+            Refusal::Unreachable(_) => CONNECT_TRIES,
+            Refusal::Credentials(_) if login.fresh_password => FRESH_PASSWORD_TRIES,
+            _ => 1,
         };
-        if !worth_another_try || tries >= CONNECT_TRIES {
+        if tries >= most {
             return Err(refusal);
         }
         clock.sleep(CONNECT_PAUSE).await;
@@ -187,9 +200,11 @@ struct Answers {
     settled: BTreeMap<String, SettledFacts>,
     scan_seconds: f64,
     structure_seconds: f64,
+    structures: usize,
+    in_time: bool,
 }
 
-async fn ask(workers: Vec<Worker>, catalog: &Catalog, plan: &Plan, clock: &Clock) -> Answers {
+async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan, clock: &Clock) -> Answers {
     // Structure comes last: what breaks a server there must not hide what can still be read.
     let custom = plan.checks.iter().cloned().enumerate().map(|(at, check)| Job::Custom(at, check));
     let scans = catalog.relations.iter().map(|(name, facts)| Job::Scan(name.clone(), facts.clone()));
@@ -198,20 +213,58 @@ async fn ask(workers: Vec<Worker>, catalog: &Catalog, plan: &Plan, clock: &Clock
     let jobs = Arc::new(Mutex::new(jobs));
     let answers = Arc::new(Mutex::new(Answers::default()));
     let mut tasks = JoinSet::new();
-    for mut worker in workers {
-        let (jobs, answers, plan, clock) = (Arc::clone(&jobs), Arc::clone(&answers), plan.clone(), clock.clone());
-        tasks.spawn(async move {
-            loop {
-                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let Some(job) = job else { break };
-                let watch = clock.stopwatch();
-                let answer = answer(&mut worker, job, &plan, &watch).await;
-                keep(&mut answers.lock().unwrap_or_else(PoisonError::into_inner), answer, watch.worked_seconds());
-            }
-        });
+    for worker in workers {
+        let desk = Desk { jobs: Arc::clone(&jobs), answers: Arc::clone(&answers), clock: clock.clone() };
+        tasks.spawn(work(worker, desk, login.clone(), plan.clone()));
     }
-    while tasks.join_next().await.is_some() {}
-    std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner))
+    let all = async { while tasks.join_next().await.is_some() {} };
+    let in_time = tokio::time::timeout(plan.patience, all).await.is_ok();
+    tasks.abort_all();
+    let mut answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
+    answers.in_time = in_time;
+    answers
+}
+
+/// Where workers take jobs from and leave answers.
+struct Desk {
+    jobs: Arc<Mutex<VecDeque<Job>>>,
+    answers: Arc<Mutex<Answers>>,
+    clock: Clock,
+}
+
+/// Answers jobs until there are none. A job over which the connection broke is asked once more over a new one: a server
+/// that breaks twice over the same question is damaged, one that broke once may have been out of reach.
+async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
+    loop {
+        let job = desk.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(job) = job else { return };
+        let watch = desk.clock.stopwatch();
+        let mut given = answer(&mut worker, &job, &plan, &watch).await;
+        let mut fresh = None;
+        if given.is_lost() {
+            fresh = reconnect(&login, &plan, &desk.clock).await;
+            if let Some(worker) = &mut fresh {
+                given = answer(worker, &job, &plan, &watch).await;
+            }
+        }
+        let broke_twice = fresh.is_some() && given.is_lost();
+        let lost = given.is_lost();
+        let given = if broke_twice { given.into_damage() } else { given };
+        keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, watch.worked_seconds());
+        if broke_twice {
+            fresh = reconnect(&login, &plan, &desk.clock).await;
+        }
+        match fresh {
+            Some(fresh) => worker = fresh,
+            // The others go on; what nobody gets to is unknown.
+            None if lost => return,
+            None => {}
+        }
+    }
+}
+
+async fn reconnect(login: &Login, plan: &Plan, clock: &Clock) -> Option<Worker> {
+    connect_patiently(login, plan, clock).await.ok()?.0.into_iter().next()
 }
 
 enum Answer {
@@ -220,17 +273,41 @@ enum Answer {
     Custom(usize, Check, Option<(String, SettledFacts)>),
 }
 
-async fn answer(worker: &mut Worker, job: Job, plan: &Plan, watch: &Stopwatch) -> Answer {
+impl Answer {
+    /// Whether the connection broke over it.
+    fn is_lost(&self) -> bool {
+        match self {
+            Self::Scan(_, scan) => matches!(scan, Err(Trouble::Lost)),
+            Self::Structure(defect) => matches!(defect, Some(Trouble::Lost)),
+            Self::Custom(_, check, _) => check.actual == Trouble::Lost.message(),
+        }
+    }
+
+    /// The same answer, held to be the data's fault.
+    fn into_damage(self) -> Self {
+        let damage = || Trouble::Damage(BROKE_TWICE.to_owned());
+        match self {
+            Self::Scan(name, _) => Self::Scan(name, Err(damage())),
+            Self::Structure(_) => Self::Structure(Some(damage())),
+            Self::Custom(at, check, settled) => {
+                let check = Check { outcome: Outcome::Failed, actual: BROKE_TWICE.to_owned(), ..check };
+                Self::Custom(at, check, settled)
+            }
+        }
+    }
+}
+
+async fn answer(worker: &mut Worker, job: &Job, plan: &Plan, watch: &Stopwatch) -> Answer {
     match job {
         Job::Scan(name, facts) => {
-            let scan = worker.scan(&name, &facts, plan.content == ContentMode::Full).await;
-            Answer::Scan(name, scan)
+            let scan = worker.scan(name, facts, plan.content == ContentMode::Full).await;
+            Answer::Scan(name.clone(), scan)
         }
-        Job::Structure(name) => Answer::Structure(worker.structure(&name).await.err()),
+        Job::Structure(name) => Answer::Structure(worker.structure(name).await.err()),
         Job::Custom(at, custom) => {
-            let (check, settled) = custom_check(worker, &custom, plan).await;
+            let (check, settled) = custom_check(worker, custom, plan).await;
             let check = Check { seconds: watch.worked_seconds(), ..check };
-            Answer::Custom(at, check, settled.map(|settled| (custom.name, settled)))
+            Answer::Custom(*at, check, settled.map(|settled| (custom.name.clone(), settled)))
         }
     }
 }
@@ -242,6 +319,7 @@ fn keep(answers: &mut Answers, answer: Answer, seconds: f64) {
             answers.scans.insert(name, scan);
         }
         Answer::Structure(defect) => {
+            answers.structures += 1;
             answers.structure_seconds += seconds;
             answers.defects.extend(defect);
         }
@@ -289,6 +367,11 @@ async fn ask_settled(
 ) -> Result<(Check, SettledFacts), Trouble> {
     let cutoff = plan.point.checked_sub(settled_after).unwrap_or(Timestamp::MIN);
     let facts = worker.settled(relation, column, cutoff).await?;
+    if facts.rows == 0 {
+        return Err(Trouble::Unable(format!(
+            "no row of `{relation}` is older than {cutoff}: there is nothing to compare"
+        )));
+    }
     let before = plan.baseline.as_ref().and_then(|baseline| baseline.settled.get(name));
     let again = match before {
         // An older point than last time's has not settled as far: there is nothing to compare.
@@ -298,39 +381,63 @@ async fn ask_settled(
     Ok((judge::settled(name, before, again.as_ref()), facts))
 }
 
+/// What is said of a question that was not reached.
+const NOT_REACHED: &str = "there was no time, or no connection, to look at this";
+
 fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     let mut facts = Facts {
         point_id: plan.point_id.clone(),
+        point_at: plan.point,
         version: catalog.version,
         relations: catalog.relations,
         settled: answers.settled,
         unvalidated: catalog.unvalidated,
     };
+    let mut scans = answers.scans;
     let mut troubles = BTreeMap::new();
-    for (name, scan) in answers.scans {
-        match scan {
+    for (name, relation) in &mut facts.relations {
+        match scans.remove(name).unwrap_or_else(|| Err(Trouble::Unable(NOT_REACHED.to_owned()))) {
             Ok(scan) => {
-                if let Some(relation) = facts.relations.get_mut(&name) {
-                    relation.rows = Some(scan.rows);
-                    relation.fingerprint = scan.fingerprint;
-                }
+                relation.rows = Some(scan.rows);
+                relation.fingerprint = scan.fingerprint;
             }
             Err(trouble) => {
-                troubles.insert(name, trouble);
+                troubles.insert(name.clone(), trouble);
             }
         }
     }
-    let defects: Vec<Trouble> = catalog.defects.into_iter().chain(answers.defects).collect();
-    let baseline = plan.baseline.as_ref();
+    let mut defects: Vec<Trouble> = catalog.defects.into_iter().chain(answers.defects).collect();
+    let missed = facts.relations.len().saturating_sub(answers.structures);
+    if missed > 0 {
+        defects.push(Trouble::Unable(format!("{missed} tables were not looked at: {NOT_REACHED}")));
+    }
+    // An older point has less in it than a newer one had: only what is at least as new is held against the last run.
+    let older = plan.baseline.as_ref().is_some_and(|baseline| plan.point < baseline.point_at);
+    let baseline = plan.baseline.as_ref().filter(|_| !older);
+    let compared = Plan { baseline: baseline.cloned(), ..plan.clone() };
     let mut checks = vec![
         judge::catalog(&facts, baseline),
-        Check { seconds: answers.scan_seconds, ..judge::rows(&facts, &troubles, plan) },
+        Check { seconds: answers.scan_seconds, ..judge::rows(&facts, &troubles, &compared) },
         Check {
             seconds: answers.structure_seconds,
             ..judge::structure(&defects, &facts.unvalidated, baseline, &catalog.structure_note)
         },
     ];
-    checks.extend(judge::content(&facts, plan));
-    checks.extend(answers.custom.into_values());
-    Proof { checks, facts }
+    checks.extend(judge::content(&facts, &compared));
+    let mut custom = answers.custom;
+    for (at, wanted) in plan.checks.iter().enumerate() {
+        let unreached =
+            || judge::troubled(&wanted.name, CheckKind::Query, "an answer", &Trouble::Unable(NOT_REACHED.to_owned()));
+        checks.push(custom.remove(&at).unwrap_or_else(unreached));
+    }
+    if older {
+        for check in &mut checks {
+            check.actual =
+                check.actual.replace("first run, recorded", "older than the last passed run's, not compared");
+        }
+    }
+    if !answers.in_time {
+        tracing::warn!(patience_seconds = plan.patience.as_secs(), "verification did not end in time");
+    }
+    Proof { checks, facts: (!older).then_some(facts) }
 }

@@ -61,8 +61,8 @@ pub struct Plan {
     pub content: ContentMode,
     /// The user's own checks.
     pub checks: Vec<CustomCheck>,
-    /// The longest that one statement may take.
-    pub statement_timeout: Duration,
+    /// The longest that one statement, and all of them together, may take. What is not answered by then is unknown.
+    pub patience: Duration,
 }
 
 /// How a check ended.
@@ -161,6 +161,9 @@ pub struct SettledFacts {
 pub struct Facts {
     /// The restore point that it was found in.
     pub point_id: String,
+    /// The moment that the point is of.
+    #[serde(default)]
+    pub point_at: Timestamp,
     /// The server's version: fingerprints are compared only within one.
     pub version: String,
     /// By name.
@@ -176,8 +179,8 @@ pub struct Facts {
 pub struct Proof {
     /// In the order of the report.
     pub checks: Vec<Check>,
-    /// To compare the next run with.
-    pub facts: Facts,
+    /// To compare the next run with; absent where an older point was proved than the last time.
+    pub facts: Option<Facts>,
 }
 
 /// Why a question got no answer.
@@ -187,7 +190,13 @@ pub enum Trouble {
     Damage(String),
     /// The question could not be asked.
     Unable(String),
+    /// The connection broke while the question was asked.
+    Lost,
 }
+
+/// What is said of a question over which the server broke the connection twice.
+pub(super) const BROKE_TWICE: &str = "the server broke the connection twice while it read this";
+const BROKE: &str = "the connection broke, and there is no new one";
 
 impl Trouble {
     /// The check's outcome.
@@ -195,7 +204,7 @@ impl Trouble {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Damage(_) => Outcome::Failed,
-            Self::Unable(_) => Outcome::Unknown,
+            Self::Unable(_) | Self::Lost => Outcome::Unknown,
         }
     }
 
@@ -204,6 +213,7 @@ impl Trouble {
     pub fn message(&self) -> &str {
         match self {
             Self::Damage(message) | Self::Unable(message) => message,
+            Self::Lost => BROKE,
         }
     }
 }

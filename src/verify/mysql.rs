@@ -57,9 +57,9 @@ fn options(login: &Login) -> MySqlConnectOptions {
 async fn prepare(connection: &mut MySqlConnection, plan: &Plan) -> Result<(), sqlx::Error> {
     let version: String = sqlx::query_scalar("select version()").fetch_one(&mut *connection).await?;
     let limit = if version.contains("MariaDB") {
-        format!("set session max_statement_time = {}", plan.statement_timeout.as_secs().max(1))
+        format!("set session max_statement_time = {}", plan.patience.as_secs().max(1))
     } else {
-        format!("set session max_execution_time = {}", plan.statement_timeout.as_millis().max(1))
+        format!("set session max_execution_time = {}", plan.patience.as_millis().max(1))
     };
     for sql in ["set session transaction read only", "set session time_zone = '+00:00'", limit.as_str(), BEGIN] {
         execute(connection, sql).await?;
@@ -78,6 +78,7 @@ fn refusal(error: sqlx::Error) -> Refusal {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Refusal::Unreachable(error.to_string()),
         sqlx::Error::Database(answer) => match number_of(&error) {
             Some(1045 | 1698 | 1251) => Refusal::Credentials(answer.message().to_owned()),
+            Some(1049) => Refusal::NoDatabase(answer.message().to_owned()),
             Some(1040 | 1203) => Refusal::Unreachable(answer.message().to_owned()),
             _ => Refusal::Other(answer.message().to_owned()),
         },
@@ -95,7 +96,7 @@ fn trouble(error: &sqlx::Error) -> Trouble {
         sqlx::Error::Database(answer) if number_of(error).is_some_and(|number| DAMAGE.contains(&number)) => {
             Trouble::Damage(answer.message().to_owned())
         }
-        sqlx::Error::Io(_) => Trouble::Damage("the server broke the connection while it read".to_owned()),
+        sqlx::Error::Io(_) => Trouble::Lost,
         sqlx::Error::Database(answer) => Trouble::Unable(answer.message().to_owned()),
         other => Trouble::Unable(other.to_string()),
     }
@@ -115,7 +116,7 @@ async fn catalog(connection: &mut MySqlConnection) -> Result<Catalog, sqlx::Erro
     }
     let indexes = format!(
         "select concat('`', table_schema, '`.`', table_name, '`'),
-                concat(index_name, ' on ', table_name, ' (', group_concat(column_name order by seq_in_index), ')')
+                concat(index_name, ' on ', table_name, ' (', group_concat(coalesce(column_name, '(expression)') order by seq_in_index), ')')
          from information_schema.statistics where {USER_SCHEMAS}
          group by table_schema, table_name, index_name order by 1, 2"
     );

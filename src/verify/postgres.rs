@@ -22,6 +22,8 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 pub(super) struct Worker {
     connection: PgConnection,
     amcheck: bool,
+    /// The server's major version: hashes are stable within one.
+    major: String,
 }
 
 /// Connects `count` times, all to one snapshot, and reads the catalogue.
@@ -36,13 +38,14 @@ pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<
         .await
         .map_err(refusal)?;
     let catalog = catalog(&mut leader, amcheck).await.map_err(refusal)?;
-    let mut workers = vec![Worker { connection: leader, amcheck }];
+    let major = catalog.version.split('.').next().unwrap_or_default().to_owned();
+    let mut workers = vec![Worker { connection: leader, amcheck, major: major.clone() }];
     for _ in 1..count {
         let mut connection = options.connect().await.map_err(refusal)?;
         execute(&mut connection, "begin isolation level repeatable read read only").await.map_err(refusal)?;
         let set = format!("set transaction snapshot '{}'", snapshot.replace('\'', ""));
         execute(&mut connection, &set).await.map_err(refusal)?;
-        workers.push(Worker { connection, amcheck });
+        workers.push(Worker { connection, amcheck, major: major.clone() });
     }
     Ok((workers, catalog))
 }
@@ -54,7 +57,7 @@ fn options(login: &Login, plan: &Plan) -> PgConnectOptions {
         (TlsMode::Require, _) => PgSslMode::Require,
         (TlsMode::Off, _) => PgSslMode::Disable,
     };
-    let timeout = plan.statement_timeout.as_millis().to_string();
+    let timeout = plan.patience.as_millis().to_string();
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(&login.address.host)
         .port(login.address.port)
@@ -89,6 +92,7 @@ fn refusal(error: sqlx::Error) -> Refusal {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Refusal::Unreachable(error.to_string()),
         sqlx::Error::Database(answer) => match answer.code().as_deref() {
             Some("28P01" | "28000") => Refusal::Credentials(answer.message().to_owned()),
+            Some("3D000") => Refusal::NoDatabase(answer.message().to_owned()),
             Some("57P03" | "53300") => Refusal::Unreachable(answer.message().to_owned()),
             _ => Refusal::Other(answer.message().to_owned()),
         },
@@ -101,7 +105,7 @@ fn trouble(error: &sqlx::Error) -> Trouble {
         sqlx::Error::Database(answer) if answer.code().is_some_and(|code| DAMAGE.contains(&code.as_ref())) => {
             Trouble::Damage(answer.message().to_owned())
         }
-        sqlx::Error::Io(_) => Trouble::Damage("the server broke the connection while it read".to_owned()),
+        sqlx::Error::Io(_) => Trouble::Lost,
         sqlx::Error::Database(answer) => Trouble::Unable(answer.message().to_owned()),
         other => Trouble::Unable(other.to_string()),
     }
@@ -173,7 +177,7 @@ impl Worker {
 
     pub(super) async fn scan(&mut self, relation: &str, full: bool) -> Result<Scan, Trouble> {
         if full {
-            return self.digest(relation, "").await;
+            return self.digest(&format!("only {relation}"), "").await;
         }
         let sql = format!("select count(*) from only {relation}");
         let row: Option<(i64,)> = self.ask(&sql).await.map_err(|error| trouble(&error))?;
@@ -182,9 +186,8 @@ impl Worker {
 
     /// Counts and digests in one pass. The digest is a sum, so that neither order nor parallel workers matter.
     async fn digest(&mut self, relation: &str, condition: &str) -> Result<Scan, Trouble> {
-        let sql = |digest: &str| {
-            format!("select count(*), coalesce(sum({digest}), 0)::text from only {relation} t {condition}")
-        };
+        let sql =
+            |digest: &str| format!("select count(*), coalesce(sum({digest}), 0)::text from {relation} t {condition}");
         let by_record = self.ask::<(i64, String)>(&sql("hash_record_extended(t, 0)")).await;
         // A column type without a hash function (json, point, ...), or a server before 14: hash the text instead.
         let (row, method) = match by_record {
@@ -195,7 +198,7 @@ impl Worker {
         };
         let row = row.map_err(|error| trouble(&error))?;
         let (rows, digest) = row.unwrap_or_default();
-        Ok(Scan { rows: rows.unsigned_abs(), fingerprint: Some(format!("{method}:{digest}")) })
+        Ok(Scan { rows: rows.unsigned_abs(), fingerprint: Some(format!("{}/{method}:{digest}", self.major)) })
     }
 
     pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {

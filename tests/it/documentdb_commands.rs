@@ -76,7 +76,7 @@ fn only_documented_commands_are_sent() {
             ),
             check("settled", Probe::Settled { relation, column, settled_after: Duration::from_hours(1) }),
         ],
-        statement_timeout: Duration::from_mins(1),
+        patience: Duration::from_mins(1),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let proof = runtime.block_on(verify(&login, &plan, &Clock::system(), &|_| {}));

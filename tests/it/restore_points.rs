@@ -75,3 +75,31 @@ fn a_snapshot_that_is_too_old_fails_the_test() {
     assert!(document["tests"][0]["reason"].as_str().unwrap().contains("at most 1m are allowed"));
     assert_eq!(document["tests"][0]["point"]["outcome"], "failed");
 }
+
+#[test]
+fn an_older_point_is_not_held_against_a_newer_one() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let estate = [HEAD, POSTGRES]
+        .concat()
+        .replace("[database.restore_test]", "[database.restore_test]\nmax_snapshot_age = \"9d\"");
+    let rig = Rig::start(&estate);
+    rig.test(&["shop-pg"]).0.ends(0);
+    let at = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(50)).unwrap();
+    let (ran, document) = rig.test(&["shop-pg", "--point", &at.to_string()]);
+    ran.ends(0);
+    let rows = document["tests"][0]["checks"].as_array().unwrap().iter().find(|check| check["name"] == "rows").unwrap();
+    assert!(rows["actual"].as_str().unwrap().contains("older than the last passed run's"), "{rows}");
+    // Nor does it lower the measure.
+    let (_, document) = rig.test(&["shop-pg"]);
+    let rows = document["tests"][0]["checks"].as_array().unwrap().iter().find(|check| check["name"] == "rows").unwrap();
+    assert_eq!(rows["expected"], "every table has at least the last passed run's rows");
+}
+
+#[test]
+fn a_snapshot_of_another_database_is_refused() {
+    let rig = Rig::start(&[HEAD, POSTGRES, &POSTGRES.replace("shop-pg", "other-pg")].concat());
+    rig.control("POST", "snapshot", &serde_json::json!({ "target": "other-pg", "id": "not-yours" }));
+    rig.run(&["restore-test", "shop-pg", "--point", "not-yours"]).ends(2).says("is of `other-pg`, not of `shop-pg`");
+}

@@ -123,10 +123,16 @@ fn a_password_appears_nowhere() {
     let file = rig.scratch.0.join("password");
     std::fs::write(&file, secret).unwrap();
     let text = estate.replace("file:password", &format!("file:{}", file.display()));
-    std::fs::write(&rig.config, text).unwrap();
+    std::fs::write(&rig.config, &text).unwrap();
     let output = rig.command(&["restore-test", "shop-pg"]).env("DRCTL_LOG", "trace").output().unwrap();
     let ran = Ran::from(output).ends(1);
     assert!(!ran.out.contains(secret) && !ran.err.contains(secret));
+    // Nor does a password that drctl sets itself, whatever is to be logged.
+    let without = text.lines().filter(|line| !line.starts_with("password")).collect::<Vec<_>>().join("\n");
+    std::fs::write(&rig.config, without).unwrap();
+    let output = rig.command(&["restore-test", "shop-pg"]).env("DRCTL_LOG", "trace").output().unwrap();
+    let ran = Ran::from(output).ends(0);
+    assert!(ran.err.contains("TRACE") && !ran.err.contains("MasterUserPassword="));
     for suffix in ["", "-wal"] {
         let state = std::fs::read(rig.scratch.0.join(format!("drctl.db{suffix}"))).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&state).contains(secret));
@@ -149,4 +155,60 @@ fn a_dry_run_prints_every_call_and_changes_nothing() {
     let changes = ["Restore", "Create", "Modify", "Delete"];
     assert!(rig.calls().iter().all(|call| !changes.iter().any(|change| call.contains(change))));
     assert!(rig.run(&["runs", "list"]).ends(0).out.is_empty(), "a dry run is no run");
+}
+
+#[test]
+fn reap_against_another_account_touches_nothing_and_says_what_remains() {
+    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let mut child = started(&rig, &["restore-test", "shop-apg"], "is creating");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(\"update runs set account = '999999999999'\"); c.commit()";
+    let done = Command::new("python3").args(["-c", script]).arg(rig.scratch.0.join("drctl.db")).status().unwrap();
+    assert!(done.success());
+    rig.run(&["reap"])
+        .ends(4)
+        .says("was against the sandbox in account 999999999999")
+        .says("aws rds delete-db-cluster");
+}
+
+#[test]
+fn what_a_dead_run_had_found_stands_when_it_is_unwound() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["restore-test", "shop-pg"]).ends(0);
+    rig.control("POST", "damage", &json!({ "target": "shop-pg", "kind": "rows" }));
+    rig.fault(json!({ "action": "DeleteDBInstance", "times": 1, "effect": "denied" }));
+    rig.run(&["restore-test", "shop-pg"]).ends(4);
+    rig.run(&["reap"]).ends(0);
+    let runs: Value = serde_json::from_str(&rig.run(&["runs", "list", "--output", "json"]).ends(0).out).unwrap();
+    assert_eq!(runs["runs"][0]["outcome"], "failed");
+    let id = runs["runs"][0]["run_id"].as_str().unwrap();
+    rig.run(&["runs", "show", id]).ends(0).says("orders are fresh");
+}
+
+#[test]
+fn the_product_of_a_recovery_stays_and_never_expires() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let drill = std::fs::read_to_string("runbooks/restore-test-instance.md").unwrap();
+    let file = rig.scratch.0.join("recover.md");
+    std::fs::write(&file, drill.replace("kind   = \"drill\"", "kind   = \"recovery\"")).unwrap();
+    let file = file.display().to_string();
+    rig.run(&["restore-test", "shop-pg", "--runbook", &file]).ends(0);
+    // Killed while it verifies, it keeps what stands as well.
+    let crashed =
+        rig.command(&["restore-test", "shop-pg", "--runbook", &file]).env("DRCTL_CRASH_AT", "after:10").output();
+    assert_eq!(crashed.unwrap().status.code(), None);
+    rig.control("POST", "advance", &json!({ "seconds": 30 * 24 * 3600 }));
+    rig.run(&["reap"]).ends(0);
+    let state = rig.control("GET", "state", &Value::Null);
+    let kept: Vec<_> =
+        state.as_array().unwrap().iter().filter(|r| r["id"].as_str().unwrap().starts_with("drctl-")).collect();
+    assert_eq!(kept.len(), 2, "{state:#}");
+    assert!(kept.iter().all(|resource| resource["tags"]["drctl:expires-at"].is_null()));
 }

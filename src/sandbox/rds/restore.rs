@@ -42,8 +42,8 @@ fn restore_time(request: &Request<'_>, name: &str, latest: Timestamp) -> Result<
     let text = request.params.text(name);
     let text = text.ok_or_else(|| Fault::invalid(format!("{name} or UseLatestRestorableTime must be given")))?;
     let at: Timestamp = text.parse().map_err(|_| Fault::invalid(format!("{text} is not a time")))?;
-    if at > latest {
-        let message = format!("The specified time {at} is after the latest restorable time {latest}.");
+    if at >= latest {
+        let message = format!("The specified time {at} is not before the latest restorable time {latest}.");
         return Err(Fault::new(400, "InvalidRestoreFault", message));
     }
     Ok(at)
