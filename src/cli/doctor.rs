@@ -128,10 +128,34 @@ async fn examine(environment: &Environment, database: &Database) -> Vec<Finding>
             Err(error) => bad(subject("ca"), Outcome::Failed, format!("`{}`: {error}", ca.display()), "correct `ca`"),
         });
     }
-    if let Some(tunnel) = &database.test.connect {
-        findings.push(reachable(&subject("connect"), tunnel).await);
-    }
+    findings.push(reach(environment, database).await);
     findings
+}
+
+/// Whether a copy could be reached from here, as far as that can be told before there is one: by the tunnel, or by the
+/// source's own endpoint.
+async fn reach(environment: &Environment, database: &Database) -> Finding {
+    let subject = format!("{} network", database.id);
+    if let Some(tunnel) = &database.test.connect {
+        return match knock(tunnel).await {
+            Ok(()) => fine(subject, format!("the tunnel {tunnel} answers")),
+            Err(reason) => bad(subject, Outcome::Failed, format!("the tunnel {tunnel} {reason}"), "open it"),
+        };
+    }
+    let endpoint = if database.kind.is_cluster() {
+        environment.aws.cluster(database.kind, &database.id).await.map(|found| found.and_then(|found| found.endpoint))
+    } else {
+        environment.aws.instance(&database.id).await.map(|found| found.and_then(|found| found.endpoint))
+    };
+    let fix = "run drctl where the quarantine can be reached, or give `connect` a tunnel";
+    match endpoint {
+        Ok(Some(endpoint)) => match knock(&endpoint).await {
+            Ok(()) => fine(subject, format!("{endpoint} answers from here")),
+            Err(reason) => bad(subject, Outcome::Unknown, format!("the source's {endpoint} {reason}"), fix),
+        },
+        Ok(None) => bad(subject, Outcome::Unknown, "the source has no endpoint to try", fix),
+        Err(error) => bad(subject, Outcome::Unknown, error.to_string(), error.hint()),
+    }
 }
 
 /// The source itself: there, of the right kind, and its key usable.
@@ -168,12 +192,13 @@ async fn source(environment: &Environment, database: &Database) -> Finding {
     }
 }
 
-async fn reachable(subject: &str, place: &HostPort) -> Finding {
+/// Whether somebody takes connections there.
+async fn knock(place: &HostPort) -> Result<(), String> {
     let connect = tokio::net::TcpStream::connect((place.host.as_str(), place.port));
     match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-        Ok(Ok(_)) => fine(subject, format!("{place} answers")),
-        Ok(Err(error)) => bad(subject, Outcome::Failed, format!("{place}: {error}"), "open the tunnel"),
-        Err(_) => bad(subject, Outcome::Failed, format!("{place} does not answer"), "open the tunnel"),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("does not answer: {error}")),
+        Err(_) => Err("does not answer".to_owned()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -15,7 +16,7 @@ use crate::duration;
 use crate::estate::Database;
 use crate::report::{self, RestoreTests, TestReport};
 use crate::restore_test::{self, Options};
-use crate::runbook::{Environment, Runbook, lint};
+use crate::runbook::{Environment, Failure, Preview, Runbook, Step, lint};
 
 /// Tests at the same time, unless asked otherwise.
 const PARALLEL: usize = 4;
@@ -68,7 +69,7 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
     let (environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
     let options = Options { point: args.point.clone(), keep_for: args.keep_for, accept_changes: args.accept_changes };
     if args.dry_run {
-        return dry_run(&environment, &plans, &options).await;
+        return dry_run(&environment, &plans, &options, format).await;
     }
     let (reports, mut exits) = test_all(&environment, plans, &options, args.parallel).await;
     let simulated = environment.clock.is_simulated();
@@ -114,33 +115,78 @@ fn runbook_for(database: &Database, file: Option<&Path>) -> anyhow::Result<Runbo
     Ok(runbook)
 }
 
-async fn dry_run(environment: &Environment, plans: &[(Database, Runbook)], options: &Options) -> anyhow::Result<Exit> {
+async fn dry_run(
+    environment: &Environment,
+    plans: &[(Database, Runbook)],
+    options: &Options,
+    format: Format,
+) -> anyhow::Result<Exit> {
     let mut exits = vec![Exit::Passed];
+    let mut targets = Vec::new();
     for (database, runbook) in plans {
-        output::data(&format!("{} by runbook `{}`:", database.id, runbook.name));
-        match restore_test::dry_run(environment, database, runbook, options).await {
-            Ok(previews) => {
-                for (step, preview) in previews {
-                    output::data(&format!("  step `{}` ({})", step.id, step.action));
-                    for note in preview.notes {
-                        output::data(&format!("    {note}"));
-                    }
-                    for call in preview.calls {
-                        output::data(&format!("    {}", call.to_string().replace('\n', "\n    ")));
-                    }
-                }
-            }
-            Err(failure) => {
-                output::talk(&format!("error: {}: {}", database.id, failure.message()));
-                if let Some(hint) = &failure.hint {
-                    output::talk(&format!("hint: {hint}"));
-                }
-                exits.push(Exit::of(failure.state));
-            }
+        let previewed = restore_test::dry_run(environment, database, runbook, options).await;
+        if let Err(failure) = &previewed {
+            exits.push(Exit::of(failure.state));
         }
+        match format {
+            Format::Text => show_preview(database, runbook, &previewed),
+            Format::Json => targets.push(preview_as_json(database, runbook, &previewed)),
+        }
+    }
+    if format == Format::Json {
+        output::json(&json!({ "schema": "drctl.dry-run/1", "targets": targets }))?;
     }
     output::talk("dry run: nothing was changed");
     Ok(Exit::worst(exits))
+}
+
+/// What each step would do, or why one could not.
+type Previewed = Result<Vec<(Step, Preview)>, Failure>;
+
+fn show_preview(database: &Database, runbook: &Runbook, previewed: &Previewed) {
+    output::data(&format!("{} by runbook `{}`:", database.id, runbook.name));
+    let previews = match previewed {
+        Ok(previews) => previews,
+        Err(failure) => {
+            output::talk(&format!("error: {}: {}", database.id, failure.message()));
+            if let Some(hint) = &failure.hint {
+                output::talk(&format!("hint: {hint}"));
+            }
+            return;
+        }
+    };
+    for (step, preview) in previews {
+        output::data(&format!("  step `{}` ({})", step.id, step.action));
+        for note in &preview.notes {
+            output::data(&format!("    {note}"));
+        }
+        for call in &preview.calls {
+            output::data(&format!("    {}", call.to_string().replace('\n', "\n    ")));
+        }
+    }
+}
+
+fn preview_as_json(database: &Database, runbook: &Runbook, previewed: &Previewed) -> Value {
+    let mut document = json!({ "target": database.id, "runbook": runbook.name });
+    match previewed {
+        Ok(previews) => {
+            let steps = previews.iter().map(|(step, preview)| {
+                let calls = preview.calls.iter().map(|call| {
+                    let arguments: Map<String, Value> =
+                        call.arguments.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+                    json!({ "service": call.service, "operation": call.operation, "arguments": arguments })
+                });
+                let calls: Vec<_> = calls.collect();
+                json!({ "id": step.id, "action": step.action, "notes": preview.notes, "calls": calls })
+            });
+            document["steps"] = steps.collect();
+        }
+        Err(failure) => {
+            document["error"] = json!(failure.message());
+            document["hint"] = json!(failure.hint);
+        }
+    }
+    document
 }
 
 /// Tests several databases, a few at a time. What could not even be started has no report, but an exit.

@@ -44,11 +44,13 @@ pub(super) fn run(verb: &Verb, format: Format) -> anyhow::Result<Exit> {
             Ok(Exit::Passed)
         }
         Verb::Lint { files } => {
-            let mut exits = Vec::new();
+            let mut linted = Vec::new();
             for file in files {
-                exits.push(lint_file(file)?);
+                linted.push(lint_file(file)?);
             }
-            Ok(Exit::worst(exits))
+            show_lint(&linted, format)?;
+            let sound = linted.iter().all(|invalid| invalid.problems.is_empty());
+            Ok(if sound { Exit::Passed } else { Exit::Usage })
         }
     }
 }
@@ -91,17 +93,27 @@ fn list(format: Format) -> anyhow::Result<Exit> {
     Ok(Exit::Passed)
 }
 
-fn lint_file(file: &std::path::Path) -> anyhow::Result<Exit> {
+/// What is wrong with a file; no problems where nothing is.
+fn lint_file(file: &std::path::Path) -> anyhow::Result<Invalid> {
     let shown = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("failed to read the runbook `{shown}`"))?;
-    let invalid = match Runbook::parse(&shown, &text) {
-        Ok(runbook) => Invalid { file: shown.clone(), problems: lint(&runbook, &action::registry()) },
+    Ok(match Runbook::parse(&shown, &text) {
+        Ok(runbook) => Invalid { file: shown, problems: lint(&runbook, &action::registry()) },
         Err(invalid) => invalid,
-    };
-    if invalid.problems.is_empty() {
-        output::talk(&format!("{shown}: fine"));
-        return Ok(Exit::Passed);
+    })
+}
+
+fn show_lint(linted: &[Invalid], format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        let files: Vec<_> = linted.iter().map(|file| json!({ "file": file.file, "problems": file.problems })).collect();
+        return output::json(&json!({ "schema": "drctl.lint/1", "files": files }));
     }
-    output::talk(&format!("error: {invalid}"));
-    Ok(Exit::Usage)
+    for file in linted {
+        if file.problems.is_empty() {
+            output::talk(&format!("{}: fine", file.file));
+        } else {
+            output::talk(&format!("error: {file}"));
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One mistake in a file that a person wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// The line, from 1.
     pub line: usize,

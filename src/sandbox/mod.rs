@@ -1,7 +1,8 @@
 //! An AWS of our own on loopback, with real databases behind it, to rehearse and to test against.
 //!
 //! It is a rehearsal, never a claim about AWS. What it assumes: lifecycles take the times in `world/times.rs`; a restore
-//! copies the source's data directory and takes its rows back to the restore point; sources themselves are not started.
+//! copies the source's data directory and takes its rows back to the restore point; a source is started when the
+//! first client connects to it.
 //! A service is one file that answers requests from the [`world::World`]; `server.rs` lists them.
 
 mod control;

@@ -75,7 +75,7 @@ impl Sandbox {
         let clock = VirtualClock::start(options.time_scale);
         let mut world = World::new(clock.clone(), Engines::new(&root)?);
         for estate in estates {
-            world.add(estate);
+            world.add(estate)?;
         }
         for (target, kind) in &options.corrupt {
             damage(&mut world, target, kind).map_err(|message| anyhow::anyhow!(message))?;

@@ -155,6 +155,11 @@ fn a_dry_run_prints_every_call_and_changes_nothing() {
     let changes = ["Restore", "Create", "Modify", "Delete"];
     assert!(rig.calls().iter().all(|call| !changes.iter().any(|change| call.contains(change))));
     assert!(rig.run(&["runs", "list"]).ends(0).out.is_empty(), "a dry run is no run");
+    let ran = rig.run(&["restore-test", "shop-pg", "--dry-run", "--output", "json"]).ends(0);
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    let call = &document["targets"][0]["steps"][1]["calls"][0];
+    assert_eq!(call["operation"], "RestoreDBInstanceFromDBSnapshot");
+    assert_eq!(call["arguments"]["PubliclyAccessible"], "false");
 }
 
 #[test]

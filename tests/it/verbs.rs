@@ -43,6 +43,7 @@ fn the_doctor_finds_everything_in_order_and_then_not() {
     let ran =
         rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine` is there");
     assert!(!ran.out.contains("failed"));
+    assert_eq!(ran.out.matches("answers from here").count(), 3);
     std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
     rig.run(&["doctor"]).ends(1).says("there is no subnet group `elsewhere`").says("hint:");
     assert_eq!(rig.state(), before);
@@ -129,4 +130,24 @@ fn the_examples_are_valid() {
         let output = Command::new(DRCTL).args(["iam-policy", "--config"]).arg(&file).output().unwrap();
         Ran::from(output).ends(0);
     }
+}
+
+#[test]
+fn a_source_can_be_looked_at_through_its_endpoint() {
+    if !super::support::have(&[super::support::Engine::Postgres]) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let secret = scratch.0.join("secret");
+    std::fs::write(&secret, "of the source").unwrap();
+    let rig =
+        Rig::start(&[HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", &format!("file:{}", secret.display())));
+    let state = rig.control("GET", "state", &Value::Null);
+    let source = state.as_array().unwrap().iter().find(|found| found["id"] == "shop-pg").unwrap();
+    let url = format!("host=localhost port={} user=admin dbname=shop sslmode=require", source["port"]);
+    let output = Command::new("psql")
+        .args([&url, "-Atc", "select count(*) > 1000 from orders"])
+        .env("PGPASSWORD", "of the source")
+        .output();
+    Ran::from(output.unwrap()).ends(0).says("t");
 }

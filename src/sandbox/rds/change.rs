@@ -1,6 +1,6 @@
 //! Changes to what is there: passwords, failover, tags, deletion with its protections.
 
-use super::{Request, copies, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render};
+use super::{Request, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render};
 use crate::estate::Tags;
 use crate::sandbox::protocol::{Answer, Fault, leaf, tag_list, xml_answer};
 use crate::sandbox::world::{Copies, Region, World};
@@ -9,7 +9,7 @@ const PROTECTED: &str = "Cannot delete protected";
 
 pub(super) fn modify_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
     let id = request.params.id("DBInstanceIdentifier")?;
-    let (copies, seconds) = (copies(world), world.times.set_password);
+    let (copies, seconds) = (world.copies(), world.times.set_password);
     let region = world.region(request.region);
     let instance = region.instances.get_mut(&id).ok_or_else(|| no_instance(&id))?;
     let status = instance.status(request.now);
@@ -36,7 +36,7 @@ pub(super) fn modify_instance(world: &mut World, request: &Request<'_>) -> Resul
 
 pub(super) fn modify_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
     let id = request.params.id("DBClusterIdentifier")?;
-    let (copies, seconds) = (copies(world), world.times.set_password);
+    let (copies, seconds) = (world.copies(), world.times.set_password);
     let region = world.region(request.region);
     let cluster = region.clusters.get_mut(&id).ok_or_else(|| no_cluster(&id))?;
     let status = cluster.status(request.now);

@@ -1,6 +1,6 @@
 //! What is made new: members of clusters, empty databases, snapshots, subnet groups.
 
-use super::{Request, copies, no_cluster, no_instance, render};
+use super::{Request, no_cluster, no_instance, render};
 use crate::estate::{DatabaseKind, Protocol};
 use crate::sandbox::engine::{Content, free_port};
 use crate::sandbox::protocol::{Answer, Fault, xml_answer};
@@ -9,7 +9,7 @@ use crate::sandbox::world::{Backend, Cluster, Instance, Settings, Snapshot, Subn
 pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
     let id = request.params.id("DBInstanceIdentifier")?;
     let (times, quota) = (world.times, world.instance_quota);
-    let copies = copies(world);
+    let copies = world.copies();
     let region = world.region(request.region);
     if region.instances.contains_key(&id) {
         return Err(Fault::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));

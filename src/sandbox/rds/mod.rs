@@ -9,7 +9,7 @@ mod restore;
 use jiff::Timestamp;
 
 use super::protocol::{Answer, Fault, Params};
-use super::world::{Copies, World};
+use super::world::World;
 
 /// One request.
 struct Request<'r> {
@@ -58,10 +58,6 @@ pub(super) fn answer(
         "DeleteDBClusterSnapshot" => change::delete_cluster_snapshot(world, &request),
         _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
     }
-}
-
-fn copies(world: &World) -> Copies {
-    Copies { engines: std::sync::Arc::clone(&world.engines), clock: world.clock.clone() }
 }
 
 fn no_instance(id: &str) -> Fault {

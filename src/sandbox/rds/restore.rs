@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Request, copies, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render};
+use super::{Request, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render};
 use crate::sandbox::engine::{Content, free_port};
 use crate::sandbox::protocol::{Answer, Fault, xml_answer};
 use crate::sandbox::world::{Backend, Cluster, Instance, Region, Settings, Timeline, World};
@@ -96,7 +96,7 @@ fn restore_instance(
 ) -> Result<Answer, Fault> {
     check_key(world, &source)?;
     let settings = restored_settings(request, source, "DBParameterGroupName")?;
-    let (copies, times, quota) = (copies(world), world.times, world.instance_quota);
+    let (copies, times, quota) = (world.copies(), world.times, world.instance_quota);
     let region = world.region(request.region);
     check_subnet_group(region, &settings)?;
     if region.instances.contains_key(&id) {

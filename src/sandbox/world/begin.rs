@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Backend, Cluster, Instance, Settings, Snapshot, SubnetGroup, Timeline};
-use super::{ACCOUNT, Region, World};
+use super::{ACCOUNT, Region, World, sources};
 use crate::estate::{Database, DatabaseKind, Estate, Protocol, SecretRef, Tags};
 use crate::sandbox::engine::{Content, Seed};
 
@@ -16,11 +16,21 @@ const CLUSTER_MEMBERS: usize = 2;
 
 impl World {
     /// Adds an estate: its databases, its quarantine, its secrets.
-    pub(in crate::sandbox) fn add(&mut self, estate: &Estate) {
+    ///
+    /// # Errors
+    /// Where there is no port left for a database's endpoint.
+    pub(in crate::sandbox) fn add(&mut self, estate: &Estate) -> anyhow::Result<()> {
         let now = self.clock.now();
         for database in &estate.databases {
-            let password = self.password_of(database);
-            self.region(&estate.region).add(database, &password, now);
+            let seed = Seed {
+                source: database.id.clone(),
+                database: database.test.database.clone(),
+                username: database.test.username.clone(),
+                password: self.password_of(database),
+            };
+            let content = Content { protocol: database.kind.protocol(), seed: Some(seed), as_of: now, damage: None };
+            let port = sources::listen(self.copies(), content.clone())?;
+            self.region(&estate.region).add(database, &content, port, now);
         }
         let region = self.region(&estate.region);
         for name in std::iter::once("default").chain(estate.quarantine.subnet_group.as_deref()) {
@@ -32,6 +42,7 @@ impl World {
             region.subnet_groups.insert(name.to_owned(), group);
         }
         region.catch_up(now);
+        Ok(())
     }
 
     /// What the estate says, where the sandbox can know it; otherwise something that nobody knows.
@@ -56,16 +67,9 @@ impl World {
 }
 
 impl Region {
-    fn add(&mut self, database: &Database, password: &str, now: Timestamp) {
+    fn add(&mut self, database: &Database, content: &Content, port: u16, now: Timestamp) {
         let kind = database.kind;
-        let settings = settings_of(database, &self.name);
-        let seed = Seed {
-            source: database.id.clone(),
-            database: database.test.database.clone(),
-            username: database.test.username.clone(),
-            password: password.to_owned(),
-        };
-        let content = Content { protocol: kind.protocol(), seed: Some(seed), as_of: now, damage: None };
+        let settings = Settings { port, ..settings_of(database, &self.name) };
         let instance = |id: String, cluster: Option<String>, replica_of: Option<String>| Instance {
             id,
             class: "db.r6g.xlarge".to_owned(),
@@ -99,7 +103,7 @@ impl Region {
             created_at: now,
             timeline: Timeline::available(),
             settings,
-            content,
+            content: content.clone(),
             backend: Backend::default(),
         };
         self.clusters.insert(id.clone(), cluster);
@@ -153,11 +157,11 @@ fn daily(source: &str, settings: &Settings, class: &str, content: &Content, now:
 }
 
 fn settings_of(database: &Database, region: &str) -> Settings {
-    let (version, port) = match database.kind.protocol() {
-        Protocol::Postgres => ("15.3", 5432),
-        Protocol::Mysql if database.kind == DatabaseKind::AuroraMysql => ("8.0.mysql_aurora.3.05.2", 3306),
-        Protocol::Mysql => ("8.0.35", 3306),
-        Protocol::Mongo => ("5.0.0", 27017),
+    let version = match database.kind.protocol() {
+        Protocol::Postgres => "15.3",
+        Protocol::Mysql if database.kind == DatabaseKind::AuroraMysql => "8.0.mysql_aurora.3.05.2",
+        Protocol::Mysql => "8.0.35",
+        Protocol::Mongo => "5.0.0",
     };
     let exports: &[&str] = match database.kind.protocol() {
         Protocol::Postgres => &["postgresql"],
@@ -169,7 +173,7 @@ fn settings_of(database: &Database, region: &str) -> Settings {
         engine: database.kind.engine().to_owned(),
         engine_version: version.to_owned(),
         username: database.test.username.clone(),
-        port,
+        port: 0,
         subnet_group: "default".to_owned(),
         security_groups: vec!["sg-0production".to_owned()],
         parameter_group: format!("{}-params", database.id),

@@ -3,6 +3,7 @@
 mod begin;
 mod copies;
 mod model;
+mod sources;
 mod times;
 
 use std::collections::BTreeMap;
@@ -74,6 +75,11 @@ impl World {
         }
         region.catch_up(now);
         region
+    }
+
+    /// What it takes to start a database.
+    pub(super) fn copies(&self) -> Copies {
+        Copies { engines: Arc::clone(&self.engines), clock: self.clock.clone() }
     }
 
     /// The authority of the databases' certificates.
