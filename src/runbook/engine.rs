@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::ledger::Ledger;
 use super::removal::Remover;
 use super::template::{self, Scope};
-use crate::aws::Resource;
+use crate::aws::{Resource, ResourceKind};
 use crate::estate::DatabaseKind;
 use crate::store::{Entry, RunState};
 
@@ -298,6 +298,12 @@ async fn keep(run: &Run<'_>, finished: Finished, until: Timestamp) -> Finished {
     finished
 }
 
+/// A cluster cannot go before its instances: what could not be removed of it stands in the way.
+fn in_the_way<'r>(resource: &Resource, remains: &'r [(Resource, String)]) -> Option<&'r str> {
+    let member = remains.iter().find(|(other, _)| other.kind == ResourceKind::DbInstance);
+    member.filter(|_| resource.kind == ResourceKind::DbCluster).map(|(other, _)| other.id.as_str())
+}
+
 async fn undo(run: &Run<'_>, mut finished: Finished) -> Finished {
     run.ledger.settle().await;
     let standing = run.ledger.standing();
@@ -307,8 +313,14 @@ async fn undo(run: &Run<'_>, mut finished: Finished) -> Finished {
     let target = run.info.target.as_str();
     let remover = Remover { environment: run.environment, run_id: &run.info.id, kind: run.kind, target };
     for resource in standing {
-        record_anyway(run, &Entry::Removing { resource: resource.clone() }).await;
-        match remover.remove(&resource).await {
+        let removed = match in_the_way(&resource, &finished.remains) {
+            Some(member) => Err(anyhow::anyhow!("not tried: `{member}` of it is still there")),
+            None => {
+                record_anyway(run, &Entry::Removing { resource: resource.clone() }).await;
+                remover.remove(&resource).await
+            }
+        };
+        match removed {
             Ok(()) => record_anyway(run, &Entry::Removed { resource }).await,
             Err(error) => {
                 let error = format!("{error:#}");
