@@ -91,7 +91,8 @@ impl Remover<'_> {
                         last = status;
                     }
                 }
-                Err(error) if error.is_transient() && failed_looks < MAX_FAILED_LOOKS => failed_looks += 1,
+                // It was told to go: whatever keeps us from seeing it go may pass, and giving up would be crying wolf.
+                Err(_) if failed_looks < MAX_FAILED_LOOKS => failed_looks += 1,
                 Err(error) => return Err(error.into()),
             }
         }
