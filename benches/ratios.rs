@@ -201,9 +201,14 @@ fn wait_for(ready: impl Fn() -> bool) {
     panic!("the server did not start");
 }
 
-fn end(mut server: Child, name: &str) {
-    let _ = Command::new("kill").args([name, &server.id().to_string()]).status();
-    let _ = server.wait();
+/// A server that is stopped with its owner, also where the benchmark stops at a surprise.
+struct Server(Child, &'static str);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args([self.1, &self.0.id().to_string()]).status();
+        let _ = self.0.wait();
+    }
 }
 
 fn postgres_programs() -> PathBuf {
@@ -216,16 +221,19 @@ fn postgres(scratch: &Path) {
     let (programs, data, port) = (postgres_programs(), scratch.join("pg"), free_port());
     let program = |name: &str| programs.join(name).display().to_string();
     quietly(unprivileged(&program("initdb")).arg("-D").arg(&data).args(["-U", "bench", "-A", "trust", "-k", "-N"]));
-    let server = unprivileged(&program("postgres"))
-        .arg("-D")
-        .arg(&data)
-        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
-        .arg(&data)
-        .args(["-c", "shared_buffers=256MB", "-c", "max_wal_size=8GB", "-c", "autovacuum=off"])
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let server = Server(
+        unprivileged(&program("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
+            .arg(&data)
+            .args(["-c", "shared_buffers=256MB", "-c", "max_wal_size=8GB", "-c", "autovacuum=off"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+        "-INT",
+    );
     let psql = |database: &str, sql: &str| {
         let mut command = Command::new(program("psql"));
         command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "bench", "-d", database, "-qc", sql]);
@@ -250,7 +258,7 @@ fn postgres(scratch: &Path) {
     let dump = format!("{} -h 127.0.0.1 -p {port} -U bench bench | sha256sum", program("pg_dump"));
     let size = du(&data.join("base"));
     report("PostgreSQL", &format!("{PG_ROWS} rows, {size} MB"), measured, pipeline(&dump), "pg_dump | sha256sum");
-    end(server, "-INT");
+    drop(server);
 }
 
 fn du(directory: &Path) -> u64 {
@@ -269,19 +277,23 @@ fn mariadb(scratch: &Path) {
         "--auth-root-authentication-method=normal",
     ]));
     let socket = data.join("s.sock").display().to_string();
-    let server = unprivileged("/usr/sbin/mariadbd")
-        .args([
-            "--no-defaults",
-            &datadir,
-            "--bind-address=127.0.0.1",
-            "--innodb-buffer-pool-size=512M",
-            "--skip-log-bin",
-        ])
-        .args([format!("--port={port}"), format!("--socket={socket}"), format!("--pid-file={socket}.pid")])
-        .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-log-file-size=512M"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let server = Server(
+        unprivileged("/usr/sbin/mariadbd")
+            .args([
+                "--no-defaults",
+                &datadir,
+                "--bind-address=127.0.0.1",
+                "--innodb-buffer-pool-size=512M",
+                "--skip-log-bin",
+            ])
+            .args([format!("--port={port}"), format!("--socket={socket}"), format!("--pid-file={socket}.pid")])
+            .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-log-file-size=512M"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+        "-TERM",
+    );
     let sql = |sql: &str| {
         let mut command = Command::new("mariadb");
         command.args(["--no-defaults", "-S", &socket, "-u", "root", "-e", sql]);
@@ -293,7 +305,7 @@ fn mariadb(scratch: &Path) {
     let rows = MARIADB_ROWS / 4;
     for table in 1..=4 {
         assert!(sql(&format!(
-            "create table bench.t{table} (id bigint primary key, a char(32), b varchar(200), c int, at datetime) as
+            "use bench; create table t{table} (id bigint primary key, a char(32), b varchar(200), c int, at datetime) as
                  select seq as id, md5(seq) as a, repeat(md5(seq + 1), 5) as b, seq % 97 as c,
                         '2026-01-01' - interval seq second as at from seq_1_to_{rows}"
         )));
@@ -304,21 +316,21 @@ fn mariadb(scratch: &Path) {
     );
     let size = du(&data.join("bench"));
     report("MariaDB", &format!("{MARIADB_ROWS} rows, {size} MB"), measured, pipeline(&dump), "mysqldump | sha256sum");
-    end(server, "-TERM");
+    drop(server);
 }
 
 fn documentdb(scratch: &Path) {
     let (data, port) = (scratch.join("docs"), free_port());
-    let server = || {
+    let server = Server(
         Command::new(".venv/bin/secantusd-py")
             .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--log-level", "ERROR", "--storage-path"])
             .arg(&data)
             .stderr(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .unwrap()
-    };
-    let running = server();
+            .unwrap(),
+        "-TERM",
+    );
     wait_for(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     let python = |verb: &str| {
         let output = Command::new(".venv/bin/python")
@@ -332,5 +344,5 @@ fn documentdb(scratch: &Path) {
     let measured = prove(&login(Protocol::Mongo, port));
     let scan = python("scan");
     report("DocumentDB", &format!("{DOCUMENTS} documents"), measured, scan, "a plain scan with pymongo");
-    end(running, "-TERM");
+    drop(server);
 }
