@@ -191,6 +191,21 @@ enum Job {
     Custom(usize, CustomCheck),
 }
 
+/// From the first question of a kind to the last answer, in seconds since the asking began. Workers overlap.
+#[derive(Clone, Copy, Default)]
+struct Span(Option<(f64, f64)>);
+
+impl Span {
+    fn include(&mut self, from: f64, to: f64) {
+        let (first, last) = self.0.unwrap_or((from, to));
+        self.0 = Some((first.min(from), last.max(to)));
+    }
+
+    fn seconds(self) -> f64 {
+        self.0.map_or(0.0, |(from, to)| to - from)
+    }
+}
+
 /// Everything that was answered.
 #[derive(Default)]
 struct Answers {
@@ -198,8 +213,8 @@ struct Answers {
     defects: Vec<Trouble>,
     custom: BTreeMap<usize, Check>,
     settled: BTreeMap<String, SettledFacts>,
-    scan_seconds: f64,
-    structure_seconds: f64,
+    scanned: Span,
+    examined: Span,
     structures: usize,
     in_time: bool,
 }
@@ -212,9 +227,11 @@ async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan
     let jobs: VecDeque<Job> = custom.chain(scans).chain(structure).collect();
     let jobs = Arc::new(Mutex::new(jobs));
     let answers = Arc::new(Mutex::new(Answers::default()));
+    let watch = clock.stopwatch();
     let mut tasks = JoinSet::new();
     for worker in workers {
-        let desk = Desk { jobs: Arc::clone(&jobs), answers: Arc::clone(&answers), clock: clock.clone() };
+        let desk =
+            Desk { jobs: Arc::clone(&jobs), answers: Arc::clone(&answers), clock: clock.clone(), watch: watch.clone() };
         tasks.spawn(work(worker, desk, login.clone(), plan.clone()));
     }
     let all = async { while tasks.join_next().await.is_some() {} };
@@ -230,6 +247,8 @@ struct Desk {
     jobs: Arc<Mutex<VecDeque<Job>>>,
     answers: Arc<Mutex<Answers>>,
     clock: Clock,
+    /// Runs since the asking began.
+    watch: Stopwatch,
 }
 
 /// Answers jobs until there are none. A job over which the connection broke is asked once more over a new one: a server
@@ -250,7 +269,9 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
         let broke_twice = fresh.is_some() && given.is_lost();
         let lost = given.is_lost();
         let given = if broke_twice { given.into_damage() } else { given };
-        keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, watch.worked_seconds());
+        let to = desk.watch.worked_seconds();
+        let from = to - watch.worked_seconds();
+        keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, from, to);
         if broke_twice {
             fresh = reconnect(&login, &plan, &desk.clock).await;
         }
@@ -312,15 +333,15 @@ async fn answer(worker: &mut Worker, job: &Job, plan: &Plan, watch: &Stopwatch) 
     }
 }
 
-fn keep(answers: &mut Answers, answer: Answer, seconds: f64) {
+fn keep(answers: &mut Answers, answer: Answer, from: f64, to: f64) {
     match answer {
         Answer::Scan(name, scan) => {
-            answers.scan_seconds += seconds;
+            answers.scanned.include(from, to);
             answers.scans.insert(name, scan);
         }
         Answer::Structure(defect) => {
             answers.structures += 1;
-            answers.structure_seconds += seconds;
+            answers.examined.include(from, to);
             answers.defects.extend(defect);
         }
         Answer::Custom(at, check, settled) => {
@@ -417,9 +438,9 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     let compared = Plan { baseline: baseline.cloned(), ..plan.clone() };
     let mut checks = vec![
         judge::catalog(&facts, baseline),
-        Check { seconds: answers.scan_seconds, ..judge::rows(&facts, &troubles, &compared) },
+        Check { seconds: answers.scanned.seconds(), ..judge::rows(&facts, &troubles, &compared) },
         Check {
-            seconds: answers.structure_seconds,
+            seconds: answers.examined.seconds(),
             ..judge::structure(&defects, &facts.unvalidated, baseline, &catalog.structure_note)
         },
     ];
