@@ -7,14 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::action;
-use crate::aws::Resource;
 use crate::estate::Database;
 use crate::report::{TestReport, assemble};
 use crate::runbook::{
     Environment, Failure, Happening, Ledger, Preview, Registry, Run, RunInfo, Runbook, RunbookKind, Step, execute,
     inputs_of, preview, unwind,
 };
-use crate::store::{Ended, Entry, NewRun, Owner, RunState, Store};
+use crate::store::{Ended, Entry, NewRun, Owner, RunState};
 
 /// Added to the time after which anybody may remove what a run made.
 const EXPIRY_MARGIN: Duration = Duration::from_hours(2);
@@ -312,20 +311,4 @@ impl Work<'_> {
         self.environment.reporter.tell(&self.info.target, &happening);
         report
     }
-}
-
-/// What a run made and nobody has seen gone, from its journal.
-///
-/// # Errors
-/// Where the journal could not be read.
-pub async fn standing(store: &Store, run_id: &str) -> anyhow::Result<Vec<Resource>> {
-    let mut standing = Vec::new();
-    for (_, entry) in store.journal(run_id).await? {
-        match entry {
-            Entry::Intended { resource, .. } => standing.push(resource),
-            Entry::Removed { resource } | Entry::Kept { resource, .. } => standing.retain(|other| *other != resource),
-            _ => {}
-        }
-    }
-    Ok(standing)
 }

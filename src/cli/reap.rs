@@ -11,7 +11,7 @@ use super::{progress, setup};
 use crate::aws::{Resource, ResourceKind};
 use crate::estate::{DatabaseKind, Tags};
 use crate::restore_test;
-use crate::runbook::{EXPIRES_TAG, Environment, NAME_PREFIX, RUN_TAG, Remover, TARGET_TAG};
+use crate::runbook::{EXPIRES_TAG, Environment, NAME_PREFIX, RUN_TAG, Remover, TARGET_TAG, standing};
 use crate::store::RunState;
 
 #[derive(Debug, clap::Args)]
@@ -55,15 +55,15 @@ async fn unwind_runs(environment: &Environment, dry_run: bool, reaped: &mut Reap
             continue;
         }
         if dry_run {
-            for resource in restore_test::standing(&environment.store, id).await? {
+            for resource in standing(&environment.store.journal(id).await?) {
                 reaped.removed.push(format!("{} (of run {id})", resource.id));
             }
             continue;
         }
         match restore_test::settle(environment, &run).await {
             Ok(report) if report.outcome == RunState::Stuck => {
-                let standing = report.resources.iter().filter(|resource| resource.state == "stuck");
-                for resource in standing {
+                let stuck = report.resources.iter().filter(|resource| resource.state == "stuck");
+                for resource in stuck {
                     let resource =
                         Resource { kind: resource.kind, id: resource.id.clone(), region: resource.region.clone() };
                     reaped.remains.push(remaining(&resource, &report.reason));
@@ -75,7 +75,7 @@ async fn unwind_runs(environment: &Environment, dry_run: bool, reaped: &mut Reap
                 reaped.unwound.push(json!({ "run_id": id, "target": report.target, "outcome": report.outcome }));
             }
             Err(error) => {
-                for resource in restore_test::standing(&environment.store, id).await? {
+                for resource in standing(&environment.store.journal(id).await?) {
                     reaped.remains.push(remaining(&resource, &format!("{error:#}")));
                 }
             }

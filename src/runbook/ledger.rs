@@ -72,21 +72,10 @@ impl Ledger {
         self.written.map(|(_, owner)| owner)
     }
 
-    /// Resources that were meant to be made and have not been seen gone, newest first.
+    /// See [`standing`].
     #[must_use]
     pub fn standing(&self) -> Vec<Resource> {
-        let mut standing: Vec<Resource> = Vec::new();
-        for (_, entry) in self.entries() {
-            match entry {
-                Entry::Intended { resource, .. } if !standing.contains(&resource) => standing.push(resource),
-                Entry::Removed { resource } | Entry::Kept { resource, .. } => {
-                    standing.retain(|other| *other != resource);
-                }
-                _ => {}
-            }
-        }
-        standing.reverse();
-        standing
+        standing(&self.entries())
     }
 
     /// Runs a call to its end even where the caller goes away.
@@ -116,4 +105,19 @@ impl Ledger {
         let mut in_flight = self.in_flight.subscribe();
         let _ = in_flight.wait_for(|count| *count == 0).await;
     }
+}
+
+/// Resources that a journal says were meant to be made, and that were neither seen gone nor kept; newest first.
+#[must_use]
+pub fn standing(entries: &[(Timestamp, Entry)]) -> Vec<Resource> {
+    let mut standing: Vec<Resource> = Vec::new();
+    for (_, entry) in entries {
+        match entry {
+            Entry::Intended { resource, .. } if !standing.contains(resource) => standing.push(resource.clone()),
+            Entry::Removed { resource } | Entry::Kept { resource, .. } => standing.retain(|other| other != resource),
+            _ => {}
+        }
+    }
+    standing.reverse();
+    standing
 }

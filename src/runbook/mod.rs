@@ -19,7 +19,7 @@ pub use action::{
 pub use document::{Input, Runbook, RunbookKind, Step};
 pub use engine::{Finished, Run, execute, unwind};
 pub use failure::Failure;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, standing};
 pub use lint::{inputs_of, lint};
 pub use preview::preview;
 pub use removal::Remover;
