@@ -76,6 +76,12 @@ impl Clock {
         self.0.observed.load(Ordering::SeqCst)
     }
 
+    /// How long `duration` of this clock takes here.
+    #[must_use]
+    pub fn real(&self, duration: Duration) -> Duration {
+        duration.div_f64(f64::from_bits(self.0.scale_bits.load(Ordering::SeqCst)))
+    }
+
     /// Waits until `duration` has passed on this clock.
     pub async fn sleep(&self, duration: Duration) {
         if self.0.fixed.is_some() {
@@ -84,8 +90,7 @@ impl Clock {
             tokio::task::yield_now().await;
             return;
         }
-        let scale = f64::from_bits(self.0.scale_bits.load(Ordering::SeqCst));
-        tokio::time::sleep(duration.div_f64(scale).max(SHORTEST_SLEEP)).await;
+        tokio::time::sleep(self.real(duration).max(SHORTEST_SLEEP)).await;
     }
 
     /// Waits until this clock shows `at`.
@@ -101,7 +106,7 @@ impl Clock {
     /// Starts to measure real, elapsed time.
     #[must_use]
     pub fn stopwatch(&self) -> Stopwatch {
-        Stopwatch { real: instant_now(), clock: self.clone(), shown: self.now() }
+        Stopwatch { real: instant_now(), wall: system_now(), clock: self.clone(), shown: self.now() }
     }
 }
 
@@ -109,6 +114,7 @@ impl Clock {
 #[derive(Clone, Debug)]
 pub struct Stopwatch {
     real: Instant,
+    wall: Timestamp,
     clock: Clock,
     shown: Timestamp,
 }
@@ -118,6 +124,14 @@ impl Stopwatch {
     #[must_use]
     pub fn worked_seconds(&self) -> f64 {
         self.real.elapsed().as_secs_f64()
+    }
+
+    /// This machine's time since then, and not less than that, whatever it did meanwhile: the monotonic clock stands
+    /// still while the host sleeps, and the wall clock can be set back.
+    #[must_use]
+    pub fn elapsed_at_most(&self) -> Duration {
+        let wall = Duration::try_from(system_now().duration_since(self.wall)).unwrap_or_default();
+        wall.max(self.real.elapsed())
     }
 
     /// Seconds as the clock shows them, for what is waited for. The same as worked seconds unless simulated.

@@ -5,15 +5,18 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
 use crate::action;
+use crate::aws::Guard;
 use crate::estate::Database;
+use crate::notify::compose;
 use crate::report::{TestReport, assemble};
 use crate::runbook::{
     Environment, Failure, Happening, Ledger, Preview, Registry, Run, RunInfo, Runbook, RunbookKind, Step, execute,
     inputs_of, preview, unwind,
 };
-use crate::store::{Ended, Entry, NewRun, Owner, RunState};
+use crate::store::{Ended, Entry, Incident, Lease, NewRun, Owner, RunState};
 
 /// Added to the time after which anybody may remove what a run made.
 const EXPIRY_MARGIN: Duration = Duration::from_hours(2);
@@ -47,6 +50,28 @@ pub fn shipped_runbook(database: &Database) -> anyhow::Result<Runbook> {
     Ok(Runbook::parse(name, text)?)
 }
 
+/// How this process's part in a run ended.
+#[derive(Clone, Debug)]
+pub enum Carried {
+    /// The run has ended.
+    Done(Box<TestReport>),
+    /// The run goes on elsewhere, or later: this process has to leave, or another agent has taken it over.
+    Left,
+}
+
+impl Carried {
+    /// The report.
+    ///
+    /// # Errors
+    /// Where the run has not ended here.
+    pub fn report(self) -> anyhow::Result<TestReport> {
+        match self {
+            Self::Done(report) => Ok(*report),
+            Self::Left => anyhow::bail!("the run was left for another agent to carry on; `drctl runs list` shows it"),
+        }
+    }
+}
+
 /// Tests one database.
 ///
 /// # Errors
@@ -57,31 +82,41 @@ pub async fn test(
     runbook: &Runbook,
     options: &Options,
 ) -> anyhow::Result<TestReport> {
-    let estate = &environment.estate.name;
     if environment.clock.is_simulated() {
         // The sandbox's clock runs ahead of ours until the next answer: begin in step with it.
         environment.aws.account().await?;
     }
+    let new = new_run(environment, database, runbook, options)?;
+    let owner = environment.store.begin(&new).await?;
+    carry_on(environment, &new, owner, Vec::new()).await?.report()
+}
+
+/// A test that is about to start.
+///
+/// # Errors
+/// Where the runbook wants an input that nobody has given.
+pub fn new_run(
+    environment: &Environment,
+    database: &Database,
+    runbook: &Runbook,
+    options: &Options,
+) -> anyhow::Result<NewRun> {
     let info = new_info(environment, database, runbook, options);
-    let inputs = inputs(runbook, database, options)?;
-    let new = NewRun {
-        id: info.id.clone(),
-        estate: estate.clone(),
+    Ok(NewRun {
+        id: info.id,
+        estate: environment.estate.name.clone(),
         target: database.id.clone(),
         runbook: runbook.name.clone(),
         document: runbook.text.clone(),
-        inputs: Value::Object(inputs.clone()),
+        inputs: Value::Object(inputs(runbook, database, options)?),
         started_at: info.started_at,
         expires_at: info.expires_at,
         simulated: environment.clock.is_simulated(),
         keep_for: options.keep_for.unwrap_or(database.test.keep_for),
         accept_changes: options.accept_changes,
         account: environment.account.clone(),
-    };
-    let owner = environment.store.begin(&new).await?;
-    let keep_for = new.keep_for;
-    let work = Work { environment, database, info: &info, keep_for };
-    work.carry_out(runbook, &inputs, owner, Vec::new()).await
+        occurrence: None,
+    })
 }
 
 /// What a test would do, without doing it.
@@ -137,12 +172,8 @@ fn new_run_id(at: Timestamp) -> String {
 /// # Errors
 /// Where it still runs, has ended, or its target is no longer configured.
 pub async fn resume(environment: &Environment, run: &crate::store::Run) -> anyhow::Result<TestReport> {
-    let (work, owner, history) = take_over(environment, run).await?;
-    let runbook = Runbook::parse(&run.new.runbook, &run.new.document)?;
-    let inputs = run.new.inputs.as_object().cloned().unwrap_or_default();
-    let info = work.info.clone();
-    let work = Work { environment, database: work.database, info: &info, keep_for: work.keep_for };
-    work.carry_out(&runbook, &inputs, owner, history).await
+    let (owner, history) = take_over(environment, run).await?;
+    carry_on(environment, &run.new, owner, history).await?.report()
 }
 
 /// Undoes what a dead or stuck run left, and ends it.
@@ -150,39 +181,47 @@ pub async fn resume(environment: &Environment, run: &crate::store::Run) -> anyho
 /// # Errors
 /// Where it still runs, or its target is no longer configured.
 pub async fn settle(environment: &Environment, run: &crate::store::Run) -> anyhow::Result<TestReport> {
-    let runbook = Runbook::parse(&run.new.runbook, &run.new.document)?;
-    let (work, owner, history) = take_over(environment, run).await?;
-    let info = work.info.clone();
-    let work = Work { environment, database: work.database, info: &info, keep_for: work.keep_for };
-    work.wind_up(&runbook, owner, history).await
+    let (owner, history) = take_over(environment, run).await?;
+    let work = Work::new(environment, &run.new, owner.lease())?;
+    work.go(owner, history, Direction::Back).instrument(span(&run.new)).await?.report()
 }
 
-struct TakenOver<'e> {
-    database: &'e Database,
-    info: RunInfo,
-    keep_for: Duration,
-}
-
-async fn take_over<'e>(
-    environment: &'e Environment,
+async fn take_over(
+    environment: &Environment,
     run: &crate::store::Run,
-) -> anyhow::Result<(TakenOver<'e>, Owner, Vec<(Timestamp, Entry)>)> {
-    let database = environment.estate.database(&run.new.target).with_context(|| {
-        format!("run `{}` is of `{}`, which the configuration no longer has", run.new.id, run.new.target)
-    })?;
+) -> anyhow::Result<(Owner, Vec<(Timestamp, Entry)>)> {
+    database_of(environment, &run.new)?;
     same_place(environment, run)?;
     let owner = environment.store.claim(&run.new.id).await?;
     let owner = owner.with_context(|| format!("run `{}` is still at work in another process", run.new.id))?;
     let history = environment.store.journal(&run.new.id).await?;
-    let info = RunInfo {
-        id: run.new.id.clone(),
-        target: run.new.target.clone(),
-        started_at: run.new.started_at,
-        expires_at: run.new.expires_at,
-        accept_changes: run.new.accept_changes,
-        deadline_at: later(run.new.started_at, database.test.deadline),
-    };
-    Ok((TakenOver { database, info, keep_for: run.new.keep_for }, owner, history))
+    Ok((owner, history))
+}
+
+/// Carries a run that this process owns from where its journal stands to its end.
+///
+/// # Errors
+/// Where its target is no longer configured, or its document cannot be read.
+pub async fn carry_on(
+    environment: &Environment,
+    new: &NewRun,
+    owner: Owner,
+    history: Vec<(Timestamp, Entry)>,
+) -> anyhow::Result<Carried> {
+    let work = Work::new(environment, new, owner.lease())?;
+    work.go(owner, history, Direction::Forward).instrument(span(new)).await
+}
+
+/// Every line that is logged on the way carries the run's id.
+fn span(new: &NewRun) -> tracing::Span {
+    tracing::info_span!("run", run.id = %new.id, target = %new.target)
+}
+
+fn database_of<'e>(environment: &'e Environment, new: &NewRun) -> anyhow::Result<&'e Database> {
+    environment
+        .estate
+        .database(&new.target)
+        .with_context(|| format!("run `{}` is of `{}`, which the configuration no longer has", new.id, new.target))
 }
 
 /// Whether we look where the run has made things: elsewhere all of them would seem to be gone.
@@ -201,54 +240,100 @@ fn same_place(environment: &Environment, run: &crate::store::Run) -> anyhow::Res
     Ok(())
 }
 
-/// A run that this process owns.
-struct Work<'w> {
-    environment: &'w Environment,
-    database: &'w Database,
-    info: &'w RunInfo,
-    keep_for: Duration,
+/// Where a run is carried.
+#[derive(Clone, Copy, Debug)]
+enum Direction {
+    /// Through its steps.
+    Forward,
+    /// Back to where nothing of it stands.
+    Back,
 }
 
-impl Work<'_> {
-    fn run<'r>(&'r self, ledger: &'r Ledger) -> Run<'r> {
-        Run {
-            environment: self.environment,
-            info: self.info,
-            kind: self.database.kind,
-            keep_for: self.keep_for,
-            ledger,
+/// A run that this process owns.
+struct Work<'w> {
+    /// The way to AWS is barred as soon as the run is no longer ours.
+    environment: Environment,
+    database: &'w Database,
+    new: &'w NewRun,
+    info: RunInfo,
+    lease: Option<Lease>,
+}
+
+impl<'w> Work<'w> {
+    fn new(environment: &'w Environment, new: &'w NewRun, lease: Option<Lease>) -> anyhow::Result<Self> {
+        let database = database_of(environment, new)?;
+        let mut environment = environment.clone();
+        if let Some(lease) = lease.clone() {
+            environment.aws = environment.aws.guarded(Guard::new(lease.length(), move || lease.left()));
+        }
+        let info = RunInfo {
+            id: new.id.clone(),
+            target: new.target.clone(),
+            started_at: new.started_at,
+            expires_at: new.expires_at,
+            accept_changes: new.accept_changes,
+            deadline_at: later(new.started_at, database.test.deadline),
+        };
+        Ok(Self { environment, database, new, info, lease })
+    }
+
+    async fn go(
+        &self,
+        owner: Owner,
+        history: Vec<(Timestamp, Entry)>,
+        direction: Direction,
+    ) -> anyhow::Result<Carried> {
+        let runbook = Runbook::parse(&self.new.runbook, &self.new.document)?;
+        let earlier_seconds = self.earlier_seconds(&history);
+        let ledger = Ledger::new(self.environment.store.clone(), self.environment.clock.clone(), owner, history);
+        let ended = tokio::select! {
+            biased;
+            () = self.lost() => None,
+            () = self.environment.leave.cancelled() => None,
+            report = self.to_its_end(&runbook, &ledger, direction, earlier_seconds) => Some(report?),
+        };
+        if let Some(report) = ended {
+            if let Some(owner) = ledger.into_owner() {
+                owner.release();
+            }
+            return Ok(Carried::Done(Box::new(report)));
+        }
+        // A call that is under way is seen through before somebody else may act.
+        ledger.settle().await;
+        if let Some(owner) = ledger.into_owner() {
+            owner.abandon().await;
+        }
+        tracing::info!("the run is left to be carried on");
+        Ok(Carried::Left)
+    }
+
+    async fn lost(&self) {
+        match &self.lease {
+            Some(lease) => lease.lost().await,
+            None => std::future::pending().await,
         }
     }
 
-    fn ledger(&self, owner: Owner, history: Vec<(Timestamp, Entry)>) -> Ledger {
-        Ledger::new(self.environment.store.clone(), self.environment.clock.clone(), owner, history)
-    }
-
-    async fn carry_out(
+    async fn to_its_end(
         &self,
         runbook: &Runbook,
-        inputs: &Map<String, Value>,
-        owner: Owner,
-        history: Vec<(Timestamp, Entry)>,
+        ledger: &Ledger,
+        direction: Direction,
+        earlier_seconds: f64,
     ) -> anyhow::Result<TestReport> {
-        let registry: Registry = action::registry();
-        let earlier_seconds = self.earlier_seconds(&history);
-        let began = Happening::Began { run_id: self.info.id.clone(), objective: self.database.objectives.rto };
-        self.environment.reporter.tell(&self.info.target, &began);
-        let ledger = self.ledger(owner, history);
-        let finished = execute(&self.run(&ledger), runbook, &registry, inputs).await;
-        self.conclude(ledger, &finished, earlier_seconds).await
-    }
-
-    async fn wind_up(
-        &self,
-        runbook: &Runbook,
-        owner: Owner,
-        history: Vec<(Timestamp, Entry)>,
-    ) -> anyhow::Result<TestReport> {
-        let earlier_seconds = self.earlier_seconds(&history);
-        let ledger = self.ledger(owner, history);
-        let finished = unwind(&self.run(&ledger), runbook, "its process was killed; unwound afterwards").await;
+        let environment = &self.environment;
+        let (kind, keep_for) = (self.database.kind, self.new.keep_for);
+        let run = Run { environment, info: &self.info, kind, keep_for, ledger };
+        let finished = match direction {
+            Direction::Forward => {
+                let registry: Registry = action::registry();
+                let inputs = self.new.inputs.as_object().cloned().unwrap_or_default();
+                let began = Happening::Began { run_id: self.info.id.clone(), objective: self.database.objectives.rto };
+                environment.reporter.tell(&self.info.target, &began);
+                execute(&run, runbook, &registry, &inputs).await
+            }
+            Direction::Back => unwind(&run, runbook, "its process was killed; unwound afterwards").await,
+        };
         self.conclude(ledger, &finished, earlier_seconds).await
     }
 
@@ -274,41 +359,40 @@ impl Work<'_> {
 
     async fn conclude(
         &self,
-        ledger: Ledger,
+        ledger: &Ledger,
         finished: &crate::runbook::Finished,
         earlier_seconds: f64,
     ) -> anyhow::Result<TestReport> {
-        let entries = ledger.entries();
-        let report = assemble(self.database, self.info, finished, &entries, earlier_seconds);
+        let Environment { store, clock, estate, .. } = &self.environment;
+        let mut report = assemble(self.database, &self.info, finished, &ledger.entries(), earlier_seconds);
         let json = serde_json::to_value(&report)?;
         let facts = finished.outputs.values().find_map(|output| output.get("facts")).filter(|facts| !facts.is_null());
-        let ended = Ended {
-            state: report.outcome,
-            reason: &report.reason,
-            at: self.environment.clock.now(),
-            report: Some(&json),
-            facts,
+        let at = clock.now();
+        let ended = Ended { state: report.outcome, reason: &report.reason, at, report: Some(&json), facts };
+        let tell = |before: Option<&Incident>| {
+            let told = self.environment.notify.then(|| compose(estate, &report, at, self.new.simulated, before));
+            told.transpose().unwrap_or_else(|error| {
+                tracing::error!(error = format!("{error:#}"), "the result could not be put into messages");
+                None
+            })
         };
-        if let Some(owner) = ledger.into_owner() {
-            match self.environment.store.end(&owner, &ended).await {
-                Ok(()) => owner.release(),
-                Err(error) => return Ok(self.not_recorded(report, &error)),
-            }
+        if let Some(owner) = ledger.owner()
+            && let Err(error) = store.end(owner, &ended, &tell).await
+        {
+            report = not_recorded(report, &error);
         }
         let happening = Happening::Ended { state: report.outcome, reason: report.reason.clone() };
         self.environment.reporter.tell(&self.info.target, &happening);
         Ok(report)
     }
+}
 
-    /// The verdict stands, but nobody will find it in the store: that is not a pass.
-    fn not_recorded(&self, mut report: TestReport, error: &anyhow::Error) -> TestReport {
-        if report.outcome == RunState::Passed {
-            report.outcome = RunState::Unknown;
-        }
-        report.reason = format!("{}; but the result could not be recorded: {error:#}", report.reason);
-        report.hint = Some("free the disk that holds the state file, then run the test again".to_owned());
-        let happening = Happening::Ended { state: report.outcome, reason: report.reason.clone() };
-        self.environment.reporter.tell(&self.info.target, &happening);
-        report
+/// The verdict stands, but nobody will find it in the store: that is not a pass.
+fn not_recorded(mut report: TestReport, error: &anyhow::Error) -> TestReport {
+    if report.outcome == RunState::Passed {
+        report.outcome = RunState::Unknown;
     }
+    report.reason = format!("{}; but the result could not be recorded: {error:#}", report.reason);
+    report.hint = Some("free the disk that holds the state file, then run the test again".to_owned());
+    report
 }

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
+use super::guard::Guard;
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::estate::Estate;
@@ -23,9 +24,9 @@ use crate::estate::Estate;
 const ATTEMPTS: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
-const CALL_TIMEOUT: Duration = Duration::from_secs(90);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 const STS_SESSION: &str = "drctl";
 
 /// The header with which the sandbox tells its clock. AWS never sends it.
@@ -39,10 +40,12 @@ pub struct Aws {
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) kms: aws_sdk_kms::Client,
     pub(super) secrets: aws_sdk_secretsmanager::Client,
+    pub(super) sns: aws_sdk_sns::Client,
+    pub(super) guard: Option<Guard>,
     pub(super) watch: Watch,
     /// The Region that the clients talk to.
     pub region: String,
-    sandbox: Arc<SandboxListener>,
+    pub(super) sandbox: Arc<SandboxListener>,
 }
 
 /// What the sandbox says about itself with every answer.
@@ -112,10 +115,12 @@ impl Aws {
             aws_sdk_kms::config::Builder::from(&config).interceptor(listen.clone()).build(),
         );
         let secrets = aws_sdk_secretsmanager::Client::from_conf(
-            aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(listen).build(),
+            aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(listen.clone()).build(),
         );
+        let sns =
+            aws_sdk_sns::Client::from_conf(aws_sdk_sns::config::Builder::from(&config).interceptor(listen).build());
         let watch = Watch::new(rds.clone(), clock.clone());
-        Self { rds, docdb, sts, kms, secrets, watch, region: estate.region.clone(), sandbox }
+        Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: estate.region.clone(), sandbox }
     }
 
     /// The authority to trust for the sandbox's databases; `None` against AWS.
@@ -126,7 +131,7 @@ impl Aws {
 }
 
 #[derive(Debug)]
-struct SandboxListener {
+pub(super) struct SandboxListener {
     clock: Clock,
     ca: OnceLock<Option<PathBuf>>,
 }

@@ -92,6 +92,17 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn apply(&self, change: &Change) -> Result<()> {
+        let Some(guard) = &self.guard else { return self.apply_once(change).await };
+        loop {
+            guard.wait().await?;
+            match self.apply_once(change).await {
+                Err(_) if guard.is_short() => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn apply_once(&self, change: &Change) -> Result<()> {
         match change {
             Change::Restore { kind: DatabaseKind::Documentdb, restore } => docdb::restore(self, restore).await,
             Change::Restore { kind, restore } if kind.is_cluster() => rds::restore_cluster(self, restore).await,

@@ -17,14 +17,23 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// # Errors
 /// Where it is not there, may not be read, or is empty. The error names the reference, never the value.
 pub async fn resolve(aws: &Aws, reference: &SecretRef) -> anyhow::Result<SecretString> {
+    let SecretRef::SecretsManager { id, key } = reference else { return resolve_local(reference) };
+    let secret = from_secrets_manager(aws, id, key.as_deref()).await?;
+    anyhow::ensure!(!secret.is_empty(), "`{reference}` is empty");
+    Ok(secret.into())
+}
+
+/// Fetches a secret from where no client is needed: the environment or a file.
+///
+/// # Errors
+/// Where it is not there, is empty, or is kept in Secrets Manager.
+pub fn resolve_local(reference: &SecretRef) -> anyhow::Result<SecretString> {
     let secret = match reference {
         SecretRef::Env(name) => std::env::var(name).with_context(|| format!("`{reference}` is not set"))?,
         SecretRef::File(path) => from_file(path).with_context(|| format!("failed to read `{reference}`"))?,
-        SecretRef::SecretsManager { id, key } => from_secrets_manager(aws, id, key.as_deref()).await?,
+        SecretRef::SecretsManager { .. } => bail!("`{reference}` cannot be read before the store is open"),
     };
-    if secret.is_empty() {
-        bail!("`{reference}` is empty");
-    }
+    anyhow::ensure!(!secret.is_empty(), "`{reference}` is empty");
     Ok(secret.into())
 }
 

@@ -49,7 +49,7 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
     let mut estates: Vec<Loaded> = Vec::new();
     for (name, text) in ESTATES {
         let mut estate = config::parse(name, text)?;
-        estate.state = StateLocation::Sqlite(directory.join("drctl.db"));
+        estate.state.location = StateLocation::Sqlite(directory.join("drctl.db"));
         estates.push(Loaded { path: PathBuf::from(name), estate });
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -1,10 +1,12 @@
 //! The command line: one file per verb, the only place that prints, and where the parts are wired together.
 
 mod completions;
+mod daemon;
 mod demo;
 mod doctor;
 mod exit;
 mod iam_policy;
+mod notify;
 mod output;
 mod progress;
 mod reap;
@@ -12,6 +14,7 @@ mod restore_test;
 mod runbook;
 mod runs;
 mod sandbox;
+mod schedule;
 mod setup;
 
 use std::path::PathBuf;
@@ -26,7 +29,7 @@ use output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "drctl", version, max_term_width = 100, after_help = exit::HELP)]
 pub struct Cli {
-    /// The estate file.
+    /// The estate file; `daemon` takes several, and folders of them.
     #[arg(long, global = true, env = "DRCTL_CONFIG", default_value = "drctl.toml", value_name = "FILE")]
     config: Vec<PathBuf>,
     /// What to print on standard output; talk goes to standard error.
@@ -50,6 +53,13 @@ enum Verb {
     /// List, show and resume runs.
     #[command(subcommand)]
     Runs(runs::Verb),
+    /// Run tests on their schedules, carry on what was cut off, remove what has expired, and tell people.
+    Daemon(daemon::Args),
+    /// Try the channels that people are told by, and send again what was given up.
+    #[command(subcommand)]
+    Notify(notify::Verb),
+    /// Say what a schedule means, and when it fires next.
+    Schedule(schedule::Args),
     /// Remove what dead runs left, and copies that have expired.
     Reap(reap::Args),
     /// Check credentials, Region, quarantine, secrets and databases. Changes nothing.
@@ -64,7 +74,10 @@ enum Verb {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    output::start_logging();
+    match &cli.verb {
+        Verb::Daemon(args) => output::start_logging("info", args.log_format == daemon::LogFormat::Json),
+        _ => output::start_logging("warn", false),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::fail(&anyhow::Error::new(error)).into(),
@@ -85,6 +98,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::RestoreTest(args) => restore_test::run(setup::only(&cli.config)?, &args, cli.output).await,
         Verb::Runbook(verb) => runbook::run(&verb, cli.output),
         Verb::Runs(verb) => runs::run(setup::only(&cli.config)?, &verb, cli.output).await,
+        Verb::Daemon(args) => daemon::run(&cli.config, &args, cli.output).await,
+        Verb::Notify(verb) => notify::run(setup::only(&cli.config)?, &verb, cli.output).await,
+        Verb::Schedule(args) => schedule::run(&args, cli.output),
         Verb::Reap(args) => reap::run(setup::only(&cli.config)?, &args, cli.output).await,
         Verb::Doctor => doctor::run(setup::only(&cli.config)?, cli.output).await,
         Verb::IamPolicy => iam_policy::run(setup::only(&cli.config)?),

@@ -10,7 +10,6 @@ use crate::config::Invalid;
 use crate::store::{OpenError, RunState};
 
 const LOG_VARIABLE: &str = "DRCTL_LOG";
-const DEFAULT_LOG: &str = "warn";
 /// Whoever would log requests, and with them passwords, whatever the user asks for.
 const QUIET: [&str; 5] = ["aws_config=info", "aws_runtime=info", "aws_sdk=info", "aws_smithy=info", "hyper=info"];
 
@@ -24,15 +23,16 @@ pub(super) enum Format {
 }
 
 /// Logs go to standard error.
-pub(super) fn start_logging() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+pub(super) fn start_logging(default: &str, json: bool) {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
     let quiet = QUIET.iter().filter_map(|directive| directive.parse().ok());
     let filter = quiet.fold(filter, EnvFilter::add_directive);
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours(&std::io::stderr()))
-        .try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Whoever has started it already keeps it.
+    let _ = match json {
+        true => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        false => log.with_ansi(colours(&std::io::stderr())).try_init(),
+    };
 }
 
 /// Data. A reader that has gone away is no error.
@@ -99,8 +99,8 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         Some(OpenError::Damaged { .. }) => {
             (Exit::Usage, Some("restore it from a backup, or move it away and start with an empty one".to_owned()))
         }
-        Some(OpenError::Sqlite { .. }) => {
-            let hint = "check that the directory of `[state] url` exists, can be written, and is not full";
+        Some(OpenError::Database { .. }) => {
+            let hint = "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
             (Exit::Usage, Some(hint.to_owned()))
         }
         None => (Exit::Usage, None),

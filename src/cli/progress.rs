@@ -29,6 +29,17 @@ pub(super) fn silent() -> Reporter {
     Reporter::new(|_, _| {})
 }
 
+/// A reporter for a log: beginnings, ends, and checks that are not in order.
+pub(super) fn logged() -> Reporter {
+    Reporter::new(|target, happening| match happening {
+        Happening::Began { run_id, .. } => tracing::info!(target, run.id = run_id, "a test goes on"),
+        Happening::Checked(check) if check.outcome != Outcome::Passed => {
+            tracing::warn!(target, check = check.name, expected = check.expected, actual = check.actual, "not in order");
+        }
+        other => tracing::debug!(target, happening = describe(other), "progress"),
+    })
+}
+
 fn plain() -> Reporter {
     Reporter::new(|target, happening| {
         output::talk(&format!("{target}: {}", describe(happening)));

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use super::output;
-use crate::aws::{Account, Aws, Destination};
+use crate::aws::{self, Account, Aws, Destination};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::estate::StateLocation;
+use crate::estate::{Address, StateLocation};
 use crate::runbook::{Environment, Reporter};
 use crate::store::Store;
 
@@ -47,25 +48,62 @@ pub(super) async fn environment_at(
     cancel: CancellationToken,
     reporter: Reporter,
 ) -> anyhow::Result<(Environment, Account)> {
+    let (clock, aws, account) = connect(destination, loaded).await?;
+    let store = store(loaded).await?;
+    Ok((assemble(store, loaded, clock, aws, &account, cancel, reporter), account))
+}
+
+/// The same with a store that is open already.
+pub(super) async fn environment_on(
+    store: Store,
+    loaded: &Loaded,
+    cancel: CancellationToken,
+    reporter: Reporter,
+) -> anyhow::Result<(Environment, Account)> {
+    let (clock, aws, account) = connect(&Destination::Environment, loaded).await?;
+    Ok((assemble(store, loaded, clock, aws, &account, cancel, reporter), account))
+}
+
+async fn connect(destination: &Destination, loaded: &Loaded) -> anyhow::Result<(Clock, Aws, Account)> {
     let clock = Clock::system();
     let aws = Aws::connect(&loaded.estate, &clock, destination).await;
     let account = aws.account().await?;
-    let environment = Environment {
-        store: store(loaded).await?,
+    Ok((clock, aws, account))
+}
+
+fn assemble(
+    store: Store,
+    loaded: &Loaded,
+    clock: Clock,
+    aws: Aws,
+    account: &Account,
+    cancel: CancellationToken,
+    reporter: Reporter,
+) -> Environment {
+    Environment {
+        store,
         estate: Arc::new(loaded.estate.clone()),
         aws,
         account: account.id.clone(),
         clock,
         cancel,
+        leave: CancellationToken::new(),
+        notify: false,
         reporter,
-    };
-    Ok((environment, account))
+    }
 }
 
 /// Opens the store alone.
 pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
-    let StateLocation::Sqlite(path) = &loaded.estate.state;
-    Ok(Store::open(path).await?)
+    let state = &loaded.estate.state;
+    match &state.location {
+        StateLocation::Sqlite(path) => Ok(Store::open(path).await?),
+        StateLocation::Postgres(Address::Plain(url)) => Ok(Store::open_postgres(url, state.lease).await?),
+        StateLocation::Postgres(Address::Secret(reference)) => {
+            let url = aws::resolve_local_secret(reference)?;
+            Ok(Store::open_postgres(url.expose_secret(), state.lease).await?)
+        }
+    }
 }
 
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the program at once.
@@ -78,14 +116,14 @@ pub(super) fn cancel_on_signal() -> CancellationToken {
         cancelled.cancel();
         wait_for_signal().await;
         output::talk("left at once: run `drctl reap` to remove what was made");
-        leave();
+        leave(super::exit::Exit::Remains);
     });
     token
 }
 
 #[expect(clippy::exit, reason = "a second interrupt leaves at once, whatever is under way")]
-fn leave() {
-    std::process::exit(i32::from(super::exit::Exit::Remains.code()));
+pub(super) fn leave(exit: super::exit::Exit) {
+    std::process::exit(i32::from(exit.code()));
 }
 
 /// Resolves at Ctrl-C or SIGTERM.

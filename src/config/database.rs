@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::daemon::{self, Zone};
+use super::notify::secret;
 use super::reader::Section;
 use crate::estate::{
     ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe, Protocol,
-    RestoreTest, SecretRef, TlsMode,
+    RestoreTest, TlsMode,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -17,7 +19,7 @@ const DEFAULT_RANDOM_WINDOW: Duration = Duration::from_hours(720);
 const ID_CHARS: usize = 63;
 
 /// Reads one database; `None` where something was wrong, which is then reported.
-pub(super) fn read(section: &Section<'_, '_>, estate: Objectives) -> Option<Database> {
+pub(super) fn read(section: &Section<'_, '_>, estate: Objectives, zone: &Zone) -> Option<Database> {
     let id = section.required_text("id");
     if let Some(id) = &id {
         check_identifier(section, id);
@@ -38,7 +40,7 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives) -> Option<Data
     }
     section.texts("depends_on");
     let test = section.section("restore_test").map(|test| {
-        let read = read_test(&test, kind);
+        let read = read_test(&test, kind, zone);
         check_tunnel(&test, kind, read.as_ref());
         read
     });
@@ -61,8 +63,7 @@ fn check_identifier(section: &Section<'_, '_>, id: &str) {
 
 fn default_test(kind: DatabaseKind) -> RestoreTest {
     RestoreTest {
-        schedule: None,
-        timezone: "UTC".to_owned(),
+        timetable: None,
         point: PointChoice::Latest,
         random_window: DEFAULT_RANDOM_WINDOW,
         max_snapshot_age: DEFAULT_MAX_SNAPSHOT_AGE,
@@ -89,19 +90,14 @@ fn default_database(kind: DatabaseKind) -> &'static str {
     }
 }
 
-fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<RestoreTest> {
+fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>, zone: &Zone) -> Option<RestoreTest> {
     let checks: Vec<_> = section.sections("check").iter().map(|check| read_check(check, kind)).collect();
     let checks: Option<Vec<_>> = checks.into_iter().collect();
     let checks_are_valid = checks.is_some();
-    let timezone = section.parsed("timezone", "an IANA name such as `\"Europe/Dublin\"` or `\"UTC\"`", |text| {
-        let plausible = text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
-        plausible.then(|| text.to_owned())
-    });
     let tls = section
         .choice("tls", &[("verify-full", TlsMode::VerifyFull), ("require", TlsMode::Require), ("off", TlsMode::Off)]);
     let test = RestoreTest {
-        schedule: section.text("schedule"),
-        timezone: timezone.unwrap_or_else(|| "UTC".to_owned()),
+        timetable: daemon::timetable(section, "schedule", zone),
         point: section.text("point").map_or(PointChoice::Latest, |text| PointChoice::parse(&text)),
         random_window: section.duration("random_window").unwrap_or(DEFAULT_RANDOM_WINDOW),
         max_snapshot_age: section.duration("max_snapshot_age").unwrap_or(DEFAULT_MAX_SNAPSHOT_AGE),
@@ -112,7 +108,7 @@ fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<Re
         keep_for: section.duration("keep_for").unwrap_or_default(),
         database: section.text("database").unwrap_or_else(|| kind.map_or("", default_database).to_owned()),
         username: section.text("username").unwrap_or_else(|| "admin".to_owned()),
-        password: password(section),
+        password: secret(section, "password"),
         tls: tls.unwrap_or(TlsMode::VerifyFull),
         ca: section.text("ca").map(Into::into),
         connect: section.parsed("connect", "`\"host:port\"`", HostPort::parse),
@@ -142,20 +138,6 @@ fn deadline(section: &Section<'_, '_>) -> Duration {
         section.report("deadline", "must be between 1s and 48h", "write `deadline = \"2h\"`");
     }
     deadline
-}
-
-/// A secret is only ever named here; one in plain text is refused and not repeated.
-fn password(section: &Section<'_, '_>) -> Option<SecretRef> {
-    let text = section.text("password")?;
-    let reference = SecretRef::parse(&text);
-    if reference.is_none() {
-        section.report(
-            "password",
-            "holds a secret in plain text (not shown here)",
-            "write `\"env:NAME\"`, `\"file:PATH\"` or `\"secretsmanager:ID\"`, and change the password that stood here",
-        );
-    }
-    reference
 }
 
 fn row_tolerance(section: &Section<'_, '_>) -> f64 {

@@ -8,8 +8,8 @@ use anyhow::Context;
 
 use super::problem::Invalid;
 use super::reader::{Section, Source};
-use super::{database, outline};
-use crate::estate::{Estate, Objectives, Quarantine, StateLocation};
+use super::{daemon, database, notify, outline};
+use crate::estate::{Estate, Objectives, Quarantine, StateLocation, Way};
 
 /// The largest configuration that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -35,8 +35,14 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the configuration `{shown}`"))?;
     let mut estate = parse(&shown.to_string(), &text)?;
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    let StateLocation::Sqlite(state) = &mut estate.state;
-    *state = directory.join(&state);
+    if let StateLocation::Sqlite(state) = &mut estate.state.location {
+        *state = directory.join(&state);
+    }
+    for channel in &mut estate.channels {
+        if let Way::Email(email) = &mut channel.way {
+            email.ca = email.ca.take().map(|ca| directory.join(ca));
+        }
+    }
     for database in &mut estate.databases {
         database.test.ca = database.test.ca.take().map(|ca| directory.join(ca));
     }
@@ -64,10 +70,16 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         objectives
     });
     let quarantine = root.section("quarantine").map(|section| read_quarantine(&section)).unwrap_or_default();
-    let state = root.section("state").map_or_else(|| Some(default_state()), |section| read_state(&section));
+    let state = root.section("state").map_or_else(|| Some(daemon::default_state()), |section| daemon::state(&section));
+    let daemon_section = root.section("daemon");
+    let zone = daemon_section.as_ref().map_or_else(daemon::utc, daemon::zone);
+    let daemon = daemon_section.map_or_else(|| daemon::default(&zone), |section| daemon::read(&section, &zone));
     let sections = root.sections("database");
-    let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives)).collect();
-    report_twins(&sections);
+    let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives, &zone)).collect();
+    report_twins(&sections, "id", "target");
+    let sections = root.sections("notify");
+    let channels: Vec<_> = sections.iter().map(notify::read).collect();
+    report_twins(&sections, "name", "channel");
     outline::check(root);
     let Some(head) = root.section("estate") else {
         root.report("estate", "is missing", "add `[estate]` with `name` and `region`");
@@ -93,6 +105,8 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         state: state?,
         quarantine,
         databases: databases.into_iter().collect::<Option<_>>()?,
+        daemon: daemon?,
+        channels: channels.into_iter().collect::<Option<_>>()?,
     })
 }
 
@@ -106,30 +120,16 @@ fn read_quarantine(section: &Section<'_, '_>) -> Quarantine {
     quarantine
 }
 
-fn default_state() -> StateLocation {
-    StateLocation::Sqlite("drctl.db".into())
-}
-
-fn read_state(section: &Section<'_, '_>) -> Option<StateLocation> {
-    let state = section.parsed("url", "`\"sqlite:drctl.db\"`", |text| {
-        let path = text.strip_prefix("sqlite:")?;
-        (!path.is_empty()).then(|| StateLocation::Sqlite(path.trim_start_matches("//").into()))
-    });
-    let absent = !section.has("url");
-    section.finish();
-    state.or_else(|| absent.then(default_state))
-}
-
 /// Names are unique over all tables: a target's name must mean one thing.
-fn report_twins(sections: &[Section<'_, '_>]) {
+fn report_twins(sections: &[Section<'_, '_>], key: &'static str, what: &str) {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for section in sections {
-        let Some(id) = section.raw("id").and_then(|value| value.as_str()) else { continue };
+        let Some(id) = section.raw(key).and_then(|value| value.as_str()) else { continue };
         if let Some(line) = first.get(id) {
-            let message = format!("`{id}` is the name of another target, on line {line}");
-            section.report("id", message, "give each target a name of its own");
+            let message = format!("`{id}` is the name of another {what}, on line {line}");
+            section.report(key, message, format!("give each {what} a name of its own"));
         } else {
-            first.insert(id, section.line_of("id"));
+            first.insert(id, section.line_of(key));
         }
     }
 }

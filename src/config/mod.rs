@@ -2,8 +2,10 @@
 //!
 //! Each problem names the file, the line, the key, the value and what to write instead.
 
+mod daemon;
 mod database;
 mod file;
+mod notify;
 mod outline;
 mod problem;
 mod reader;

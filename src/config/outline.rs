@@ -3,15 +3,13 @@
 use super::reader::Section;
 
 /// Tables by name, each with the keys that it may hold. A key ending in `.` is a table of its own.
-const ARRAYS: [(&str, &[&str]); 4] = [
+const ARRAYS: [(&str, &[&str]); 3] = [
     ("queue", &["id", "dlq", "max_receive", "alarm_above", "kind"]),
     ("cache", &["id", "rto", "rpo", "kind"]),
     ("service", &["id", "kind", "cluster", "rto", "rpo", "min", "depends_on"]),
-    ("notify", &["name", "on", "slack", "sns", "email", "pagerduty", "webhook", "ping"]),
 ];
 
-const TABLES: [(&str, &[&str]); 2] =
-    [("sink", &["listen", "sns_topics", "token"]), ("daemon", &["listen", "timezone", "missed"])];
+const TABLES: [(&str, &[&str]); 1] = [("sink", &["listen", "sns_topics", "token"])];
 
 /// Checks the keys of every such table.
 pub(super) fn check(root: &Section<'_, '_>) {

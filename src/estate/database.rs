@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Objectives;
 use super::access::{HostPort, SecretRef, TlsMode};
 use super::check::CustomCheck;
+use super::timetable::Timetable;
 
 /// The kinds of database that drctl restores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,10 +118,8 @@ pub struct Database {
 /// How one database is restored and proved.
 #[derive(Clone, Debug)]
 pub struct RestoreTest {
-    /// When, as written.
-    pub schedule: Option<String>,
-    /// The IANA time zone of the schedule.
-    pub timezone: String,
+    /// When the daemon tests it; never by itself where absent.
+    pub timetable: Option<Timetable>,
     /// What to restore from.
     pub point: PointChoice,
     /// How far back `random` may reach.

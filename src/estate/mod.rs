@@ -1,18 +1,23 @@
-//! What drctl is told about: targets, their objectives, and how each is tested. Plain data, valid by construction.
+//! What drctl is told about: targets, their objectives, how each is tested, and whom to tell. Plain data, valid by construction.
 //!
 //! [`crate::config`] makes an [`Estate`] from the file as written; nothing here does I/O.
 
 mod access;
 mod check;
+mod daemon;
 mod database;
+mod notify;
+mod timetable;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use access::{HostPort, SecretRef, TlsMode};
 pub use check::{Comparison, CustomCheck, Expectation, Probe};
+pub use daemon::{Daemon, Missed, State, StateLocation};
 pub use database::{ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
+pub use notify::{Address, Channel, Email, Encryption, Event, Way};
+pub use timetable::Timetable;
 
 /// Everything that one `drctl.toml` describes.
 #[derive(Clone, Debug)]
@@ -30,11 +35,15 @@ pub struct Estate {
     /// What the estate as a whole was promised.
     pub objectives: Objectives,
     /// Where runs and their journals are kept.
-    pub state: StateLocation,
+    pub state: State,
     /// Where restored copies live.
     pub quarantine: Quarantine,
     /// The databases to prove.
     pub databases: Vec<Database>,
+    /// How the daemon works.
+    pub daemon: Daemon,
+    /// Whom to tell.
+    pub channels: Vec<Channel>,
 }
 
 impl Estate {
@@ -42,6 +51,12 @@ impl Estate {
     #[must_use]
     pub fn database(&self, id: &str) -> Option<&Database> {
         self.databases.iter().find(|database| database.id == id)
+    }
+
+    /// The channel of this name.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> Option<&Channel> {
+        self.channels.iter().find(|channel| channel.name == name)
     }
 }
 
@@ -52,13 +67,6 @@ pub struct Objectives {
     pub rto: Duration,
     /// Recovery point objective.
     pub rpo: Duration,
-}
-
-/// Where the store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StateLocation {
-    /// A SQLite file, relative to the directory of the configuration.
-    Sqlite(PathBuf),
 }
 
 /// The network that restored copies are put in.

@@ -131,6 +131,10 @@ pub struct Environment {
     pub store: Store,
     /// Set when a person wants the work to stop.
     pub cancel: CancellationToken,
+    /// Set when this process must end soon: runs are then left for others, or for its next start, to carry on.
+    pub leave: CancellationToken,
+    /// Whether results are told to the estate's channels.
+    pub notify: bool,
     /// Told what happens.
     pub reporter: Reporter,
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::failure::Failure;
 use crate::aws::Resource;
@@ -19,6 +20,8 @@ const NOT_WRITTEN: &str = "check that the disk of the state file has room, and t
 pub struct Ledger {
     /// Where entries are written; nowhere in a dry run.
     written: Option<(Store, Owner)>,
+    /// How many entries have been written; held while one is.
+    count: tokio::sync::Mutex<usize>,
     clock: Clock,
     entries: Mutex<Vec<(Timestamp, Entry)>>,
     in_flight: watch::Sender<usize>,
@@ -28,13 +31,16 @@ impl Ledger {
     /// A journal that already holds `history`.
     #[must_use]
     pub fn new(store: Store, clock: Clock, owner: Owner, history: Vec<(Timestamp, Entry)>) -> Self {
-        Self { written: Some((store, owner)), clock, entries: Mutex::new(history), in_flight: watch::channel(0).0 }
+        let count = tokio::sync::Mutex::new(history.len());
+        let (in_flight, _) = watch::channel(0);
+        Self { written: Some((store, owner)), count, clock, entries: Mutex::new(history), in_flight }
     }
 
     /// A journal that is written nowhere, for a dry run.
     #[must_use]
     pub fn unwritten(clock: Clock) -> Self {
-        Self { written: None, clock, entries: Mutex::default(), in_flight: watch::channel(0).0 }
+        let (in_flight, _) = watch::channel(0);
+        Self { written: None, count: Default::default(), clock, entries: Mutex::default(), in_flight }
     }
 
     /// Writes an entry. It is remembered even where it cannot be written: undoing must know.
@@ -51,8 +57,10 @@ impl Ledger {
         #[cfg(debug_assertions)]
         super::fault::crash("before", number);
         if let Some((store, owner)) = &self.written {
-            let written = store.append(owner, at, entry).await;
+            let mut count = self.count.lock().await;
+            let written = store.append(owner, *count + 1, at, entry).await;
             written.map_err(|error| Failure::new(RunState::Unknown, error, NOT_WRITTEN))?;
+            *count += 1;
         }
         #[cfg(debug_assertions)]
         super::fault::crash("after", number);
@@ -64,6 +72,12 @@ impl Ledger {
     #[must_use]
     pub fn entries(&self) -> Vec<(Timestamp, Entry)> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The right to act on the run.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.written.as_ref().map(|(_, owner)| owner)
     }
 
     /// The right to act on the run, for ending it.
@@ -85,11 +99,12 @@ impl Ledger {
     ) -> crate::aws::Result<T> {
         let in_flight = self.in_flight.clone();
         in_flight.send_modify(|count| *count += 1);
-        let task = tokio::spawn(async move {
+        let call = async move {
             let answer = call.await;
             in_flight.send_modify(|count| *count -= 1);
             answer
-        });
+        };
+        let task = tokio::spawn(call.in_current_span());
         task.await.unwrap_or_else(|error| {
             Err(crate::aws::Error {
                 operation: "the call",
@@ -101,7 +116,7 @@ impl Ledger {
     }
 
     /// Waits for calls whose caller went away. Each is bounded by its own timeout.
-    pub(super) async fn settle(&self) {
+    pub async fn settle(&self) {
         let mut in_flight = self.in_flight.subscribe();
         let _ = in_flight.wait_for(|count| *count == 0).await;
     }

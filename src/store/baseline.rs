@@ -17,7 +17,7 @@ impl Store {
             sqlx::query_as("select run_id, facts from baselines where estate = $1 and target = $2 and simulated = $3")
                 .bind(estate)
                 .bind(target)
-                .bind(simulated)
+                .bind(i64::from(simulated))
                 .fetch_optional(&self.pool)
                 .await?;
         row.map(|(run_id, facts)| Ok((run_id, serde_json::from_str(&facts)?))).transpose()

@@ -1,5 +1,7 @@
 //! What a run has done, written before and after it does it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,9 @@ use crate::aws::Resource;
 
 /// Entries read of one run.
 const MAX_ENTRIES: i64 = 100_000;
+/// How long a database may take to answer before it is asked again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,26 +124,51 @@ pub struct Phase {
 }
 
 impl Store {
-    /// Adds an entry.
+    /// Adds an entry, the `seq`th of the run.
+    ///
+    /// Where an agent holds the run by a lease, a database that does not answer is asked again for as long as the lease
+    /// lasts: the entry is the same, and is written once.
     ///
     /// # Errors
     /// Where it could not be written, or where the run belongs to somebody else by now.
-    pub async fn append(&self, owner: &Owner, at: Timestamp, entry: &Entry) -> anyhow::Result<()> {
+    pub async fn append(&self, owner: &Owner, seq: usize, at: Timestamp, entry: &Entry) -> anyhow::Result<()> {
         let text = serde_json::to_string(entry)?;
-        let written = sqlx::query(
+        let seq = i64::try_from(seq)?;
+        loop {
+            let written = tokio::time::timeout(ANSWER_TIMEOUT, self.insert(owner, seq, at, &text)).await;
+            let error = match written {
+                Ok(Ok(true)) => return Ok(()),
+                Ok(Ok(false)) => anyhow::bail!("run `{}` was taken over by another process", owner.run_id),
+                Ok(Err(error)) => anyhow::Error::new(error),
+                Err(_) => anyhow::anyhow!("the database did not answer"),
+            };
+            if owner.may_wait().is_none_or(|left| left.is_zero()) {
+                return Err(error.context(format!("failed to journal run `{}`", owner.run_id)));
+            }
+            tracing::warn!(run.id = %owner.run_id, error = format!("{error:#}"), "the journal cannot be written; trying again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Whether the entry is there now, as this owner wrote it.
+    async fn insert(&self, owner: &Owner, seq: i64, at: Timestamp, text: &str) -> Result<bool, sqlx::Error> {
+        let sql = format!(
             "insert into journal (run_id, seq, at, epoch, entry)
-             select $1, 1 + coalesce((select max(seq) from journal where run_id = $1), 0), $2, $3, $4
-             where exists (select 1 from runs where id = $1 and epoch = $3)",
-        )
-        .bind(&owner.run_id)
-        .bind(at.to_string())
-        .bind(owner.epoch)
-        .bind(text)
-        .execute(&self.pool)
-        .await
-        .map_err(|error| anyhow::Error::new(error).context(format!("failed to journal run `{}`", owner.run_id)))?;
-        anyhow::ensure!(written.rows_affected() == 1, "run `{}` was taken over by another process", owner.run_id);
-        Ok(())
+             select $1, cast($2 as bigint), $3, cast($4 as bigint), $5
+             where exists (select 1 from runs where id = $1 and epoch = $4{})
+             on conflict (run_id, seq) do nothing",
+            self.for_share()
+        );
+        let at = at.to_string();
+        let insert = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
+        if insert.execute(&self.pool).await?.rows_affected() == 1 {
+            return Ok(true);
+        }
+        // An answer may have been lost on the way back.
+        let same = "select count(*) from journal where run_id = $1 and seq = $2 and at = $3 and epoch = $4 and entry = $5";
+        let same = sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
+        let same: i64 = same.fetch_one(&self.pool).await?;
+        Ok(same == 1)
     }
 
     /// The whole journal of a run, in order.

@@ -1,15 +1,26 @@
-//! SQLite: runs, their journals, and what the last passed run found.
+//! SQLite, or PostgreSQL where several agents share the work: runs, their journals, what the last passed run found, what
+//! is due, what is wrong, and what people are still to be told.
 //!
 //! Every write of a run carries its owner's epoch; a process that has lost a run to another cannot write to it. No
 //! transaction is held across a remote call.
 
 mod baseline;
+mod history;
+mod incident;
+mod jobs;
 mod journal;
+mod lease;
+mod outbox;
 mod owner;
 mod runs;
 mod schema;
 
+pub use history::{Counted, LastRun};
+pub use incident::Incident;
+pub use jobs::{Claimed, DueJob, Job, PlannedJob};
 pub use journal::{Entry, Phase, Spent};
-pub use owner::Owner;
-pub use runs::{Ended, NewRun, Run, RunState};
+pub use lease::Lease;
+pub use outbox::{Outgoing, Sendable, Sent};
+pub use owner::{DaemonLock, Owner};
+pub use runs::{Ended, NewRun, Run, RunState, Tell, Told};
 pub use schema::{OpenError, Store};

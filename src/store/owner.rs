@@ -1,81 +1,188 @@
-//! Who may act on a run: the process that holds its lock. The lock is the kernel's and dies with the process.
+//! Who may act on a run.
+//!
+//! Beside a SQLite file it is the process that holds the run's lock file: the lock is the kernel's and dies with the
+//! process. In PostgreSQL it is the agent whose lease has not run out: see [`super::lease`].
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
+use sqlx::AssertSqlSafe;
 
-use super::schema::Store;
+use super::lease::Lease;
+use super::schema::{Backend, Store};
 
-/// The right to act on a run. Dropping it gives the right back.
+/// The right to act on a run. Dropping it gives the right back, a lease's when it has run out.
 #[derive(Debug)]
 pub struct Owner {
     /// The run.
     pub run_id: String,
     /// Raised each time that the run changes hands; journal writes check it.
     pub epoch: i64,
-    lock: File,
-    path: PathBuf,
+    hold: Hold,
+}
+
+#[derive(Debug)]
+enum Hold {
+    Lock { file: File, path: PathBuf },
+    Lease(Lease),
+}
+
+/// What keeps others off a run that is about to begin.
+pub(super) enum Reserved {
+    Lock(File, PathBuf),
+    Lease,
+}
+
+/// Takes a lock file; `None` where another process holds it.
+fn lock(path: &Path) -> anyhow::Result<Option<File>> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("failed to make `{}`", directory.display()))?;
+    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = file.with_context(|| format!("failed to open `{}`", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("failed to lock `{}`", path.display())),
+    }
+}
+
+fn lock_path(state: &Path, name: &str) -> PathBuf {
+    let mut directory = state.to_owned().into_os_string();
+    directory.push(".locks");
+    PathBuf::from(directory).join(name)
+}
+
+/// Keeps other daemons off a state file. The lock is the kernel's and dies with the process.
+#[derive(Debug)]
+pub struct DaemonLock {
+    _file: Option<File>,
 }
 
 impl Store {
-    fn lock_path(&self, run_id: &str) -> PathBuf {
-        let mut directory = self.path.clone().into_os_string();
-        directory.push(".locks");
-        PathBuf::from(directory).join(run_id)
+    /// The right to be the daemon of this state: one for a file, any number for a database.
+    ///
+    /// # Errors
+    /// Where another daemon has it.
+    pub fn lock_for_daemon(&self) -> anyhow::Result<DaemonLock> {
+        let Backend::Sqlite(state) = &self.backend else { return Ok(DaemonLock { _file: None }) };
+        let file = lock(&lock_path(state, "daemon"))?;
+        let file = file.with_context(|| format!("another daemon is at work on the state file `{}`", self.place))?;
+        Ok(DaemonLock { _file: Some(file) })
     }
 
-    /// Takes a run's lock; `None` where another process holds it.
-    pub(super) fn lock(&self, run_id: &str) -> anyhow::Result<Option<(File, PathBuf)>> {
-        let path = self.lock_path(run_id);
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).with_context(|| format!("failed to make `{}`", directory.display()))?;
+    /// Keeps others off a run that is about to be written.
+    pub(super) fn reserve(&self, run_id: &str) -> anyhow::Result<Reserved> {
+        match &self.backend {
+            Backend::Sqlite(state) => {
+                let path = lock_path(state, run_id);
+                let file = lock(&path)?.with_context(|| format!("run `{run_id}` is locked"))?;
+                Ok(Reserved::Lock(file, path))
+            }
+            Backend::Postgres(_) => Ok(Reserved::Lease),
         }
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = file.with_context(|| format!("failed to open `{}`", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some((file, path))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("failed to lock `{}`", path.display()))
+    }
+
+    /// Whether somebody is at work on a run.
+    ///
+    /// # Errors
+    /// Where that could not be looked at.
+    pub async fn is_at_work(&self, run_id: &str) -> anyhow::Result<bool> {
+        match &self.backend {
+            Backend::Sqlite(state) => Ok(lock(&lock_path(state, run_id))?.is_none()),
+            Backend::Postgres(_) => {
+                let sql = format!("select count(*) from runs where id = $1 and lease_until >= {}", self.now());
+                let held: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).bind(run_id).fetch_one(&self.pool).await?;
+                Ok(held > 0)
             }
         }
     }
 
-    /// Whether a run's process is at work.
-    ///
-    /// # Errors
-    /// Where its lock could not be looked at.
-    pub fn is_at_work(&self, run_id: &str) -> anyhow::Result<bool> {
-        Ok(self.lock(run_id)?.is_none())
-    }
-
-    /// Takes over a run whose process is gone; `None` where it still runs.
+    /// Takes over a run that nobody is at work on; `None` where somebody is.
     ///
     /// # Errors
     /// Where there is no such run, or the store could not be written.
     pub async fn claim(&self, run_id: &str) -> anyhow::Result<Option<Owner>> {
-        let Some((lock, path)) = self.lock(run_id)? else { return Ok(None) };
-        let epoch: Option<i64> = sqlx::query_scalar(
-            "update runs set epoch = epoch + 1 where id = $1 and state in ('running', 'stuck') returning epoch",
-        )
-        .bind(run_id)
-        .fetch_optional(&self.pool)
-        .await?;
-        let epoch = epoch.with_context(|| format!("run `{run_id}` has ended meanwhile"))?;
-        Ok(Some(Owner::new(run_id, epoch, lock, path)))
+        let reserved = match &self.backend {
+            Backend::Sqlite(state) => {
+                let path = lock_path(state, run_id);
+                let Some(file) = lock(&path)? else { return Ok(None) };
+                Reserved::Lock(file, path)
+            }
+            Backend::Postgres(_) => Reserved::Lease,
+        };
+        let lease = self.lease_millis();
+        let sql = format!(
+            "update runs set epoch = epoch + 1, lease_until = {now} + $2
+             where id = $1 and state in ('running', 'stuck') and (lease_until is null or lease_until < {now})
+             returning cast(epoch as bigint)",
+            now = self.now()
+        );
+        let watch = super::lease::watch();
+        let epoch = sqlx::query_scalar(AssertSqlSafe(sql)).bind(run_id).bind(lease).fetch_optional(&self.pool).await?;
+        match epoch {
+            Some(epoch) => Ok(Some(self.own(run_id, epoch, reserved, watch))),
+            None if self.is_open(run_id).await? => Ok(None),
+            None => anyhow::bail!("run `{run_id}` has ended meanwhile"),
+        }
+    }
+
+    async fn is_open(&self, run_id: &str) -> anyhow::Result<bool> {
+        let sql = "select count(*) from runs where id = $1 and state in ('running', 'stuck')";
+        let open: i64 = sqlx::query_scalar(sql).bind(run_id).fetch_one(&self.pool).await?;
+        Ok(open > 0)
+    }
+
+    /// The length of a lease in milliseconds; beside a file there are none, and what is written runs out at once.
+    pub(super) fn lease_millis(&self) -> i64 {
+        match self.backend {
+            Backend::Sqlite(_) => -1,
+            Backend::Postgres(lease) => i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    pub(super) fn own(&self, run_id: &str, epoch: i64, reserved: Reserved, watch: crate::clock::Stopwatch) -> Owner {
+        let hold = match (reserved, &self.backend) {
+            (Reserved::Lock(file, path), _) => Hold::Lock { file, path },
+            (Reserved::Lease, Backend::Postgres(length)) => {
+                Hold::Lease(Lease::hold(self.clone(), run_id.to_owned(), epoch, *length, watch))
+            }
+            (Reserved::Lease, Backend::Sqlite(_)) => unreachable!("a file's runs are locked"),
+        };
+        Owner { run_id: run_id.to_owned(), epoch, hold }
     }
 }
 
 impl Owner {
-    pub(super) fn new(run_id: &str, epoch: i64, lock: File, path: PathBuf) -> Self {
-        Self { run_id: run_id.to_owned(), epoch, lock, path }
+    /// Gives the run up for good.
+    pub fn release(self) {
+        if let Hold::Lock { file, path } = self.hold {
+            // The file goes while the lock is still held: whoever opens it afterwards makes a new one.
+            let _ = std::fs::remove_file(&path);
+            let _ = file.unlock();
+        }
     }
 
-    /// Gives the run up for good, with its lock file.
-    pub fn release(self) {
-        // The file goes while the lock is still held: whoever opens it afterwards makes a new one.
-        let _ = std::fs::remove_file(&self.path);
-        let _ = self.lock.unlock();
+    /// Gives the run up unfinished, so that somebody else can carry it on at once.
+    pub async fn abandon(self) {
+        if let Hold::Lease(lease) = self.hold {
+            lease.give_back().await;
+        }
+    }
+
+    /// The lease, where it is one that holds the run.
+    #[must_use]
+    pub fn lease(&self) -> Option<Lease> {
+        match &self.hold {
+            Hold::Lock { .. } => None,
+            Hold::Lease(lease) => Some(lease.clone()),
+        }
+    }
+
+    /// How long a failed write may be tried again: until the lease has run out. A file is not tried again.
+    pub(super) fn may_wait(&self) -> Option<Duration> {
+        self.lease().map(|lease| lease.left())
     }
 }

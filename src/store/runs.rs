@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+use super::incident::{self, Incident};
+use super::outbox::{self, Outgoing};
 use super::owner::Owner;
 use super::schema::Store;
 
@@ -89,6 +91,8 @@ pub struct NewRun {
     pub accept_changes: bool,
     /// The AWS account that it acts in.
     pub account: String,
+    /// Which job it was started for, and when that was due; absent where a person started it.
+    pub occurrence: Option<String>,
 }
 
 /// A run as stored.
@@ -106,8 +110,14 @@ pub struct Run {
     pub report: Option<serde_json::Value>,
 }
 
-const COLUMNS: &str = "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
-    simulated, keep_for, accept, account, report";
+pub(super) const COLUMNS: &str = "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
+    cast(simulated as bigint) as simulated, cast(keep_for as bigint) as keep_for,
+    cast(accept as bigint) as accept, account, occurrence, report";
+
+/// A run's epoch when it begins.
+const FIRST_EPOCH: i64 = 1;
+const END_TIMEOUT: Duration = Duration::from_secs(15);
+const END_PAUSE: Duration = Duration::from_millis(500);
 
 impl Store {
     /// Starts a run. It belongs to this process from then on.
@@ -115,41 +125,75 @@ impl Store {
     /// # Errors
     /// Where it could not be written.
     pub async fn begin(&self, new: &NewRun) -> anyhow::Result<Owner> {
-        let (lock, path) = self.lock(&new.id)?.with_context(|| format!("run `{}` is locked", new.id))?;
-        let epoch = 1;
-        sqlx::query(
-            "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at,
-                               simulated, keep_for, accept, account, epoch)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        )
-        .bind(&new.id)
-        .bind(&new.estate)
-        .bind(&new.target)
-        .bind(&new.runbook)
-        .bind(&new.document)
-        .bind(new.inputs.to_string())
-        .bind(RunState::Running.name())
-        .bind(new.started_at.to_string())
-        .bind(new.expires_at.map(|at| at.to_string()))
-        .bind(new.simulated)
-        .bind(i64::try_from(new.keep_for.as_secs())?)
-        .bind(new.accept_changes)
-        .bind(&new.account)
-        .bind(epoch)
-        .execute(&self.pool)
-        .await
-        .with_context(|| format!("failed to write to the state file `{}`", self.path.display()))?;
-        Ok(Owner::new(&new.id, epoch, lock, path))
+        let reserved = self.reserve(&new.id)?;
+        let watch = super::lease::watch();
+        let mut transaction = self.writing().await.with_context(|| self.not_written())?;
+        self.insert_run(&mut transaction, new).await.with_context(|| self.not_written())?;
+        transaction.commit().await.with_context(|| self.not_written())?;
+        Ok(self.own(&new.id, FIRST_EPOCH, reserved, watch))
     }
 
-    /// Ends a run, and keeps what it found where it passed. Ending it once more corrects how it ended.
+    fn not_written(&self) -> String {
+        format!("failed to write to the state in `{}`", self.place)
+    }
+
+    pub(super) async fn insert_run(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<()> {
+        let sql = format!(
+            "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at, simulated,
+                               keep_for, accept, account, occurrence, epoch, lease_until)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, {} + $16)",
+            self.now()
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(&new.id)
+            .bind(&new.estate)
+            .bind(&new.target)
+            .bind(&new.runbook)
+            .bind(&new.document)
+            .bind(new.inputs.to_string())
+            .bind(RunState::Running.name())
+            .bind(new.started_at.to_string())
+            .bind(new.expires_at.map(|at| at.to_string()))
+            .bind(i64::from(new.simulated))
+            .bind(i64::try_from(new.keep_for.as_secs())?)
+            .bind(i64::from(new.accept_changes))
+            .bind(&new.account)
+            .bind(&new.occurrence)
+            .bind(FIRST_EPOCH)
+            .bind(self.lease_millis())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a run, keeps what it found where it passed, and in the same transaction writes down what people are to be
+    /// told: `tell` is given what was wrong with the target before, and says what is wrong now and what to send.
+    ///
+    /// Ending a run once more corrects how it ended.
     ///
     /// # Errors
     /// Where it could not be written, or where the run belongs to somebody else by now.
-    pub async fn end(&self, owner: &Owner, ended: &Ended<'_>) -> anyhow::Result<()> {
-        let mut transaction = self.pool.begin_with("begin immediate").await?;
-        let written = sqlx::query(
-            "update runs set state = $1, reason = $2, ended_at = $3, report = $4 where id = $5 and epoch = $6",
+    pub async fn end(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<()> {
+        loop {
+            let error = match tokio::time::timeout(END_TIMEOUT, self.end_once(owner, ended, tell)).await {
+                Ok(Ok(true)) => return Ok(()),
+                Ok(Ok(false)) => anyhow::bail!("run `{}` was taken over by another process", owner.run_id),
+                Ok(Err(error)) => error,
+                Err(_) => anyhow::anyhow!("the database did not answer"),
+            };
+            if owner.may_wait().is_none_or(|left| left.is_zero()) {
+                return Err(error.context(format!("failed to end run `{}`", owner.run_id)));
+            }
+            tracing::warn!(run.id = %owner.run_id, error = format!("{error:#}"), "the result cannot be written; trying again");
+            tokio::time::sleep(END_PAUSE).await;
+        }
+    }
+
+    async fn end_once(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<bool> {
+        let mut transaction = self.writing().await?;
+        let row = sqlx::query(
+            "update runs set state = $1, reason = $2, ended_at = $3, report = $4, lease_until = 0
+             where id = $5 and epoch = $6 returning estate, target, cast(simulated as bigint) as simulated",
         )
         .bind(ended.state.name())
         .bind(ended.reason)
@@ -157,24 +201,33 @@ impl Store {
         .bind(ended.report.map(ToString::to_string))
         .bind(&owner.run_id)
         .bind(owner.epoch)
-        .execute(&mut *transaction)
-        .await
-        .with_context(|| format!("failed to end run `{}`", owner.run_id))?;
-        anyhow::ensure!(written.rows_affected() == 1, "run `{}` was taken over by another process", owner.run_id);
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let (estate, target): (String, String) = (row.try_get("estate")?, row.try_get("target")?);
+        let simulated: i64 = row.try_get("simulated")?;
         if let (RunState::Passed, Some(facts)) = (ended.state, ended.facts) {
             sqlx::query(
-                "insert into baselines (estate, target, simulated, run_id, at, facts)
-                 select estate, target, simulated, id, $1, $2 from runs where id = $3
+                "insert into baselines (estate, target, simulated, run_id, at, facts) values ($1, $2, $3, $4, $5, $6)
                  on conflict (estate, target, simulated) do update set run_id = excluded.run_id, at = excluded.at,
-                                                            facts = excluded.facts",
+                                                                       facts = excluded.facts",
             )
+            .bind(&estate)
+            .bind(&target)
+            .bind(simulated)
+            .bind(&owner.run_id)
             .bind(ended.at.to_string())
             .bind(facts.to_string())
-            .bind(&owner.run_id)
             .execute(&mut *transaction)
             .await?;
         }
-        transaction.commit().await.with_context(|| format!("failed to end run `{}`", owner.run_id))
+        let before = incident::read(&mut transaction, &estate, &target, simulated).await?;
+        if let Some(told) = tell(before.as_ref()) {
+            incident::write(&mut transaction, &estate, &target, simulated, told.incident.as_ref()).await?;
+            outbox::insert(&mut transaction, &estate, ended.at, &told.messages).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// One run by its id, or by the end of its id where that names only one.
@@ -183,7 +236,7 @@ impl Store {
     /// Where there is none, or more than one.
     pub async fn run(&self, id: &str) -> anyhow::Result<Run> {
         let sql = format!("select {COLUMNS} from runs where id = $1 or id like '%' || $1 limit 2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.to_uppercase()).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(id.to_uppercase()).fetch_all(&self.pool).await?;
         match rows.as_slice() {
             [row] => from_row(row),
             [] => anyhow::bail!("there is no run `{id}`"),
@@ -197,7 +250,7 @@ impl Store {
     /// Where they could not be read.
     pub async fn runs(&self, target: Option<&str>, most: u32) -> anyhow::Result<Vec<Run>> {
         let sql = format!("select {COLUMNS} from runs where $1 is null or target = $1 order by id desc limit $2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(target).bind(most).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(target).bind(i64::from(most)).fetch_all(&self.pool).await?;
         rows.iter().map(from_row).collect()
     }
 
@@ -207,10 +260,34 @@ impl Store {
     /// Where they could not be read.
     pub async fn unsettled(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
         let sql = format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// Runs of an estate that a schedule started and that have not ended, the oldest first.
+    ///
+    /// # Errors
+    /// Where they could not be read.
+    pub async fn scheduled_running(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
+        let sql = format!(
+            "select {COLUMNS} from runs where estate = $1 and state = 'running' and occurrence is not null order by id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
         rows.iter().map(from_row).collect()
     }
 }
+
+/// What is wrong with a target from now on, and what people are to be told of it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// What is wrong, where something is.
+    pub incident: Option<Incident>,
+    /// What goes out.
+    pub messages: Vec<Outgoing>,
+}
+
+/// Given what was wrong before, says what is wrong now; `None` leaves everything as it was.
+pub type Tell<'t> = dyn Fn(Option<&Incident>) -> Option<Told> + Send + Sync + 't;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug)]
@@ -227,7 +304,7 @@ pub struct Ended<'a> {
     pub facts: Option<&'a serde_json::Value>,
 }
 
-fn from_row(row: &SqliteRow) -> anyhow::Result<Run> {
+pub(super) fn from_row(row: &AnyRow) -> anyhow::Result<Run> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let optional = |column: &str| row.try_get::<Option<String>, _>(column);
     Ok(Run {
@@ -240,10 +317,11 @@ fn from_row(row: &SqliteRow) -> anyhow::Result<Run> {
             inputs: serde_json::from_str(&text("inputs")?)?,
             started_at: text("started_at")?.parse()?,
             expires_at: optional("expires_at")?.map(|at| at.parse()).transpose()?,
-            simulated: row.try_get("simulated")?,
+            simulated: row.try_get::<i64, _>("simulated")? != 0,
             keep_for: Duration::from_secs(row.try_get::<i64, _>("keep_for")?.unsigned_abs()),
-            accept_changes: row.try_get("accept")?,
+            accept_changes: row.try_get::<i64, _>("accept")? != 0,
             account: text("account")?,
+            occurrence: optional("occurrence")?,
         },
         state: RunState::parse(&text("state")?)?,
         reason: optional("reason")?,

@@ -1,16 +1,23 @@
-//! Opens the store and brings an older one up to date.
+//! Opens the store, in SQLite or PostgreSQL, and brings an older one up to date.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction};
 
 /// How long a writer waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-const CONNECTIONS: u32 = 4;
+const BUSY_TIMEOUT_MILLIS: u32 = 15_000;
+const SQLITE_CONNECTIONS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 8;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT_MILLIS: u32 = 10_000;
+/// The advisory lock under which PostgreSQL's schema is changed.
+const MIGRATION_LOCK: i64 = 0x6472_6374_6c00;
 
-/// One entry for each version of the schema. Entries are only ever added.
-const MIGRATIONS: [&str; 1] = ["
+/// One entry for each version of the schema, in SQL that both databases take. Entries are only ever added.
+const MIGRATIONS: [&str; 2] = [
+    "
     create table runs (
         id          text primary key,
         estate      text not null,
@@ -48,92 +55,306 @@ const MIGRATIONS: [&str; 1] = ["
         facts   text not null,
         primary key (estate, target, simulated)
     );
-"];
+    ",
+    // What a daemon needs: whose a run is, what is due, what is wrong, and what people are still to be told. Times that
+    // are compared are milliseconds since 1970.
+    "
+    alter table runs add column occurrence text;
+    alter table runs add column lease_until bigint;
+    create unique index runs_by_occurrence on runs (occurrence);
+    create index runs_by_state on runs (estate, state);
+    create table jobs (
+        estate    text not null,
+        name      text not null,
+        target    text,
+        timetable text not null,
+        anchor_at bigint not null,
+        due_at    bigint,
+        start_at  bigint,
+        primary key (estate, name)
+    );
+    create table incidents (
+        estate    text not null,
+        target    text not null,
+        simulated integer not null,
+        outcome   text not null,
+        since     bigint not null,
+        told_at   bigint not null,
+        run_id    text not null,
+        primary key (estate, target, simulated)
+    );
+    create table outbox (
+        id            text primary key,
+        estate        text not null,
+        channel       text not null,
+        message       text not null,
+        state         text not null,
+        created_at    bigint not null,
+        attempts      integer not null,
+        next_try_at   bigint not null,
+        claimed_until bigint,
+        error         text
+    );
+    create index outbox_by_state on outbox (estate, state, next_try_at);
+    create table threads (
+        channel   text not null,
+        incident  text not null,
+        reference text not null,
+        primary key (channel, incident)
+    );
+    ",
+];
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file is of a later drctl.
-    #[error("the state file `{}` is of a newer drctl (schema {found}, this one knows {known})", path.display())]
+    /// The store is of a later drctl.
+    #[error("the state in `{place}` is of a newer drctl (schema {found}, this one knows {known})")]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the database.
+        place: String,
         /// Its schema.
         found: i64,
         /// The newest that this program knows.
         known: usize,
     },
-    /// SQLite says no.
-    #[error("failed to open the state file `{}`", path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
+    /// The database says no.
+    #[error("failed to open the state in `{place}`")]
+    Database {
+        /// The file, or the database.
+        place: String,
         /// What it says.
         source: sqlx::Error,
     },
     /// The file is damaged.
-    #[error("the state file `{}` is damaged: {finding}", path.display())]
+    #[error("the state file `{place}` is damaged: {finding}")]
     Damaged {
         /// The file.
-        path: PathBuf,
+        place: String,
         /// The first thing that SQLite found.
         finding: String,
     },
 }
 
+/// Which database it is, and so how a run is known to be somebody's.
+#[derive(Clone, Debug)]
+pub(super) enum Backend {
+    /// Runs belong to whoever holds a lock beside the file.
+    Sqlite(PathBuf),
+    /// Runs belong to whoever holds an unexpired lease of this length.
+    Postgres(Duration),
+}
+
 /// Where runs are kept. Clones share connections.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(super) pool: SqlitePool,
-    pub(super) path: PathBuf,
+    pub(super) pool: AnyPool,
+    pub(super) backend: Backend,
+    /// The file, or the database without its password.
+    pub(super) place: String,
 }
 
 impl Store {
-    /// Opens the store, making it where there is none.
+    /// Opens a file, making it where there is none.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await.map_err(failed)?;
-        let store = Self { pool, path: path.to_owned() };
+        let place = path.display().to_string();
+        let failed = |source| OpenError::Database { place: place.clone(), source };
+        install_default_drivers();
+        let absolute = std::path::absolute(path).map_err(|error| failed(error.into()))?;
+        let escaped = absolute.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+        let options = AnyPoolOptions::new().max_connections(SQLITE_CONNECTIONS).after_connect(|connection, _| {
+            Box::pin(async move {
+                let pragmas = format!(
+                    "pragma busy_timeout = {BUSY_TIMEOUT_MILLIS}; pragma journal_mode = wal; \
+                     pragma synchronous = full; pragma foreign_keys = on"
+                );
+                sqlx::raw_sql(AssertSqlSafe(pragmas)).execute(&mut *connection).await.map(drop)
+            })
+        });
+        let pool = options.connect(&format!("sqlite://{escaped}?mode=rwc")).await.map_err(failed)?;
+        let store = Self { pool, backend: Backend::Sqlite(path.to_owned()), place };
         store.check().await?;
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// Opens a database that several agents share, making the tables where there are none.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_postgres(url: &str, lease: Duration) -> Result<Self, OpenError> {
+        let place = without_password(url);
+        install_default_drivers();
+        let options = AnyPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    let settings = format!(
+                        "set application_name = 'drctl'; set statement_timeout = {STATEMENT_TIMEOUT_MILLIS}; \
+                         set idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MILLIS}"
+                    );
+                    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *connection).await.map(drop)
+                })
+            });
+        let pool = options.connect(url).await;
+        let pool = pool.map_err(|source| OpenError::Database { place: place.clone(), source })?;
+        let store = Self { pool, backend: Backend::Postgres(lease), place };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// The file, or the database without its password.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Writes a copy of the state to a new file.
+    ///
+    /// # Errors
+    /// Where the file is there already, or the store is not a file.
+    pub async fn back_up(&self, to: &Path) -> anyhow::Result<()> {
+        let Backend::Sqlite(_) = self.backend else {
+            anyhow::bail!("the state is in `{}`: back it up with `pg_dump`", self.place)
+        };
+        anyhow::ensure!(!to.exists(), "`{}` is there already", to.display());
+        sqlx::query("vacuum into $1").bind(to.display().to_string()).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// A transaction that writes. SQLite's takes the write lock first, so that it cannot fail half-way.
+    pub(super) async fn writing(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        match self.backend {
+            Backend::Sqlite(_) => self.pool.begin_with("begin immediate").await,
+            Backend::Postgres(_) => self.pool.begin().await,
+        }
+    }
+
+    /// The end of a `select` of rows that the transaction is about to change, and that others may be at.
+    pub(super) fn skip_locked(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite(_) => "",
+            Backend::Postgres(_) => " for update skip locked",
+        }
+    }
+
+    /// The end of a `select` of a row that must stay as it is until the statement has been committed.
+    pub(super) fn for_share(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite(_) => "",
+            Backend::Postgres(_) => " for share",
+        }
+    }
+
+    /// The database's own clock, in milliseconds since 1970: leases are compared by nobody else's.
+    pub(super) fn now(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite(_) => "cast((julianday('now') - 2440587.5) * 86400000 as integer)",
+            Backend::Postgres(_) => "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
+        }
     }
 
     async fn check(&self) -> Result<(), OpenError> {
         let finding: Result<String, _> = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&self.pool).await;
         match finding {
             Ok(finding) if finding == "ok" => Ok(()),
-            Ok(finding) => Err(OpenError::Damaged { path: self.path.clone(), finding }),
-            Err(source) => Err(OpenError::Sqlite { path: self.path.clone(), source }),
+            Ok(finding) => Err(OpenError::Damaged { place: self.place.clone(), finding }),
+            Err(source) => Err(OpenError::Database { place: self.place.clone(), source }),
         }
     }
 
     async fn migrate(&self) -> Result<(), OpenError> {
-        let failed = |source| OpenError::Sqlite { path: self.path.clone(), source };
-        // Taking the write lock first keeps two processes from migrating the same file.
-        let mut transaction = self.pool.begin_with("begin immediate").await.map_err(failed)?;
-        let found: i64 =
-            sqlx::query_scalar("pragma user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
+        let failed = |source| OpenError::Database { place: self.place.clone(), source };
+        let mut transaction = self.writing().await.map_err(failed)?;
+        let found = self.version(&mut transaction).await.map_err(failed)?;
         let known = MIGRATIONS.len();
         let done = usize::try_from(found).unwrap_or(usize::MAX);
         if done > known {
-            return Err(OpenError::Newer { path: self.path.clone(), found, known });
+            return Err(OpenError::Newer { place: self.place.clone(), found, known });
         }
-        for migration in &MIGRATIONS[done..] {
-            sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(failed)?;
+        if done < known {
+            for migration in &MIGRATIONS[done..] {
+                sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(failed)?;
+            }
+            let set = match self.backend {
+                Backend::Sqlite(_) => format!("pragma user_version = {known}"),
+                Backend::Postgres(_) => format!("delete from drctl_schema; insert into drctl_schema values ({known})"),
+            };
+            sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *transaction).await.map_err(failed)?;
         }
-        let version = sqlx::AssertSqlSafe(format!("pragma user_version = {known}"));
-        sqlx::raw_sql(version).execute(&mut *transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)
+    }
+
+    /// The schema's version. Two processes never change the same schema at once.
+    async fn version(&self, connection: &mut AnyConnection) -> Result<i64, sqlx::Error> {
+        let select = match self.backend {
+            Backend::Sqlite(_) => "select cast(user_version as bigint) from pragma_user_version",
+            Backend::Postgres(_) => {
+                let lock = format!("select pg_advisory_xact_lock({MIGRATION_LOCK})");
+                sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *connection).await?;
+                let make = "create table if not exists drctl_schema (version bigint not null)";
+                sqlx::raw_sql(make).execute(&mut *connection).await?;
+                "select coalesce(max(version), 0) from drctl_schema"
+            }
+        };
+        sqlx::query_scalar(select).fetch_one(&mut *connection).await
+    }
+}
+
+/// `postgres://user:password@host/database` without the password, and without what follows `?`.
+fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return "a database".to_owned() };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(without_password("postgres://a:b@c:5432/d?sslmode=require"), "postgres://a@c:5432/d");
+        assert_eq!(without_password("postgres://c/d?password=b"), "postgres://c/d");
+    }
+
+    /// Every version of the schema that was ever released, brought up to date with what it held.
+    #[tokio::test]
+    async fn every_older_schema_is_brought_up_to_date() {
+        install_default_drivers();
+        for version in 1..MIGRATIONS.len() {
+            let directory = std::env::temp_dir().join(format!("drctl-schema-{:x}", rand::random::<u64>()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let path = directory.join("state.db");
+            let url = format!("sqlite://{}?mode=rwc", path.display());
+            let old = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+            for migration in &MIGRATIONS[..version] {
+                sqlx::raw_sql(*migration).execute(&old).await.unwrap();
+            }
+            let rows = format!(
+                "pragma user_version = {version};
+                 insert into runs (id, estate, target, runbook, document, inputs, state, started_at, simulated, keep_for,
+                                   accept, account, epoch)
+                 values ('01A', 'shop', 'db', 'r', '', '{{}}', 'passed', '2026-11-20T00:00:00Z', 0, 0, 0, '1', 1)"
+            );
+            sqlx::raw_sql(AssertSqlSafe(rows)).execute(&old).await.unwrap();
+            old.close().await;
+            let store = Store::open(&path).await.unwrap();
+            assert_eq!(store.runs(None, 10).await.unwrap().len(), 1);
+            store.pool.close().await;
+            let newer = format!("pragma user_version = {}", MIGRATIONS.len() + 1);
+            let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(newer)).execute(&pool).await.unwrap();
+            pool.close().await;
+            assert!(matches!(Store::open(&path).await, Err(OpenError::Newer { .. })));
+            std::fs::remove_dir_all(&directory).unwrap();
+        }
     }
 }

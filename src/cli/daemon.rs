@@ -1,0 +1,335 @@
+//! `drctl daemon`: an agent for each estate, until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{progress, setup};
+use crate::clock::Clock;
+use crate::config::Loaded;
+use crate::daemon::{Agent, Health, plan};
+use crate::duration;
+use crate::estate::Estate;
+use crate::store::{DaemonLock, Store};
+use crate::web::{self, Watched};
+
+/// After a stop so long is waited for agents beyond their own bound.
+const STOP_MARGIN: Duration = Duration::from_mins(2);
+/// How often the supervisor is told that all is well, where it did not say.
+const BEAT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print what will run in this time, such as `30d`, and end.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    plan: Option<Duration>,
+    /// How to log on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(super) log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| "write a duration such as 30d".to_owned())
+}
+
+pub(super) async fn run(configs: &[PathBuf], args: &Args, format: Format) -> anyhow::Result<Exit> {
+    let loaded = load(configs)?;
+    if let Some(within) = args.plan {
+        return show_plan(&loaded, within, format);
+    }
+    every_schedule_fires(&loaded)?;
+    let mut service = Service::default();
+    service.take_up(loaded).await?;
+    let listener = service.listen().await?;
+    let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let web = tokio::spawn(web::serve(listener, Arc::clone(&service.watched), stopped.clone()));
+    let beat = tokio::spawn(keep_beating(Arc::clone(&service.watched), stopped.clone()));
+    tell_supervisor(&[NotifyState::Ready]);
+    service.until_stopped(configs, &stop).await?;
+    tell_supervisor(&[NotifyState::Stopping]);
+    service.stop().await;
+    stopped.cancel();
+    let _ = tokio::join!(web, beat);
+    Ok(Exit::Passed)
+}
+
+/// Files, and the `.toml` files of folders.
+fn load(configs: &[PathBuf]) -> anyhow::Result<Vec<Loaded>> {
+    let mut files = Vec::new();
+    for config in configs {
+        if !config.is_dir() {
+            files.push(config.clone());
+            continue;
+        }
+        let shown = config.display();
+        let entries = std::fs::read_dir(config).with_context(|| format!("failed to read the folder `{shown}`"))?;
+        let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        found.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        if found.is_empty() {
+            return Err(output::usage(format!("the folder `{shown}` holds no `.toml` file"), "put an estate file there"));
+        }
+        found.sort();
+        files.extend(found);
+    }
+    let loaded: Vec<Loaded> = files.iter().map(|file| setup::load(file)).collect::<anyhow::Result<_>>()?;
+    let mut names = BTreeMap::new();
+    for one in &loaded {
+        if let Some(other) = names.insert(one.estate.name.clone(), &one.path) {
+            let (name, file, other) = (&one.estate.name, one.path.display(), other.display());
+            let message = format!("`{file}` and `{other}` are both the estate `{name}`");
+            return Err(output::usage(message, "give each estate a name of its own"));
+        }
+    }
+    Ok(loaded)
+}
+
+/// A job that never comes is a mistake, and would never be noticed.
+fn every_schedule_fires(loaded: &[Loaded]) -> anyhow::Result<()> {
+    let estates: Vec<&Estate> = loaded.iter().map(|one| &one.estate).collect();
+    let (_, never) = plan(&estates, Clock::system().now(), Duration::ZERO);
+    let Some(first) = never.first() else { return Ok(()) };
+    let message = format!("`{}` of estate `{}` would never run: `{}`", first.job, first.estate, first.timetable);
+    Err(output::usage(message, "correct its schedule; `drctl schedule EXPRESSION` shows when one fires"))
+}
+
+fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Result<Exit> {
+    let estates: Vec<&Estate> = loaded.iter().map(|one| &one.estate).collect();
+    let (planned, never) = plan(&estates, Clock::system().now(), within);
+    if format == Format::Json {
+        output::json(&json!({ "schema": "drctl.plan/1", "planned": planned, "never": never }))?;
+    } else {
+        for one in &planned {
+            let at = one.at.strftime("%a %Y-%m-%d %H:%M:%SZ");
+            output::data(&format!("{at}  {:<16} {:<36} {}", one.estate, one.job, one.timetable));
+        }
+    }
+    for one in &never {
+        output::talk(&format!("warning: `{}` of `{}` never runs: `{}`", one.job, one.estate, one.timetable));
+    }
+    let untested = estates.iter().flat_map(|estate| &estate.databases).filter(|database| database.test.timetable.is_none());
+    for database in untested {
+        output::talk(&format!("note: `{}` has no `schedule`: the daemon does not test it", database.id));
+    }
+    Ok(if never.is_empty() { Exit::Passed } else { Exit::Failed })
+}
+
+/// An estate with its agent.
+struct Tended {
+    /// Everything that the configuration says, to see what a reload changes.
+    said: String,
+    estate: Arc<Estate>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// The agents, and the stores that they share.
+#[derive(Default)]
+struct Service {
+    tended: BTreeMap<String, Tended>,
+    retired: Vec<JoinHandle<()>>,
+    stores: BTreeMap<String, (Store, Arc<DaemonLock>)>,
+    watched: Arc<RwLock<Vec<Watched>>>,
+}
+
+impl Service {
+    /// Makes the agents those of these configurations. Where one cannot be, nothing changes.
+    async fn take_up(&mut self, loaded: Vec<Loaded>) -> anyhow::Result<()> {
+        let mut fresh = Vec::new();
+        for one in &loaded {
+            let said = format!("{:#?}", one.estate);
+            let known = self.tended.get(&one.estate.name);
+            if known.is_some_and(|known| known.said == said) {
+                continue;
+            }
+            let store = self.store(one).await?;
+            let token = CancellationToken::new();
+            let (mut environment, _) = setup::environment_on(store, one, token, progress::logged()).await?;
+            environment.notify = true;
+            fresh.push((said, environment));
+        }
+        let gone: Vec<String> = self.tended.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
+        for name in gone {
+            tracing::info!(estate = name, "the estate is no longer configured");
+            self.retire(&name);
+        }
+        for (said, environment) in fresh {
+            let name = environment.estate.name.clone();
+            if let Some(old) = self.tended.get(&name) {
+                for line in differences(&old.said, &said) {
+                    tracing::info!(estate = name, change = line, "reloaded");
+                }
+            }
+            self.retire(&name);
+            let health = Health::default();
+            let stop = CancellationToken::new();
+            let estate = Arc::clone(&environment.estate);
+            let agent = Agent::new(environment.clone(), health.clone());
+            let task = tokio::spawn(agent.run(stop.clone()));
+            self.tended.insert(name, Tended { said, estate, stop, task });
+            if let Ok(mut watched) = self.watched.write() {
+                watched.push(Watched { environment, health });
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops an agent's intake. What it carries goes on, and is waited for at the end.
+    fn retire(&mut self, name: &str) {
+        if let Some(old) = self.tended.remove(name) {
+            old.stop.cancel();
+            self.retired.push(old.task);
+        }
+        if let Ok(mut watched) = self.watched.write() {
+            watched.retain(|one| one.environment.estate.name != name);
+        }
+    }
+
+    /// Estates that name the same state share one connection to it, and one right to be its daemon.
+    async fn store(&mut self, loaded: &Loaded) -> anyhow::Result<Store> {
+        let key = format!("{:?}", loaded.estate.state);
+        if let Some((store, _)) = self.stores.get(&key) {
+            return Ok(store.clone());
+        }
+        let store = setup::store(loaded).await?;
+        let lock = store.lock_for_daemon().map_err(|error| {
+            output::usage(format!("{error:#}"), "stop it, or share the work through PostgreSQL: `[state] url`")
+        })?;
+        store.forget_claims().await?;
+        self.stores.insert(key, (store.clone(), Arc::new(lock)));
+        Ok(store)
+    }
+
+    async fn listen(&self) -> anyhow::Result<TcpListener> {
+        let first = self.tended.values().next().context("there is no estate")?;
+        let address = first.estate.daemon.listen;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let message = format!("failed to listen on {address}: {error}");
+            output::usage(message, "choose another `[daemon] listen`, or stop whoever listens there")
+        })?;
+        let address = listener.local_addr()?;
+        output::data(&format!("listening on http://{address}"));
+        tracing::info!(%address, "serving /metrics, /healthz and /readyz");
+        Ok(listener)
+    }
+
+    async fn until_stopped(&mut self, configs: &[PathBuf], stop: &CancellationToken) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let asked = stop.clone();
+        tokio::spawn(async move {
+            setup::wait_for_signal().await;
+            tracing::info!("stopping; interrupt again to leave at once");
+            asked.cancel();
+            setup::wait_for_signal().await;
+            setup::leave(Exit::Interrupted);
+        });
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = hangup.recv() => {
+                    let since = NotifyState::monotonic_usec_now().ok();
+                    tell_supervisor(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
+                    self.reload(configs).await;
+                    tell_supervisor(&[NotifyState::Ready]);
+                }
+            }
+        }
+    }
+
+    /// A configuration that is not valid changes nothing.
+    async fn reload(&mut self, configs: &[PathBuf]) {
+        let loaded = load(configs).and_then(|loaded| every_schedule_fires(&loaded).map(|()| loaded));
+        let taken = match loaded {
+            Ok(loaded) => self.take_up(loaded).await,
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(()) => tracing::info!(estates = self.tended.len(), "the configuration was read again"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the new configuration was not taken; the old one stays");
+            }
+        }
+    }
+
+    async fn stop(self) {
+        let bound = self.tended.values().map(|tended| tended.estate.daemon.drain).max().unwrap_or_default() + STOP_MARGIN;
+        for tended in self.tended.values() {
+            tended.stop.cancel();
+        }
+        let tasks = self.tended.into_values().map(|tended| tended.task).chain(self.retired);
+        let all = futures_util::future::join_all(tasks);
+        if tokio::time::timeout(bound, all).await.is_err() {
+            tracing::error!("not everything ended in time; what was under way is carried on after the next start");
+        }
+    }
+}
+
+/// The lines that are in one and not in the other.
+fn differences(before: &str, after: &str) -> Vec<String> {
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let (before, after) = (lines(before), lines(after));
+    let only = |sign: char, these: &[String], those: &[String]| {
+        let mut left = those.to_vec();
+        let new = these.iter().filter(|line| match left.iter().position(|other| other == *line) {
+            Some(at) => {
+                left.remove(at);
+                false
+            }
+            None => true,
+        });
+        new.map(|line| format!("{sign} {line}")).collect::<Vec<_>>()
+    };
+    [only('-', &before, &after), only('+', &after, &before)].concat()
+}
+
+fn tell_supervisor(states: &[NotifyState<'_>]) {
+    // Without a supervisor this does nothing.
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the supervisor could not be told");
+    }
+}
+
+/// Tells the supervisor that all agents go round. Where one hangs it is not told, and restarts us.
+async fn keep_beating(watched: Arc<RwLock<Vec<Watched>>>, stop: CancellationToken) {
+    let every = sd_notify::watchdog_enabled().map_or(BEAT, |bound| bound / 2);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let alive = watched.read().is_ok_and(|watched| watched.iter().all(|one| one.health.standing().alive));
+        if alive {
+            tell_supervisor(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differences;
+
+    #[test]
+    fn what_a_reload_changes_is_named_line_by_line() {
+        let found = differences("a: 1,\nb: 2,\nc: 3,\nc: 3,", "a: 1,\nb: 4,\nc: 3,");
+        assert_eq!(found, ["- b: 2,", "- c: 3,", "+ b: 4,"]);
+    }
+}

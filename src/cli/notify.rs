@@ -1,0 +1,153 @@
+//! `drctl notify`: tries channels, and sends again what was given up.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{progress, setup};
+use crate::estate::{Channel, Estate, Event, Way};
+use crate::notify::{Deliverer, Finding, Message, Parcel, Pulse, Reason, address, ping, render, send};
+use crate::runbook::Environment;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Send a trial message to one channel.
+    Test {
+        /// The channel's name.
+        channel: String,
+        /// Print what would be sent, without secrets, and send nothing.
+        #[arg(long)]
+        preview: bool,
+    },
+    /// List messages that were given up.
+    List,
+    /// Send again what was given up.
+    Retry,
+}
+
+pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::Result<Exit> {
+    let loaded = setup::load(config)?;
+    if let Verb::Test { channel, preview: true } = verb {
+        let channel = find(&loaded.estate, channel)?;
+        let message = trial(&loaded.estate, crate::clock::Clock::system().now());
+        return preview(channel, &message);
+    }
+    let (environment, _) = setup::environment(&loaded, CancellationToken::new(), progress::silent()).await?;
+    match verb {
+        Verb::Test { channel, .. } => test(&environment, find(&loaded.estate, channel)?).await,
+        Verb::List => list(&environment, format).await,
+        Verb::Retry => retry(&environment, format).await,
+    }
+}
+
+fn find<'e>(estate: &'e Estate, name: &str) -> anyhow::Result<&'e Channel> {
+    let names: Vec<_> = estate.channels.iter().map(|channel| channel.name.as_str()).collect();
+    let hint = match names.as_slice() {
+        [] => "add a `[[notify]]` to the configuration".to_owned(),
+        names => format!("the estate has: {}", names.join(", ")),
+    };
+    estate.channel(name).ok_or_else(|| output::usage(format!("there is no channel `{name}`"), hint))
+}
+
+/// A message that nobody can take for a real one.
+fn trial(estate: &Estate, at: Timestamp) -> Message {
+    Message {
+        event: Event::Failed,
+        because: Reason::Trial,
+        estate: estate.name.clone(),
+        environment: estate.environment.clone(),
+        target: "example-database".to_owned(),
+        run_id: "trial".to_owned(),
+        incident: None,
+        since: None,
+        at,
+        summary: "This is a trial of the channel: nothing has failed.".to_owned(),
+        findings: vec![Finding {
+            name: "orders exist".to_owned(),
+            expected: ">= 1".to_owned(),
+            actual: "0 (an example)".to_owned(),
+        }],
+        measured: vec!["RTO 8m of 15m (an example)".to_owned()],
+        next: "nothing is to be done".to_owned(),
+        simulated: false,
+    }
+}
+
+fn preview(channel: &Channel, message: &Message) -> anyhow::Result<Exit> {
+    match render(channel, Parcel { id: "trial", message })? {
+        serde_json::Value::String(text) => output::data(&text),
+        other => output::json(&other)?,
+    }
+    output::talk("preview: nothing was sent");
+    Ok(Exit::Passed)
+}
+
+async fn test(environment: &Environment, channel: &Channel) -> anyhow::Result<Exit> {
+    let now = environment.clock.now();
+    let sent = if let Way::Ping { url, .. } = &channel.way {
+        match address(environment, url).await {
+            Ok(url) => ping(&url, &Pulse::Success, now).await,
+            Err(error) => Err(error),
+        }
+    } else {
+        let id = format!("trial-{}", now.as_millisecond());
+        send(environment, channel, Parcel { id: &id, message: &trial(&environment.estate, now) }).await
+    };
+    match sent {
+        Ok(()) => {
+            output::data(&format!("{}: sent by {}", channel.name, channel.way.name()));
+            Ok(Exit::Passed)
+        }
+        Err(error) => {
+            output::talk(&format!("error: {}: {error}", channel.name));
+            let again = if error.again { "it may go well later; " } else { "" };
+            output::talk(&format!("hint: {again}`drctl notify test {} --preview` shows what is sent", channel.name));
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+async fn list(environment: &Environment, format: Format) -> anyhow::Result<Exit> {
+    let dead = environment.store.dead_messages(&environment.estate.name).await?;
+    if format == Format::Json {
+        let dead: Vec<_> = dead
+            .iter()
+            .map(|dead| {
+                json!({
+                    "id": dead.outgoing.id, "channel": dead.outgoing.channel, "created_at": dead.created_at,
+                    "attempts": dead.attempts, "error": dead.error,
+                    "message": serde_json::from_str::<serde_json::Value>(&dead.outgoing.message).unwrap_or_default(),
+                })
+            })
+            .collect();
+        output::json(&json!({ "schema": "drctl.notifications/1", "dead": dead }))?;
+        return Ok(Exit::Passed);
+    }
+    for dead in &dead {
+        let error = dead.error.as_deref().unwrap_or_default();
+        output::data(&format!("{}  {}  {}  {error}", dead.outgoing.id, dead.outgoing.channel, dead.created_at));
+    }
+    if dead.is_empty() {
+        output::talk("nothing was given up");
+    } else {
+        output::talk("hint: `drctl notify retry` sends them again");
+    }
+    Ok(Exit::Passed)
+}
+
+async fn retry(environment: &Environment, format: Format) -> anyhow::Result<Exit> {
+    let name = &environment.estate.name;
+    let revived = environment.store.revive_messages(name, environment.clock.now()).await?;
+    let sent = Deliverer::new(environment.clone()).pass().await?;
+    let dead = environment.store.dead_messages(name).await?.len();
+    if format == Format::Json {
+        output::json(&json!({ "schema": "drctl.retry/1", "revived": revived, "sent": sent, "dead": dead }))?;
+    } else {
+        output::data(&format!("{revived} tried again, {sent} sent, {dead} given up again"));
+    }
+    Ok(if dead == 0 { Exit::Passed } else { Exit::Failed })
+}

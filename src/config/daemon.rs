@@ -1,0 +1,135 @@
+//! `[daemon]` and `[state]`, and timetables wherever they stand.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::reader::Section;
+use crate::estate::{Address, Daemon, Missed, State, StateLocation, Timetable};
+use crate::schedule::Schedule;
+
+const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
+const DEFAULT_MISSED_AFTER: Duration = Duration::from_mins(15);
+const DEFAULT_PARALLEL: u64 = 2;
+const MAX_PARALLEL: u64 = 20;
+const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+const DEFAULT_REAP: &str = "rate(1 hour)";
+const DEFAULT_LEASE: Duration = Duration::from_mins(2);
+const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_hours(1);
+const EXPRESSIONS: &str = "see `drctl schedule` for what an expression means";
+
+/// A time zone with its IANA name.
+#[derive(Clone, Debug)]
+pub(super) struct Zone(TimeZone, String);
+
+pub(super) fn utc() -> Zone {
+    Zone(TimeZone::UTC, "UTC".to_owned())
+}
+
+fn parse_zone(section: &Section<'_, '_>) -> Option<Zone> {
+    let expected = "an IANA name such as `\"Europe/Dublin\"` or `\"UTC\"`";
+    section.parsed("timezone", expected, |name| Some(Zone(TimeZone::get(name).ok()?, name.to_owned())))
+}
+
+/// The zone that schedules are read in where they name none.
+pub(super) fn zone(section: &Section<'_, '_>) -> Zone {
+    parse_zone(section).unwrap_or_else(utc)
+}
+
+/// The schedule under `key`, in the `timezone` beside it, or in `default`.
+pub(super) fn timetable(section: &Section<'_, '_>, key: &'static str, default: &Zone) -> Option<Timetable> {
+    let Zone(zone, zone_name) = if section.has("timezone") { parse_zone(section) } else { Some(default.clone()) }?;
+    let text = section.text(key)?;
+    match Schedule::parse(&text) {
+        Ok(schedule) => Some(Timetable { schedule, zone, zone_name }),
+        Err(invalid) => {
+            section.report(key, format!("`{text}` is not valid: {invalid}"), format!("{}; {EXPRESSIONS}", invalid.hint));
+            None
+        }
+    }
+}
+
+pub(super) fn default(zone: &Zone) -> Option<Daemon> {
+    let Zone(zone, zone_name) = zone.clone();
+    let schedule = Schedule::parse(DEFAULT_REAP).ok()?;
+    Some(Daemon {
+        listen: DEFAULT_LISTEN.into(),
+        missed: Missed::Run,
+        missed_after: DEFAULT_MISSED_AFTER,
+        jitter: Duration::ZERO,
+        parallel: usize::try_from(DEFAULT_PARALLEL).ok()?,
+        drain: DEFAULT_DRAIN,
+        reap: Some(Timetable { schedule, zone, zone_name }),
+    })
+}
+
+pub(super) fn read(section: &Section<'_, '_>, zone: &Zone) -> Option<Daemon> {
+    let mut daemon = default(zone)?;
+    let listen = section.parsed("listen", "an address such as `\"127.0.0.1:9464\"`", |text| text.parse::<SocketAddr>().ok());
+    daemon.listen = listen.unwrap_or(daemon.listen);
+    let missed = section.choice("missed", &[("run", Missed::Run), ("skip", Missed::Skip)]);
+    daemon.missed = missed.unwrap_or(daemon.missed);
+    daemon.missed_after = section.duration("missed_after").unwrap_or(daemon.missed_after);
+    daemon.jitter = section.duration("jitter").unwrap_or(daemon.jitter);
+    daemon.drain = section.duration("drain").unwrap_or(daemon.drain);
+    if let Some(parallel) = section.count("parallel") {
+        if !(1..=MAX_PARALLEL).contains(&parallel) {
+            let hint = format!("write a number from 1 to {MAX_PARALLEL}");
+            section.report("parallel", format!("{parallel} is not a number of tests that can run at once"), hint);
+        }
+        daemon.parallel = usize::try_from(parallel).unwrap_or(daemon.parallel);
+    }
+    if section.raw("reap").and_then(|value| value.as_str()) == Some("never") {
+        daemon.reap = None;
+    } else if section.has("reap") {
+        daemon.reap = timetable(section, "reap", zone);
+    }
+    section.finish();
+    Some(daemon)
+}
+
+pub(super) fn default_state() -> State {
+    State { location: StateLocation::Sqlite("drctl.db".into()), lease: DEFAULT_LEASE }
+}
+
+pub(super) fn state(section: &Section<'_, '_>) -> Option<State> {
+    let mut state = default_state();
+    if section.has("url") {
+        let expected = "`\"sqlite:drctl.db\"`, `\"postgres://host/database\"`, or `\"env:NAME\"` that holds the latter";
+        let location = section.parsed("url", expected, location);
+        if section.raw("url").and_then(|value| value.as_str()).is_some_and(holds_password) {
+            let hint = "name the whole address: write `url = \"env:DRCTL_STATE_URL\"`, and change the password";
+            section.report("url", "holds a password in plain text", hint);
+        }
+        state.location = location?;
+    }
+    if let Some(lease) = section.duration("lease") {
+        if !LEASES.contains(&lease) {
+            section.report("lease", "must be between 3s and 1h", "write `lease = \"2m\"`");
+        }
+        state.lease = lease;
+    }
+    section.finish();
+    Some(state)
+}
+
+fn location(text: &str) -> Option<StateLocation> {
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        let path = path.trim_start_matches("//");
+        return (!path.is_empty()).then(|| StateLocation::Sqlite(path.into()));
+    }
+    if holds_password(text) {
+        // Reported on its own, and not repeated.
+        return Some(StateLocation::Postgres(Address::Plain(String::new())));
+    }
+    Address::parse(text, &["postgres://", "postgresql://"]).map(StateLocation::Postgres)
+}
+
+/// `postgres://user:password@host/database`.
+fn holds_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    user || url.contains("password=")
+}

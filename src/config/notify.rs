@@ -1,0 +1,165 @@
+//! `[[notify]]`: whom to tell.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::reader::Section;
+use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Way};
+
+const SLACK_API: &str = "https://slack.com/api";
+const PAGERDUTY_API: &str = "https://events.pagerduty.com";
+const DEFAULT_PING: Duration = Duration::from_mins(5);
+const HTTP: [&str; 2] = ["https://", "http://"];
+const WAYS: [&str; 6] = ["slack", "sns", "email", "pagerduty", "webhook", "ping"];
+const SMTP: [(&str, Encryption, u16); 3] =
+    [("smtps://", Encryption::Implicit, 465), ("smtp://", Encryption::StartTls, 587), ("smtp+plain://", Encryption::Off, 25)];
+
+/// Reads one channel; `None` where something was wrong, which is then reported.
+pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {
+    let name = section.required_text("name");
+    let on = events(section);
+    let given: Vec<_> = WAYS.into_iter().filter(|way| section.has(way)).collect();
+    let way = match given.as_slice() {
+        [key] => section.section(key).and_then(|way| {
+            let read = read_way(key, &way);
+            way.finish();
+            read
+        }),
+        _ => {
+            let names: Vec<_> = WAYS.iter().map(|way| format!("`{way}`")).collect();
+            section.report("", "does not name one way to tell", format!("give exactly one of {}", names.join(", ")));
+            None
+        }
+    };
+    section.finish();
+    Some(Channel { name: name?, on, way: way? })
+}
+
+fn events(section: &Section<'_, '_>) -> BTreeSet<Event> {
+    if !section.has("on") {
+        return BTreeSet::from([Event::Failed, Event::Unknown, Event::Recovered, Event::Stuck]);
+    }
+    let mut events = BTreeSet::new();
+    for text in section.texts("on") {
+        match Event::ALL.iter().find(|(name, _)| *name == text) {
+            Some((_, event)) => drop(events.insert(*event)),
+            None => {
+                let names: Vec<_> = Event::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
+                section.report("on", format!("`{text}` is not known"), format!("write any of {}", names.join(", ")));
+            }
+        }
+    }
+    events
+}
+
+fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
+    match key {
+        "slack" if way.has("token") => {
+            let channel = way.required_text("channel");
+            let api = way.text("api").unwrap_or_else(|| SLACK_API.to_owned());
+            Some(Way::SlackBot { token: secret(way, "token")?, channel: channel?, api })
+        }
+        "slack" => {
+            required(way, "webhook", "add `webhook = \"env:SLACK_WEBHOOK_URL\"`, or `token` and `channel`");
+            Some(Way::SlackWebhook { webhook: secret(way, "webhook")? })
+        }
+        "sns" => {
+            required(way, "topic_arn", "add `topic_arn = \"arn:aws:sns:...\"`");
+            let expected = "an ARN such as `\"arn:aws:sns:eu-west-1:123456789012:alerts\"`";
+            let topic_arn = way.parsed("topic_arn", expected, |text| {
+                (text.starts_with("arn:") && text.split(':').count() == 6).then(|| text.to_owned())
+            });
+            Some(Way::Sns { topic_arn: topic_arn? })
+        }
+        "email" => email(way).map(Way::Email),
+        "pagerduty" => {
+            required(way, "routing_key", "add `routing_key = \"env:PAGERDUTY_ROUTING_KEY\"`");
+            let api = way.text("api").unwrap_or_else(|| PAGERDUTY_API.to_owned());
+            Some(Way::PagerDuty { routing_key: secret(way, "routing_key")?, api })
+        }
+        "webhook" => {
+            required(way, "url", "add `url = \"https://...\"` or `url = \"env:NAME\"`");
+            let key = if way.has("key") { Some(secret(way, "key")?) } else { None };
+            Some(Way::Webhook { url: address(way)?, key })
+        }
+        _ => {
+            required(way, "url", "add `url = \"env:HEALTHCHECKS_URL\"`");
+            let every = way.duration("every").unwrap_or(DEFAULT_PING);
+            if every.is_zero() {
+                way.report("every", "must be longer than nothing", "write `every = \"5m\"`");
+            }
+            Some(Way::Ping { url: address(way)?, every })
+        }
+    }
+}
+
+fn required(way: &Section<'_, '_>, key: &'static str, hint: &str) {
+    if !way.has(key) {
+        way.report(key, "is missing", hint);
+    }
+}
+
+fn address(way: &Section<'_, '_>) -> Option<Address> {
+    way.parsed("url", "`\"https://...\"`, or name a secret: `\"env:NAME\"`, `\"file:PATH\"`", |text| {
+        Address::parse(text, &HTTP)
+    })
+}
+
+/// A secret is only ever named; one in plain text is refused and not repeated.
+pub(super) fn secret(section: &Section<'_, '_>, key: &'static str) -> Option<SecretRef> {
+    let text = section.text(key)?;
+    let reference = SecretRef::parse(&text);
+    if reference.is_none() {
+        section.report(
+            key,
+            "holds a secret in plain text (not shown here)",
+            "write `\"env:NAME\"`, `\"file:PATH\"` or `\"secretsmanager:ID\"`, and change the secret that stood here",
+        );
+    }
+    reference
+}
+
+fn email(way: &Section<'_, '_>) -> Option<Email> {
+    for (key, hint) in [
+        ("smtp", "add `smtp = \"smtps://mail.example.com\"`"),
+        ("from", "add `from = \"drctl@example.com\"`"),
+        ("to", "add `to = [\"dba@example.com\"]`"),
+    ] {
+        required(way, key, hint);
+    }
+    let expected = "`\"smtps://host\"`, or `\"smtp://host\"` for STARTTLS, with `:port` where it is another";
+    let server = way.parsed("smtp", expected, server);
+    let from = way.parsed("from", "an address such as `\"drctl@example.com\"`", mailbox);
+    let to = way.texts("to");
+    for address in to.iter().filter(|address| mailbox(address).is_none()) {
+        way.report("to", format!("`{address}` is not an address"), "write it as `\"dba@example.com\"`");
+    }
+    let username = way.text("username");
+    let password = if way.has("password") { Some(secret(way, "password")?) } else { None };
+    if username.is_some() != password.is_some() {
+        way.report("username", "and `password` go together", "give both or neither");
+    }
+    let ca = way.text("ca").map(Into::into);
+    let (host, port, encryption) = server?;
+    if encryption == Encryption::Off && username.is_some() {
+        way.report("smtp", "would send the password in the clear", "write `smtps://` or `smtp://`");
+    }
+    Some(Email { host, port, encryption, from: from?, to, username, password, ca })
+}
+
+fn server(text: &str) -> Option<(String, u16, Encryption)> {
+    let (scheme, encryption, port) = SMTP.into_iter().find(|(scheme, _, _)| text.starts_with(scheme))?;
+    let rest = text.strip_prefix(scheme)?.trim_end_matches('/');
+    if rest.contains('@') || rest.contains('/') {
+        return None;
+    }
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (rest, port),
+    };
+    (!host.is_empty()).then(|| (host.to_owned(), port, encryption))
+}
+
+fn mailbox(text: &str) -> Option<String> {
+    text.parse::<lettre::message::Mailbox>().ok().map(|_| text.to_owned())
+}

@@ -1,0 +1,329 @@
+//! One estate's agent: goes round, looks what is due, and starts it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::health::Health;
+use super::jobs::{self, Work};
+use super::pulse;
+use crate::notify::Deliverer;
+use crate::reap::{DeadRuns, reap};
+use crate::restore_test::{self, Carried, Options};
+use crate::runbook::Environment;
+use crate::store::{Claimed, DueJob, Entry, NewRun, Owner};
+
+/// Between two rounds at most, so that a clock that was set, or a run that was left, is noticed soon.
+const ROUND: Duration = Duration::from_secs(15);
+/// The same on a sandbox's clock, which is read anew with every round.
+const SIMULATED_ROUND: Duration = Duration::from_hours(1);
+/// Between two rounds at least.
+const SHORTEST_ROUND: Duration = Duration::from_millis(20);
+/// After a round that failed.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(2);
+/// Between two questions to AWS whether it knows us.
+const ASK_AWS_EVERY: Duration = Duration::from_mins(5);
+/// Between two looks at the outbox.
+const DELIVER_EVERY: Duration = Duration::from_secs(5);
+/// The last delivery before the end.
+const LAST_DELIVERY: Duration = Duration::from_secs(10);
+
+/// Whether more can be started now.
+enum Room {
+    Some,
+    None,
+}
+
+/// One estate's agent.
+#[derive(Debug)]
+pub struct Agent {
+    environment: Environment,
+    health: Health,
+    running: JoinSet<()>,
+    /// The runs that this process carries.
+    ours: Arc<Mutex<BTreeSet<String>>>,
+    ended: Arc<Notify>,
+    asked_aws: Option<crate::clock::Stopwatch>,
+    reaping: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Agent {
+    /// An agent for an estate. Does nothing yet.
+    #[must_use]
+    pub fn new(environment: Environment, health: Health) -> Self {
+        Self {
+            environment,
+            health,
+            running: JoinSet::new(),
+            ours: Arc::default(),
+            ended: Arc::default(),
+            asked_aws: None,
+            reaping: None,
+        }
+    }
+
+    /// Goes round until `stop`, then waits for what is about to end, and leaves the rest to be carried on.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let environment = self.environment.clone();
+        let estate = environment.estate.name.clone();
+        let helpers = stop.child_token();
+        let delivery = tokio::spawn(deliver(environment.clone(), Arc::clone(&self.ended), helpers.clone()));
+        let pulse = tokio::spawn(pulse::keep(environment.clone(), self.health.clone(), helpers.clone()));
+        let mut planned = false;
+        while !stop.is_cancelled() {
+            let pause = match self.round(&mut planned).await {
+                Ok(pause) => {
+                    self.health.passed(Ok(()));
+                    pause
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(estate, error, "a round failed; trying again");
+                    self.health.passed(Err(error));
+                    PAUSE_AFTER_ERROR
+                }
+            };
+            let ended = Arc::clone(&self.ended);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = ended.notified() => {}
+                () = tokio::time::sleep(pause.max(SHORTEST_ROUND)) => {}
+            }
+        }
+        helpers.cancel();
+        self.drain().await;
+        let _ = tokio::join!(delivery, pulse);
+        let last = Deliverer::new(environment);
+        let _ = tokio::time::timeout(LAST_DELIVERY, last.pass()).await;
+    }
+
+    async fn drain(&mut self) {
+        let bound = self.environment.estate.daemon.drain;
+        let all = async { while self.running.join_next().await.is_some() {} };
+        if tokio::time::timeout(bound, all).await.is_err() {
+            tracing::info!(left = self.running.len(), "leaving runs to be carried on after the next start");
+        }
+        self.environment.leave.cancel();
+        while self.running.join_next().await.is_some() {}
+        if let Some(reaping) = self.reaping.take() {
+            reaping.abort();
+        }
+    }
+
+    /// One round. Returns how long nothing is to be done, in this machine's time.
+    async fn round(&mut self, planned: &mut bool) -> anyhow::Result<Duration> {
+        self.ask_aws().await;
+        while self.running.try_join_next().is_some() {}
+        if !*planned {
+            self.plan().await?;
+            *planned = true;
+        }
+        self.carry_on_others().await?;
+        while let Room::Some = self.room() {
+            if !self.start_next().await? {
+                break;
+            }
+        }
+        self.pause().await
+    }
+
+    /// Asks AWS who we are: is it there, does it know us; and what time is it in the sandbox.
+    async fn ask_aws(&mut self) {
+        let simulated = self.environment.clock.is_simulated();
+        let due = self.asked_aws.as_ref().is_none_or(|asked| asked.worked_seconds() >= ASK_AWS_EVERY.as_secs_f64());
+        if !due && !simulated {
+            return;
+        }
+        let answer = self.environment.aws.account().await;
+        if let Err(error) = &answer {
+            tracing::warn!(estate = self.environment.estate.name, %error, "AWS does not answer");
+        } else {
+            self.asked_aws = Some(self.environment.clock.stopwatch());
+        }
+        self.health.asked_aws(answer.map(drop).map_err(|error| error.to_string()));
+    }
+
+    /// Makes the store's jobs those of the configuration.
+    async fn plan(&self) -> anyhow::Result<()> {
+        let Environment { store, estate, clock, .. } = &self.environment;
+        let now = clock.now();
+        let jobs = jobs::jobs(estate);
+        let list: Vec<_> = jobs.iter().map(|(job, _)| job.clone()).collect();
+        let when = |job: &crate::store::Job| {
+            let timetable = jobs.iter().find(|(other, _)| other == job).map(|(_, timetable)| timetable);
+            let due_at = timetable.and_then(|timetable| timetable.next(now, now));
+            jobs::occurrence(&estate.name, &job.name, due_at, estate.daemon.jitter)
+        };
+        store.plan_jobs(&estate.name, now, &list, when).await?;
+        for planned in store.jobs(&estate.name).await? {
+            let next = planned.start_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+            tracing::info!(estate = estate.name, job = planned.job.name, timetable = planned.job.timetable, next, "planned");
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> Room {
+        if self.running.len() < self.environment.estate.daemon.parallel { Room::Some } else { Room::None }
+    }
+
+    fn is_ours(&self, run_id: &str) -> bool {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner).contains(run_id)
+    }
+
+    /// Takes over what a schedule started and nobody carries: its agent was killed, stopped or cut off.
+    async fn carry_on_others(&mut self) -> anyhow::Result<()> {
+        let Environment { store, estate, clock, account, .. } = self.environment.clone();
+        for run in store.scheduled_running(&estate.name).await? {
+            let elsewhere = run.new.simulated != clock.is_simulated() || run.new.account != account;
+            if self.is_ours(&run.new.id) || elsewhere || estate.database(&run.new.target).is_none() {
+                continue;
+            }
+            if let Room::None = self.room() {
+                break;
+            }
+            let Some(owner) = store.claim(&run.new.id).await? else { continue };
+            let history = store.journal(&run.new.id).await?;
+            tracing::info!(run.id = %run.new.id, target = run.new.target, entries = history.len(), "carrying a run on");
+            self.spawn(run.new, owner, history);
+        }
+        Ok(())
+    }
+
+    /// Starts one job whose time has come; false where there is none.
+    async fn start_next(&mut self) -> anyhow::Result<bool> {
+        let environment = self.environment.clone();
+        let Environment { store, estate, clock, .. } = &environment;
+        let now = clock.now();
+        let claimed = store.claim_job(&estate.name, now, |due| decide(&environment, due, now)).await?;
+        let Some((due, chosen, owner)) = claimed else { return Ok(false) };
+        let Chosen { work, missed } = chosen;
+        if missed > 0 {
+            let then = if matches!(work, Chore::Nothing) { "left out, as `missed` says" } else { "done once, now" };
+            tracing::warn!(estate = estate.name, job = due.name, due_at = %due.due_at, missed, then, "a job was missed");
+        }
+        match (work, owner) {
+            (Chore::Test(new), Some(owner)) => self.spawn(*new, owner, Vec::new()),
+            (Chore::Reap, _) => self.reap(),
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn spawn(&mut self, new: NewRun, owner: Owner, history: Vec<(Timestamp, Entry)>) {
+        let (environment, ours, ended) = (self.environment.clone(), Arc::clone(&self.ours), Arc::clone(&self.ended));
+        ours.lock().unwrap_or_else(PoisonError::into_inner).insert(new.id.clone());
+        self.running.spawn(async move {
+            let id = new.id.clone();
+            match restore_test::carry_on(&environment, &new, owner, history).await {
+                Ok(Carried::Done(report)) => {
+                    let outcome = report.outcome.name();
+                    tracing::info!(run.id = %id, target = new.target, outcome, reason = report.reason, "a test has ended");
+                }
+                Ok(Carried::Left) => {}
+                Err(error) => tracing::error!(run.id = %id, error = format!("{error:#}"), "a test broke off"),
+            }
+            ours.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            ended.notify_waiters();
+            ended.notify_one();
+        });
+    }
+
+    /// Removes what has expired, beside everything else; never twice at once.
+    fn reap(&mut self) {
+        if self.reaping.as_ref().is_some_and(|reaping| !reaping.is_finished()) {
+            return;
+        }
+        let environment = self.environment.clone();
+        self.reaping = Some(tokio::spawn(async move {
+            match reap(&environment, false, DeadRuns::OfPeople).await {
+                Ok(reaped) => {
+                    for id in &reaped.removed {
+                        tracing::info!(estate = environment.estate.name, resource = id, "removed");
+                    }
+                    for remains in &reaped.remains {
+                        tracing::error!(estate = environment.estate.name, %remains, "could not be removed");
+                    }
+                }
+                Err(error) => tracing::error!(error = format!("{error:#}"), "reaping failed"),
+            }
+        }));
+    }
+
+    /// Until the next job is due, but not so long that a change of the clock goes unnoticed.
+    async fn pause(&self) -> anyhow::Result<Duration> {
+        let Environment { store, estate, clock, .. } = &self.environment;
+        let longest = match clock.is_simulated() {
+            true => SIMULATED_ROUND,
+            false => ROUND.min(estate.state.lease / 2),
+        };
+        let now = clock.now();
+        let next = store.jobs(&estate.name).await?.into_iter().filter_map(|planned| planned.start_at).min();
+        let until = next.map_or(SignedDuration::MAX, |next| next.duration_since(now));
+        let until = Duration::try_from(until).unwrap_or(Duration::ZERO);
+        // What is due and was not started waits for room, or for its target: whoever ends wakes us.
+        let until = if until.is_zero() { longest } else { until.min(longest) };
+        Ok(clock.real(until))
+    }
+}
+
+/// What a job has become.
+struct Chosen {
+    work: Chore,
+    /// How often it was missed before.
+    missed: usize,
+}
+
+/// What is to be done now.
+enum Chore {
+    Test(Box<NewRun>),
+    Reap,
+    Nothing,
+}
+
+/// What becomes of a job whose time has come. Asks nobody.
+fn decide(environment: &Environment, due: &DueJob, now: Timestamp) -> anyhow::Result<(Claimed, Chosen)> {
+    let estate = &environment.estate;
+    let Some((work, timetable)) = jobs::work(estate, &due.name) else {
+        // Another agent's configuration has it, and this one's does not.
+        let never = Claimed { due_at: None, start_at: None, run: None };
+        return Ok((never, Chosen { work: Chore::Nothing, missed: 0 }));
+    };
+    let taken = jobs::take(due, timetable, &estate.daemon, now);
+    let (due_at, start_at) = jobs::occurrence(&estate.name, &due.name, taken.due_at, estate.daemon.jitter);
+    let (chore, run) = match work {
+        Work::Test(database) if taken.start => {
+            let runbook = restore_test::shipped_runbook(database)?;
+            let new = restore_test::new_run(environment, database, &runbook, &Options::default())?;
+            let new = NewRun { occurrence: Some(format!("{}/{}/{}", estate.name, due.name, due.due_at)), ..new };
+            (Chore::Test(Box::new(new.clone())), Some(new))
+        }
+        Work::Reap if taken.start => (Chore::Reap, None),
+        _ => (Chore::Nothing, None),
+    };
+    Ok((Claimed { due_at, start_at, run }, Chosen { work: chore, missed: taken.missed }))
+}
+
+/// Delivers when a run has ended, and every few seconds.
+async fn deliver(environment: Environment, ended: Arc<Notify>, stop: CancellationToken) {
+    let deliverer = Deliverer::new(environment);
+    loop {
+        let ended = ended.notified();
+        let passed = tokio::select! {
+            () = stop.cancelled() => return,
+            passed = deliverer.pass() => passed,
+        };
+        if let Err(error) = passed {
+            tracing::warn!(error = format!("{error:#}"), "the outbox could not be read; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = ended => {}
+            () = tokio::time::sleep(DELIVER_EVERY) => {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How an agent stands, for those who ask from outside.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Stopwatch};
+
+/// So long after its last pass an agent counts as hung.
+const HUNG_AFTER: Duration = Duration::from_mins(3);
+
+/// How an agent stands. Clones look at the same one.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    last_pass: Stopwatch,
+    aws: Result<(), String>,
+    store: Result<(), String>,
+}
+
+/// An agent's answer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// Whether it goes round.
+    pub alive: bool,
+    /// What keeps it from doing its work.
+    pub trouble: Vec<String>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let unknown = || Err("not asked yet".to_owned());
+        Self(Arc::new(Mutex::new(Inner { last_pass: Clock::system().stopwatch(), aws: unknown(), store: unknown() })))
+    }
+}
+
+impl Health {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pass was made, and the store answered so.
+    pub(super) fn passed(&self, store: Result<(), String>) {
+        let mut inner = self.inner();
+        inner.last_pass = Clock::system().stopwatch();
+        inner.store = store;
+    }
+
+    /// AWS answered so.
+    pub(super) fn asked_aws(&self, aws: Result<(), String>) {
+        self.inner().aws = aws;
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let inner = self.inner();
+        let alive = inner.last_pass.worked_seconds() < HUNG_AFTER.as_secs_f64();
+        let told = |what: &str, found: &Result<(), String>| found.as_ref().err().map(|error| format!("{what}: {error}"));
+        let mut trouble: Vec<String> = told("AWS", &inner.aws).into_iter().chain(told("state", &inner.store)).collect();
+        if !alive {
+            trouble.push(format!("no pass for {} s", HUNG_AFTER.as_secs()));
+        }
+        Standing { alive, trouble }
+    }
+}

@@ -1,0 +1,186 @@
+//! Jobs: a name, a timetable, and what is done when its time comes. Pure.
+
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::estate::{Daemon, Database, Estate, Missed, Timetable};
+use crate::store::{DueJob, Job};
+
+const TEST: &str = "restore-test/";
+const REAP: &str = "reap";
+/// Occurrences that are counted of what was missed.
+const MAX_COUNTED: usize = 1000;
+/// Occurrences of one job that a plan shows.
+const MAX_PLANNED: usize = 10_000;
+
+/// What a job does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work<'e> {
+    /// Tests a database.
+    Test(&'e Database),
+    /// Removes what has expired.
+    Reap,
+}
+
+/// The jobs of an estate with their timetables.
+pub(super) fn jobs(estate: &Estate) -> Vec<(Job, &Timetable)> {
+    let tests = estate.databases.iter().filter_map(|database| {
+        let timetable = database.test.timetable.as_ref()?;
+        let name = format!("{TEST}{}", database.id);
+        Some((Job { name, target: Some(database.id.clone()), timetable: timetable.to_string() }, timetable))
+    });
+    let reap = estate.daemon.reap.iter().map(|timetable| {
+        (Job { name: REAP.to_owned(), target: None, timetable: timetable.to_string() }, timetable)
+    });
+    tests.chain(reap).collect()
+}
+
+/// What a job of this name does, and when.
+pub(super) fn work<'e>(estate: &'e Estate, name: &str) -> Option<(Work<'e>, &'e Timetable)> {
+    if name == REAP {
+        return estate.daemon.reap.as_ref().map(|timetable| (Work::Reap, timetable));
+    }
+    let database = estate.database(name.strip_prefix(TEST)?)?;
+    database.test.timetable.as_ref().map(|timetable| (Work::Test(database), timetable))
+}
+
+/// When a job is due, and when it starts: a little later, always the same for the same occurrence.
+pub(super) fn occurrence(
+    estate: &str,
+    name: &str,
+    due_at: Option<Timestamp>,
+    jitter: Duration,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    let start_at = due_at.map(|due_at| {
+        let millis = u64::try_from(jitter.as_millis()).unwrap_or(u64::MAX);
+        if millis == 0 {
+            return due_at;
+        }
+        let mut hasher = std::hash::DefaultHasher::new();
+        (estate, name, due_at.as_millisecond()).hash(&mut hasher);
+        let delay = SignedDuration::from_millis(i64::try_from(hasher.finish() % millis).unwrap_or(0));
+        due_at.checked_add(delay).unwrap_or(due_at)
+    });
+    (due_at, start_at)
+}
+
+/// What becomes of a job whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Whether it is done now.
+    pub(super) start: bool,
+    /// How often it was due while nobody was there; 0 where it is on time.
+    pub(super) missed: usize,
+    /// When it is due again.
+    pub(super) due_at: Option<Timestamp>,
+}
+
+/// Decides. However often it was missed, it is done once.
+pub(super) fn take(job: &DueJob, timetable: &Timetable, daemon: &Daemon, now: Timestamp) -> Taken {
+    let late = Duration::try_from(now.duration_since(job.start_at)).unwrap_or_default() > daemon.missed_after;
+    let missed = if late { 1 + times_between(timetable, job, now) } else { 0 };
+    Taken {
+        start: !late || daemon.missed == Missed::Run,
+        missed,
+        due_at: timetable.next(now.max(job.due_at), job.anchor_at),
+    }
+}
+
+fn times_between(timetable: &Timetable, job: &DueJob, now: Timestamp) -> usize {
+    let later = std::iter::successors(Some(job.due_at), |at| timetable.next(*at, job.anchor_at));
+    later.skip(1).take_while(|at| *at <= now).take(MAX_COUNTED).count()
+}
+
+/// One thing that will be done.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Planned {
+    /// When.
+    pub at: Timestamp,
+    /// The estate.
+    pub estate: String,
+    /// The job.
+    pub job: String,
+    /// Its schedule and time zone.
+    pub timetable: String,
+}
+
+/// What will be done from `from` on, for as long as `within`; and the jobs that are never due again.
+#[must_use]
+pub fn plan(estates: &[&Estate], from: Timestamp, within: Duration) -> (Vec<Planned>, Vec<Planned>) {
+    let end = SignedDuration::try_from(within).ok().and_then(|within| from.checked_add(within).ok());
+    let end = end.unwrap_or(Timestamp::MAX);
+    let (mut planned, mut never) = (Vec::new(), Vec::new());
+    for estate in estates {
+        for (job, timetable) in jobs(estate) {
+            let one = |at| Planned {
+                at,
+                estate: estate.name.clone(),
+                job: job.name.clone(),
+                timetable: job.timetable.clone(),
+            };
+            if timetable.next(from, from).is_none() {
+                never.push(one(from));
+            }
+            let times = timetable.schedule.upcoming(from, &timetable.zone);
+            planned.extend(times.take_while(|at| *at <= end).take(MAX_PLANNED).map(one));
+        }
+    }
+    planned.sort_by(|a, b| (a.at, &a.estate, &a.job).cmp(&(b.at, &b.estate, &b.job)));
+    (planned, never)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[estate]\nname = \"shop\"\nregion = \"eu-west-1\"\n[[database]]\nid = \"db\"\nkind = \"rds-mysql\"\n\
+        [database.restore_test]\nschedule = \"cron(0 6 ? * MON *)\"\n[daemon]\nmissed = \"skip\"\n";
+
+    fn due(at: &str) -> DueJob {
+        let at = at.parse().unwrap();
+        DueJob { name: format!("{TEST}db"), due_at: at, start_at: at, anchor_at: at }
+    }
+
+    #[test]
+    fn what_was_missed_is_done_once_or_left_out() {
+        let estate = crate::config::parse("x", FILE).unwrap();
+        let (_, timetable) = work(&estate, "restore-test/db").unwrap();
+        let monday = due("2026-11-23T06:00:00Z");
+        let now = "2026-11-23T06:10:00Z".parse().unwrap();
+        let next: Timestamp = "2026-11-30T06:00:00Z".parse().unwrap();
+        let on_time = Taken { start: true, missed: 0, due_at: Some(next) };
+        assert_eq!(take(&monday, timetable, &estate.daemon, now), on_time);
+        let now = "2026-12-08T00:00:00Z".parse().unwrap();
+        let next: Timestamp = "2026-12-14T06:00:00Z".parse().unwrap();
+        let skipped = Taken { start: false, missed: 3, due_at: Some(next) };
+        assert_eq!(take(&monday, timetable, &estate.daemon, now), skipped);
+        let daemon = Daemon { missed: Missed::Run, ..estate.daemon.clone() };
+        assert_eq!(take(&monday, timetable, &daemon, now), Taken { start: true, ..skipped });
+        // The clock was set back an hour after the job had been moved on: nothing is due twice.
+        let now = "2026-11-23T05:00:00Z".parse().unwrap();
+        assert_eq!(take(&monday, timetable, &estate.daemon, now).due_at, Some("2026-11-30T06:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_start_is_put_off_by_less_than_the_jitter_and_always_the_same() {
+        let due_at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
+        let jitter = Duration::from_mins(10);
+        let starts: Vec<_> = (0..50).map(|n| occurrence("shop", &format!("job-{n}"), Some(due_at), jitter).1).collect();
+        assert!(starts.iter().flatten().all(|at| *at >= due_at && at.duration_since(due_at).as_secs() < 600));
+        assert!(starts.iter().collect::<std::collections::HashSet<_>>().len() > 40);
+        assert_eq!(occurrence("shop", "job-7", Some(due_at), jitter).1, starts[7]);
+    }
+
+    #[test]
+    fn a_plan_names_every_time_and_what_never_comes() {
+        let text = FILE.replace("cron(0 6 ? * MON *)", "cron(0 6 30 2 ? *)");
+        let (estate, never) = (crate::config::parse("x", FILE).unwrap(), crate::config::parse("y", &text).unwrap());
+        let from = "2026-11-20T00:00:00Z".parse().unwrap();
+        let (planned, _) = plan(&[&estate], from, Duration::from_hours(24 * 30));
+        assert_eq!(planned.iter().filter(|one| one.job == "restore-test/db").count(), 4);
+        assert_eq!(planned.iter().filter(|one| one.job == REAP).count(), 24 * 30);
+        assert_eq!(plan(&[&never], from, Duration::ZERO).1[0].job, "restore-test/db");
+    }
+}

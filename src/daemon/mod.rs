@@ -1,0 +1,11 @@
+//! What is due, and who does it: one agent for each estate, which starts what its jobs say, carries on what other
+//! processes left, removes what has expired, and tells people.
+
+mod agent;
+mod health;
+mod jobs;
+mod pulse;
+
+pub use agent::Agent;
+pub use health::{Health, Standing};
+pub use jobs::{Planned, plan};

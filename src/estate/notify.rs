@@ -1,0 +1,171 @@
+//! Whom to tell of what, and how they are reached.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::access::SecretRef;
+
+/// What people can be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A test passed.
+    Passed,
+    /// Something is not as promised.
+    Failed,
+    /// Nobody can say.
+    Unknown,
+    /// What had failed, or could not be told, is as promised again.
+    Recovered,
+    /// Something that drctl made is still there.
+    Stuck,
+}
+
+impl Event {
+    /// Every event with its fixed name.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("passed", Self::Passed),
+        ("failed", Self::Failed),
+        ("unknown", Self::Unknown),
+        ("recovered", Self::Recovered),
+        ("stuck", Self::Stuck),
+    ];
+
+    /// The fixed name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Recovered => "recovered",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
+/// An address that may be a secret, as the address of a webhook often is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Written in the configuration.
+    Plain(String),
+    /// Named there.
+    Secret(SecretRef),
+}
+
+impl Address {
+    /// Reads a name of a secret, or an address that begins with one of `schemes`.
+    #[must_use]
+    pub fn parse(text: &str, schemes: &[&str]) -> Option<Self> {
+        let plain = schemes.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+        if plain { Some(Self::Plain(text.to_owned())) } else { SecretRef::parse(text).map(Self::Secret) }
+    }
+}
+
+/// One way to reach people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// What is told there.
+    pub on: BTreeSet<Event>,
+    /// How.
+    pub way: Way,
+}
+
+/// How people are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Slack's incoming webhook.
+    SlackWebhook {
+        /// Its address: whoever knows it can post.
+        webhook: SecretRef,
+    },
+    /// Slack's API, which has threads and takes reports.
+    SlackBot {
+        /// The bot's token.
+        token: SecretRef,
+        /// The id of the Slack channel.
+        channel: String,
+        /// Where the API is.
+        api: String,
+    },
+    /// An SNS topic.
+    Sns {
+        /// Its ARN.
+        topic_arn: String,
+    },
+    /// Mail.
+    Email(Email),
+    /// PagerDuty's Events API v2.
+    PagerDuty {
+        /// The integration's key.
+        routing_key: SecretRef,
+        /// Where the API is.
+        api: String,
+    },
+    /// An address that takes JSON.
+    Webhook {
+        /// The address.
+        url: Address,
+        /// The key that requests are signed with.
+        key: Option<SecretRef>,
+    },
+    /// A dead man's switch: somebody else who notices silence.
+    Ping {
+        /// Its address: whoever knows it can keep it quiet.
+        url: Address,
+        /// How often.
+        every: Duration,
+    },
+}
+
+impl Way {
+    /// What it is, in the configuration's word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SlackWebhook { .. } | Self::SlackBot { .. } => "slack",
+            Self::Sns { .. } => "sns",
+            Self::Email(_) => "email",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Webhook { .. } => "webhook",
+            Self::Ping { .. } => "ping",
+        }
+    }
+}
+
+/// A mail server, and who writes to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    /// The server's name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub encryption: Encryption,
+    /// Who sends.
+    pub from: String,
+    /// Who receives.
+    pub to: Vec<String>,
+    /// Who logs in.
+    pub username: Option<String>,
+    /// With which password.
+    pub password: Option<SecretRef>,
+    /// PEM file of the authorities to trust; the system's where absent.
+    pub ca: Option<PathBuf>,
+}
+
+/// How mail is encrypted on its way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// From the first byte (`smtps://`).
+    Implicit,
+    /// After `STARTTLS`, without which nothing is sent (`smtp://`).
+    StartTls,
+    /// Not at all (`smtp+plain://`).
+    Off,
+}

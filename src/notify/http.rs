@@ -1,0 +1,96 @@
+//! What every channel over HTTP shares: one client, and what an answer means for the next attempt.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Response, StatusCode};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest pause that the far end may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_hours(6);
+/// Of an answer's body so much is read.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Of an answer's body so much is repeated in an error.
+const MAX_QUOTE_CHARS: usize = 120;
+
+/// Why a message did not arrive.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct NotSent {
+    /// What went wrong. Never holds a secret.
+    pub text: String,
+    /// Whether another attempt may go well.
+    pub again: bool,
+    /// How long the far end wants to be left alone.
+    pub pause: Option<Duration>,
+}
+
+impl NotSent {
+    /// Worth another attempt.
+    pub(super) fn again(text: impl Into<String>) -> Self {
+        Self { text: text.into(), again: true, pause: None }
+    }
+
+    /// Not worth another attempt: the message or the configuration is at fault.
+    pub(super) fn never(text: impl Into<String>) -> Self {
+        Self { text: text.into(), again: false, pause: None }
+    }
+}
+
+/// A client that follows no redirects: a message goes where the configuration says.
+pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
+        .build()?)
+}
+
+/// Sends a request and reads the body of a 2xx answer.
+pub(super) async fn send(request: reqwest::RequestBuilder, now: Timestamp) -> Result<String, NotSent> {
+    // The address of a webhook is a secret: errors must not repeat it.
+    let answer = request.send().await.map_err(|error| NotSent::again(chain(&error.without_url())))?;
+    let status = answer.status();
+    let pause = pause(&answer, now);
+    let body = body(answer).await;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let quote = super::message::cut_to(body.trim(), MAX_QUOTE_CHARS);
+    let again = status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+    Err(NotSent { text: format!("the far end answered {status}: {quote}"), again, pause: pause.filter(|_| again) })
+}
+
+async fn body(mut answer: Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_BODY_BYTES {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn pause(answer: &Response, now: Timestamp) -> Option<Duration> {
+    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            Duration::try_from(at.duration_since(now).max(SignedDuration::ZERO)).ok()?
+        }
+    };
+    Some(pause.min(LONGEST_PAUSE))
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

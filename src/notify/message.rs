@@ -1,0 +1,150 @@
+//! What people are told: short, true, and with the next command.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::estate::Event;
+
+/// Findings shown; the rest are counted.
+const MAX_FINDINGS: usize = 5;
+/// Characters of one text in a message; the whole is in the report.
+const MAX_TEXT_CHARS: usize = 300;
+
+/// Why people are told, as it is stored and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It was in order before.
+    First,
+    /// It has been wrong for a while.
+    Still,
+    /// It was wrong in another way before.
+    Changed,
+    /// It is in order again.
+    Recovered,
+    /// It is in order, as before.
+    Passed,
+    /// Somebody tries the channel.
+    Trial,
+    /// Several things at once.
+    Digest,
+}
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub name: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub actual: String,
+}
+
+/// One message, whatever the channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// What happened.
+    pub event: Event,
+    /// Why it is told.
+    pub because: Reason,
+    /// The estate.
+    pub estate: String,
+    /// Its environment.
+    pub environment: String,
+    /// The target.
+    pub target: String,
+    /// The run.
+    pub run_id: String,
+    /// Names the incident, for channels that keep what belongs together in one place; absent where there is none.
+    pub incident: Option<String>,
+    /// Since when something has been wrong.
+    pub since: Option<Timestamp>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened, in one sentence.
+    pub summary: String,
+    /// What is not as expected.
+    pub findings: Vec<Finding>,
+    /// What was measured, as `RTO 482 s of 15m`.
+    pub measured: Vec<String>,
+    /// What to do.
+    pub next: String,
+    /// Whether it happened in the sandbox.
+    pub simulated: bool,
+}
+
+impl Message {
+    /// One line: the subject of a mail, the head of a post.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let rehearsal = if self.simulated { "rehearsal: " } else { "" };
+        let word = match self.because {
+            Reason::Trial => "trial message".to_owned(),
+            Reason::Still => format!("still {}", self.event.name()),
+            _ => self.event.name().to_owned(),
+        };
+        format!("{rehearsal}{} {word} ({}, {})", self.target, self.estate, self.environment)
+    }
+
+    /// Since when, and why this is told.
+    #[must_use]
+    pub fn context(&self) -> String {
+        let since = self.since.map_or_else(String::new, |since| show(since));
+        match self.because {
+            Reason::First => format!("new, at {}", show(self.at)),
+            Reason::Still => format!("not in order since {since}"),
+            Reason::Changed => format!("not in order since {since}; now in another way"),
+            Reason::Recovered => format!("in order again after {}", self.outage()),
+            Reason::Passed => format!("in order, at {}", show(self.at)),
+            Reason::Trial => format!("sent at {}", show(self.at)),
+            Reason::Digest => format!("several messages in one, at {}", show(self.at)),
+        }
+    }
+
+    fn outage(&self) -> String {
+        let since = self.since.unwrap_or(self.at);
+        crate::duration::show_seconds(self.at.duration_since(since).as_secs_f64())
+    }
+
+    /// The findings that are shown, and how many are not.
+    #[must_use]
+    pub fn shown(&self) -> (&[Finding], usize) {
+        let shown = self.findings.len().min(MAX_FINDINGS);
+        (&self.findings[..shown], self.findings.len() - shown)
+    }
+
+    /// The whole as plain text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.summary.clone(), self.context()];
+        let (findings, more) = self.shown();
+        for finding in findings {
+            lines.push(format!("- {}: expected {}, found {}", finding.name, finding.expected, finding.actual));
+        }
+        if more > 0 {
+            lines.push(format!("- and {more} more"));
+        }
+        lines.extend(self.measured.iter().cloned());
+        lines.push(format!("Next: {}", self.next));
+        lines.join("\n")
+    }
+}
+
+/// A time to the minute, in UTC.
+fn show(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A text that is not too long for a message.
+pub(super) fn cut(text: &str) -> String {
+    cut_to(text, MAX_TEXT_CHARS)
+}
+
+pub(super) fn cut_to(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(chars.saturating_sub(1)).collect();
+    format!("{head}…")
+}

@@ -1,0 +1,33 @@
+//! A dead man's switch: somebody else who notices that nothing was heard. Follows the protocol of healthchecks.io: the
+//! address itself means success, `/start` a beginning, `/fail` a failure whose body says why.
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::http::{self, NotSent};
+
+/// What is pinged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pulse {
+    /// A pass begins.
+    Start,
+    /// All is well.
+    Success,
+    /// Something is not well.
+    Fail(String),
+}
+
+/// Pings.
+///
+/// # Errors
+/// Where nobody answered well.
+pub async fn ping(url: &SecretString, pulse: &Pulse, now: Timestamp) -> Result<(), NotSent> {
+    let client = http::client().map_err(|error| NotSent::never(error.to_string()))?;
+    let url = url.expose_secret().trim_end_matches('/');
+    let request = match pulse {
+        Pulse::Start => client.post(format!("{url}/start")),
+        Pulse::Success => client.post(url),
+        Pulse::Fail(reason) => client.post(format!("{url}/fail")).body(reason.clone()),
+    };
+    http::send(request, now).await.map(drop)
+}

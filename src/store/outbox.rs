@@ -1,0 +1,203 @@
+//! What people are still to be told. A message is written with the result that it tells of, claimed, sent, and marked.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::schema::Store;
+
+/// How long a claim holds: longer than sending takes.
+const CLAIM: Duration = Duration::from_secs(60);
+
+/// A message on its way to one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The same for the same message to the same channel, however often it is written or sent.
+    pub id: String,
+    /// The channel's name.
+    pub channel: String,
+    /// What is told, as JSON.
+    pub message: String,
+}
+
+/// A message that is to be sent now.
+#[derive(Clone, Debug)]
+pub struct Sendable {
+    /// The message.
+    pub outgoing: Outgoing,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// How often it was tried before.
+    pub attempts: u32,
+    /// The last error, where there was one.
+    pub error: Option<String>,
+}
+
+/// How an attempt to send ended.
+#[derive(Clone, Debug)]
+pub enum Sent {
+    /// It arrived.
+    Delivered,
+    /// It is to be tried again.
+    Later {
+        /// When.
+        at: Timestamp,
+        /// Why it did not arrive.
+        error: String,
+    },
+    /// It is given up, until a person says otherwise.
+    Dead {
+        /// Why it did not arrive.
+        error: String,
+    },
+}
+
+pub(super) async fn insert(
+    connection: &mut AnyConnection,
+    estate: &str,
+    at: Timestamp,
+    messages: &[Outgoing],
+) -> anyhow::Result<()> {
+    for outgoing in messages {
+        sqlx::query(
+            "insert into outbox (id, estate, channel, message, state, created_at, attempts, next_try_at)
+             values ($1, $2, $3, $4, 'pending', $5, 0, $5) on conflict (id) do nothing",
+        )
+        .bind(&outgoing.id)
+        .bind(estate)
+        .bind(&outgoing.channel)
+        .bind(&outgoing.message)
+        .bind(at.as_millisecond())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+type Row = (String, String, String, i64, i64, Option<String>);
+
+fn sendable((id, channel, message, created_at, attempts, error): Row) -> anyhow::Result<Sendable> {
+    Ok(Sendable {
+        outgoing: Outgoing { id, channel, message },
+        created_at: Timestamp::from_millisecond(created_at)?,
+        attempts: u32::try_from(attempts)?,
+        error,
+    })
+}
+
+impl Store {
+    /// Claims messages to one channel that are due, the oldest first.
+    ///
+    /// # Errors
+    /// Where the store could not be written.
+    pub async fn claim_messages(
+        &self,
+        estate: &str,
+        channel: &str,
+        now: Timestamp,
+        most: u32,
+    ) -> anyhow::Result<Vec<Sendable>> {
+        let mut transaction = self.writing().await?;
+        let select = format!(
+            "select id, channel, message, created_at, cast(attempts as bigint), error from outbox
+             where estate = $1 and channel = $2 and state = 'pending' and next_try_at <= $3
+               and (claimed_until is null or claimed_until < {})
+             order by created_at, id limit $4{}",
+            self.now(),
+            self.skip_locked()
+        );
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(select))
+            .bind(estate)
+            .bind(channel)
+            .bind(now.as_millisecond())
+            .bind(i64::from(most))
+            .fetch_all(&mut *transaction)
+            .await?;
+        let claim = format!("update outbox set claimed_until = {} + $2 where id = $1", self.now());
+        for row in &rows {
+            let claim = sqlx::query(AssertSqlSafe(claim.clone())).bind(&row.0).bind(i64::try_from(CLAIM.as_millis())?);
+            claim.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        rows.into_iter().map(sendable).collect()
+    }
+
+    /// Says how an attempt to send ended.
+    ///
+    /// # Errors
+    /// Where the store could not be written: the message is then sent once more, with the same id.
+    pub async fn mark_sent(&self, id: &str, sent: &Sent) -> anyhow::Result<()> {
+        let (state, next, error) = match sent {
+            Sent::Delivered => ("sent", None, None),
+            Sent::Later { at, error } => ("pending", Some(at.as_millisecond()), Some(error)),
+            Sent::Dead { error } => ("dead", None, Some(error)),
+        };
+        sqlx::query(
+            "update outbox set state = $2, next_try_at = coalesce($3, next_try_at), error = $4, claimed_until = null,
+                               attempts = attempts + 1 where id = $1",
+        )
+        .bind(id)
+        .bind(state)
+        .bind(next)
+        .bind(error)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Gives back what a daemon that is gone had claimed. Only for a store that has one daemon at a time.
+    ///
+    /// # Errors
+    /// Where the store could not be written.
+    pub async fn forget_claims(&self) -> anyhow::Result<()> {
+        if let super::schema::Backend::Sqlite(_) = self.backend {
+            sqlx::query("update outbox set claimed_until = null where state = 'pending'").execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
+    /// Messages that were given up.
+    ///
+    /// # Errors
+    /// Where they could not be read.
+    pub async fn dead_messages(&self, estate: &str) -> anyhow::Result<Vec<Sendable>> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, channel, message, created_at, cast(attempts as bigint), error from outbox
+             where estate = $1 and state = 'dead' order by created_at, id",
+        )
+        .bind(estate)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(sendable).collect()
+    }
+
+    /// Has everything that was given up tried again. Returns how many messages that are.
+    ///
+    /// # Errors
+    /// Where the store could not be written.
+    pub async fn revive_messages(&self, estate: &str, now: Timestamp) -> anyhow::Result<u64> {
+        let sql = "update outbox set state = 'pending', attempts = 0, next_try_at = $2 where estate = $1 and state = 'dead'";
+        let revived = sqlx::query(sql).bind(estate).bind(now.as_millisecond()).execute(&self.pool).await?;
+        Ok(revived.rows_affected())
+    }
+
+    /// What a channel calls the thread of an incident.
+    ///
+    /// # Errors
+    /// Where it could not be read.
+    pub async fn thread(&self, channel: &str, incident: &str) -> anyhow::Result<Option<String>> {
+        let sql = "select reference from threads where channel = $1 and incident = $2";
+        Ok(sqlx::query_scalar(sql).bind(channel).bind(incident).fetch_optional(&self.pool).await?)
+    }
+
+    /// Remembers what a channel calls the thread of an incident.
+    ///
+    /// # Errors
+    /// Where it could not be written.
+    pub async fn remember_thread(&self, channel: &str, incident: &str, reference: &str) -> anyhow::Result<()> {
+        let sql = "insert into threads (channel, incident, reference) values ($1, $2, $3) on conflict do nothing";
+        sqlx::query(sql).bind(channel).bind(incident).bind(reference).execute(&self.pool).await?;
+        Ok(())
+    }
+}

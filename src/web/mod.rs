@@ -1,0 +1,6 @@
+//! What is served: metrics and health.
+
+mod metrics;
+mod serve;
+
+pub use serve::{Watched, serve};
