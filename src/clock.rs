@@ -61,13 +61,17 @@ impl Clock {
         self.0.fixed.unwrap_or_else(system_now)
     }
 
-    /// Takes over the time that the sandbox says it is, and its speed. The clock never runs backwards.
+    /// Takes over the time that the sandbox says it is, and its speed. After the first time it never runs backwards.
     pub fn observe(&self, there: Timestamp, scale: f64) {
         let ahead = there.duration_since(self.base()).as_nanos();
         let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
-        self.0.ahead_nanos.fetch_max(ahead, Ordering::SeqCst);
         self.0.scale_bits.store(scale.max(1.0).to_bits(), Ordering::SeqCst);
-        self.0.observed.store(true, Ordering::SeqCst);
+        if self.0.observed.swap(true, Ordering::SeqCst) {
+            self.0.ahead_nanos.fetch_max(ahead, Ordering::SeqCst);
+        } else {
+            // A sandbox may live in the past.
+            self.0.ahead_nanos.store(ahead, Ordering::SeqCst);
+        }
     }
 
     /// Whether this clock follows a sandbox's.
@@ -183,10 +187,10 @@ impl Virtual {
 }
 
 impl VirtualClock {
-    /// Starts now. A `scale` of 0 means that lifecycles take no time at all and the clock runs as usual.
+    /// Starts at `at`, or now. A `scale` of 0 means that lifecycles take no time at all and the clock runs as usual.
     #[must_use]
-    pub fn start(scale: f64) -> Self {
-        let state = Virtual { scale, holds: 0, shown: system_now(), since: instant_now() };
+    pub fn start(scale: f64, at: Option<Timestamp>) -> Self {
+        let state = Virtual { scale, holds: 0, shown: at.unwrap_or_else(system_now), since: instant_now() };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -258,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_held_virtual_clock_runs_at_real_speed() {
-        let clock = VirtualClock::start(1e9);
+        let clock = VirtualClock::start(1e9, None);
         let hold = clock.hold();
         let before = clock.now();
         std::thread::sleep(Duration::from_millis(2));

@@ -9,7 +9,7 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -58,14 +58,19 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args, format: Format) -> any
         return show_plan(&loaded, within, format);
     }
     every_schedule_fires(&loaded)?;
+    let stop = setup::on_signal(
+        || tracing::info!("stopping; interrupt again to leave at once"),
+        || setup::leave(Exit::Interrupted),
+    );
+    let hangup = signal(SignalKind::hangup())?;
     let mut service = Service::default();
     service.take_up(loaded).await?;
     let listener = service.listen().await?;
-    let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let stopped = CancellationToken::new();
     let web = tokio::spawn(web::serve(listener, Arc::clone(&service.watched), stopped.clone()));
     let beat = tokio::spawn(keep_beating(Arc::clone(&service.watched), stopped.clone()));
     tell_supervisor(&[NotifyState::Ready]);
-    service.until_stopped(configs, &stop).await?;
+    service.until_stopped(configs, hangup, &stop).await;
     tell_supervisor(&[NotifyState::Stopping]);
     service.stop().await;
     stopped.cancel();
@@ -86,7 +91,10 @@ fn load(configs: &[PathBuf]) -> anyhow::Result<Vec<Loaded>> {
         let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         found.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         if found.is_empty() {
-            return Err(output::usage(format!("the folder `{shown}` holds no `.toml` file"), "put an estate file there"));
+            return Err(output::usage(
+                format!("the folder `{shown}` holds no `.toml` file"),
+                "put an estate file there",
+            ));
         }
         found.sort();
         files.extend(found);
@@ -126,7 +134,8 @@ fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Res
     for one in &never {
         output::talk(&format!("warning: `{}` of `{}` never runs: `{}`", one.job, one.estate, one.timetable));
     }
-    let untested = estates.iter().flat_map(|estate| &estate.databases).filter(|database| database.test.timetable.is_none());
+    let untested =
+        estates.iter().flat_map(|estate| &estate.databases).filter(|database| database.test.timetable.is_none());
     for database in untested {
         output::talk(&format!("note: `{}` has no `schedule`: the daemon does not test it", database.id));
     }
@@ -167,7 +176,8 @@ impl Service {
             environment.notify = true;
             fresh.push((said, environment));
         }
-        let gone: Vec<String> = self.tended.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
+        let gone: Vec<String> =
+            self.tended.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
         for name in gone {
             tracing::info!(estate = name, "the estate is no longer configured");
             self.retire(&name);
@@ -232,19 +242,10 @@ impl Service {
         Ok(listener)
     }
 
-    async fn until_stopped(&mut self, configs: &[PathBuf], stop: &CancellationToken) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let asked = stop.clone();
-        tokio::spawn(async move {
-            setup::wait_for_signal().await;
-            tracing::info!("stopping; interrupt again to leave at once");
-            asked.cancel();
-            setup::wait_for_signal().await;
-            setup::leave(Exit::Interrupted);
-        });
+    async fn until_stopped(&mut self, configs: &[PathBuf], mut hangup: Signal, stop: &CancellationToken) {
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 _ = hangup.recv() => {
                     let since = NotifyState::monotonic_usec_now().ok();
                     tell_supervisor(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
@@ -271,7 +272,8 @@ impl Service {
     }
 
     async fn stop(self) {
-        let bound = self.tended.values().map(|tended| tended.estate.daemon.drain).max().unwrap_or_default() + STOP_MARGIN;
+        let bound =
+            self.tended.values().map(|tended| tended.estate.daemon.drain).max().unwrap_or_default() + STOP_MARGIN;
         for tended in self.tended.values() {
             tended.stop.cancel();
         }

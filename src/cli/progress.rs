@@ -34,7 +34,13 @@ pub(super) fn logged() -> Reporter {
     Reporter::new(|target, happening| match happening {
         Happening::Began { run_id, .. } => tracing::info!(target, run.id = run_id, "a test goes on"),
         Happening::Checked(check) if check.outcome != Outcome::Passed => {
-            tracing::warn!(target, check = check.name, expected = check.expected, actual = check.actual, "not in order");
+            tracing::warn!(
+                target,
+                check = check.name,
+                expected = check.expected,
+                actual = check.actual,
+                "not in order"
+            );
         }
         other => tracing::debug!(target, happening = describe(other), "progress"),
     })

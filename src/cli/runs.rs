@@ -1,6 +1,6 @@
 //! `drctl runs`: what was run, in full where asked, and carried on where it was cut off.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -29,6 +29,11 @@ pub(super) enum Verb {
         /// The run's id, or the end of it.
         id: String,
     },
+    /// Write a copy of the state file, also while a daemon is at work on it.
+    Backup {
+        /// The new file.
+        file: PathBuf,
+    },
     /// Carry on a run whose process was killed.
     Resume {
         /// The run's id, or the end of it.
@@ -49,6 +54,11 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
             let run = store.run(id).await?;
             let journal = store.journal(&run.new.id).await?;
             show(&run, &journal, format)?;
+            Ok(Exit::Passed)
+        }
+        Verb::Backup { file } => {
+            setup::store(&loaded).await?.back_up(file).await?;
+            output::talk(&format!("written to `{}`", file.display()));
             Ok(Exit::Passed)
         }
         Verb::Resume { id } => {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::exit::Exit;
 use super::{output, setup};
 use crate::estate::Estate;
@@ -16,6 +18,9 @@ pub(super) struct Args {
     /// How many times faster than real time lifecycles run; 0 ends each at once.
     #[arg(long, default_value_t = 60.0, value_parser = parse_scale)]
     time_scale: f64,
+    /// What its clock shows at first, in RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    start: Option<Timestamp>,
     /// Damage a database's backups: `TARGET=rows`, `TARGET=page` or `TARGET=index`.
     #[arg(long, value_name = "TARGET=KIND", value_parser = parse_corrupt)]
     corrupt: Vec<(String, String)>,
@@ -37,7 +42,8 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
     for config in configs {
         estates.push(setup::load(config)?.estate);
     }
-    let options = Options { listen: args.listen, time_scale: args.time_scale, corrupt: args.corrupt.clone() };
+    let (listen, time_scale, corrupt) = (args.listen, args.time_scale, args.corrupt.clone());
+    let options = Options { listen, time_scale, corrupt, start: args.start };
     let sandbox = Sandbox::start(&estates, &options).await?;
     for missing in &sandbox.missing {
         output::talk(&format!("warning: {missing}"));

@@ -32,7 +32,8 @@ pub(super) fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
         output::usage(format!("the schedule `{}` is not valid: {invalid}", args.expression), invalid.hint)
     })?;
     let zone = TimeZone::get(&args.timezone).with_context(|| format!("there is no time zone `{}`", args.timezone));
-    let zone = zone.map_err(|error| output::usage(format!("{error:#}"), "write an IANA name such as `Europe/Dublin`"))?;
+    let zone =
+        zone.map_err(|error| output::usage(format!("{error:#}"), "write an IANA name such as `Europe/Dublin`"))?;
     let from = args.from.unwrap_or_else(|| Clock::system().now());
     let next: Vec<Timestamp> = schedule.upcoming(from, &zone).take(args.count.into()).collect();
     if next.is_empty() {

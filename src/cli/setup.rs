@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::exit::Exit;
 use super::output;
 use crate::aws::{self, Account, Aws, Destination};
 use crate::clock::Clock;
@@ -108,33 +110,62 @@ pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
 
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the program at once.
 pub(super) fn cancel_on_signal() -> CancellationToken {
+    on_signal(
+        || output::talk("interrupted: removing what was made; interrupt again to leave at once"),
+        || {
+            output::talk("left at once: run `drctl reap` to remove what was made");
+            leave(Exit::Remains);
+        },
+    )
+}
+
+/// A token that the first Ctrl-C or SIGTERM cancels, with what is done then, and what is done at the second.
+pub(super) fn on_signal(
+    first: impl FnOnce() + Send + 'static,
+    second: impl FnOnce() + Send + 'static,
+) -> CancellationToken {
     let token = CancellationToken::new();
     let cancelled = token.clone();
+    // Listening begins now, not when the task is first run.
+    let signals = Signals::listen();
     tokio::spawn(async move {
-        wait_for_signal().await;
-        output::talk("interrupted: removing what was made; interrupt again to leave at once");
+        let Ok(mut signals) = signals else { return };
+        signals.next().await;
+        first();
         cancelled.cancel();
-        wait_for_signal().await;
-        output::talk("left at once: run `drctl reap` to remove what was made");
-        leave(super::exit::Exit::Remains);
+        signals.next().await;
+        second();
     });
     token
 }
 
 #[expect(clippy::exit, reason = "a second interrupt leaves at once, whatever is under way")]
-pub(super) fn leave(exit: super::exit::Exit) {
+pub(super) fn leave(exit: Exit) {
     std::process::exit(i32::from(exit.code()));
 }
 
 /// Resolves at Ctrl-C or SIGTERM.
 pub(super) async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    if let Ok(mut signals) = Signals::listen() {
+        signals.next().await;
+    }
+}
+
+/// What asks us to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

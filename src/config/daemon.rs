@@ -44,7 +44,11 @@ pub(super) fn timetable(section: &Section<'_, '_>, key: &'static str, default: &
     match Schedule::parse(&text) {
         Ok(schedule) => Some(Timetable { schedule, zone, zone_name }),
         Err(invalid) => {
-            section.report(key, format!("`{text}` is not valid: {invalid}"), format!("{}; {EXPRESSIONS}", invalid.hint));
+            section.report(
+                key,
+                format!("`{text}` is not valid: {invalid}"),
+                format!("{}; {EXPRESSIONS}", invalid.hint),
+            );
             None
         }
     }
@@ -66,7 +70,8 @@ pub(super) fn default(zone: &Zone) -> Option<Daemon> {
 
 pub(super) fn read(section: &Section<'_, '_>, zone: &Zone) -> Option<Daemon> {
     let mut daemon = default(zone)?;
-    let listen = section.parsed("listen", "an address such as `\"127.0.0.1:9464\"`", |text| text.parse::<SocketAddr>().ok());
+    let listen =
+        section.parsed("listen", "an address such as `\"127.0.0.1:9464\"`", |text| text.parse::<SocketAddr>().ok());
     daemon.listen = listen.unwrap_or(daemon.listen);
     let missed = section.choice("missed", &[("run", Missed::Run), ("skip", Missed::Skip)]);
     daemon.missed = missed.unwrap_or(daemon.missed);

@@ -11,8 +11,11 @@ const PAGERDUTY_API: &str = "https://events.pagerduty.com";
 const DEFAULT_PING: Duration = Duration::from_mins(5);
 const HTTP: [&str; 2] = ["https://", "http://"];
 const WAYS: [&str; 6] = ["slack", "sns", "email", "pagerduty", "webhook", "ping"];
-const SMTP: [(&str, Encryption, u16); 3] =
-    [("smtps://", Encryption::Implicit, 465), ("smtp://", Encryption::StartTls, 587), ("smtp+plain://", Encryption::Off, 25)];
+const SMTP: [(&str, Encryption, u16); 3] = [
+    ("smtps://", Encryption::Implicit, 465),
+    ("smtp://", Encryption::StartTls, 587),
+    ("smtp+plain://", Encryption::Off, 25),
+];
 
 /// Reads one channel; `None` where something was wrong, which is then reported.
 pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {

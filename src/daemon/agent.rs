@@ -21,7 +21,7 @@ use crate::store::{Claimed, DueJob, Entry, NewRun, Owner};
 /// Between two rounds at most, so that a clock that was set, or a run that was left, is noticed soon.
 const ROUND: Duration = Duration::from_secs(15);
 /// The same on a sandbox's clock, which is read anew with every round.
-const SIMULATED_ROUND: Duration = Duration::from_hours(1);
+const SIMULATED_ROUND: Duration = Duration::from_mins(20);
 /// Between two rounds at least.
 const SHORTEST_ROUND: Duration = Duration::from_millis(20);
 /// After a round that failed.
@@ -162,7 +162,13 @@ impl Agent {
         store.plan_jobs(&estate.name, now, &list, when).await?;
         for planned in store.jobs(&estate.name).await? {
             let next = planned.start_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-            tracing::info!(estate = estate.name, job = planned.job.name, timetable = planned.job.timetable, next, "planned");
+            tracing::info!(
+                estate = estate.name,
+                job = planned.job.name,
+                timetable = planned.job.timetable,
+                next,
+                "planned"
+            );
         }
         Ok(())
     }

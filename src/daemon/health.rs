@@ -57,7 +57,8 @@ impl Health {
     pub fn standing(&self) -> Standing {
         let inner = self.inner();
         let alive = inner.last_pass.worked_seconds() < HUNG_AFTER.as_secs_f64();
-        let told = |what: &str, found: &Result<(), String>| found.as_ref().err().map(|error| format!("{what}: {error}"));
+        let told =
+            |what: &str, found: &Result<(), String>| found.as_ref().err().map(|error| format!("{what}: {error}"));
         let mut trouble: Vec<String> = told("AWS", &inner.aws).into_iter().chain(told("state", &inner.store)).collect();
         if !alive {
             trouble.push(format!("no pass for {} s", HUNG_AFTER.as_secs()));

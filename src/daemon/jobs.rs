@@ -31,9 +31,10 @@ pub(super) fn jobs(estate: &Estate) -> Vec<(Job, &Timetable)> {
         let name = format!("{TEST}{}", database.id);
         Some((Job { name, target: Some(database.id.clone()), timetable: timetable.to_string() }, timetable))
     });
-    let reap = estate.daemon.reap.iter().map(|timetable| {
-        (Job { name: REAP.to_owned(), target: None, timetable: timetable.to_string() }, timetable)
-    });
+    let reap =
+        estate.daemon.reap.iter().map(|timetable| {
+            (Job { name: REAP.to_owned(), target: None, timetable: timetable.to_string() }, timetable)
+        });
     tests.chain(reap).collect()
 }
 

@@ -41,11 +41,8 @@ fn message(
 ) -> anyhow::Result<Message> {
     let (event, because) = decision.tell.ok_or_else(|| anyhow::anyhow!("there is nothing to tell"))?;
     let bad = report.checks.iter().filter(|check| check.outcome != Outcome::Passed);
-    let findings = bad.map(|check| Finding {
-        name: cut(&check.name),
-        expected: cut(&check.expected),
-        actual: cut(&check.actual),
-    });
+    let findings =
+        bad.map(|check| Finding { name: cut(&check.name), expected: cut(&check.expected), actual: cut(&check.actual) });
     Ok(Message {
         event,
         because: match because {
@@ -65,7 +62,10 @@ fn message(
         summary: cut(&format!("Restore test of {}: {}", report.target, report.reason)),
         findings: findings.collect(),
         measured: measured(report),
-        next: cut(&report.hint.clone().unwrap_or_else(|| format!("`drctl runs show {}` has the whole report", report.run_id))),
+        next: cut(&report
+            .hint
+            .clone()
+            .unwrap_or_else(|| format!("`drctl runs show {}` has the whole report", report.run_id))),
         simulated,
     })
 }

@@ -93,7 +93,12 @@ impl Deliverer {
                     tracing::warn!(channel = channel.name, id = sendable.outgoing.id, %at, error, "not sent; trying again later");
                 }
                 Sent::Dead { error } => {
-                    tracing::error!(channel = channel.name, id = sendable.outgoing.id, error, "given up; `drctl notify retry` tries it again");
+                    tracing::error!(
+                        channel = channel.name,
+                        id = sendable.outgoing.id,
+                        error,
+                        "given up; `drctl notify retry` tries it again"
+                    );
                 }
             }
             self.environment.store.mark_sent(&sendable.outgoing.id, &sent).await?;
@@ -169,6 +174,8 @@ mod tests {
     #[test]
     fn the_far_end_says_how_long() {
         let busy = NotSent { pause: Some(Duration::from_secs(77)), ..NotSent::again("429") };
-        assert!(matches!(next_attempt(5, &busy, Timestamp::UNIX_EPOCH), Sent::Later { at, .. } if at.as_second() == 77));
+        assert!(
+            matches!(next_attempt(5, &busy, Timestamp::UNIX_EPOCH), Sent::Later { at, .. } if at.as_second() == 77)
+        );
     }
 }

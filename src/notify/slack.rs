@@ -116,7 +116,8 @@ impl Bot<'_> {
             return Ok(answer);
         }
         let error = answer["error"].as_str().unwrap_or("no reason given");
-        let passing = ["ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"];
+        let passing =
+            ["ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"];
         let text = format!("Slack answered `{error}`");
         Err(if passing.contains(&error) { NotSent::again(text) } else { NotSent::never(text) })
     }

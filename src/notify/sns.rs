@@ -10,7 +10,8 @@ const SUBJECT_CHARS: usize = 100;
 
 /// What SNS is asked to publish.
 pub(super) fn publish(topic_arn: &str, id: &str, message: &Message) -> Publish {
-    let subject: String = message.title().chars().map(|c| if c.is_ascii() && !c.is_control() { c } else { '?' }).collect();
+    let subject: String =
+        message.title().chars().map(|c| if c.is_ascii() && !c.is_control() { c } else { '?' }).collect();
     let mut attributes = BTreeMap::from([
         ("id", id.to_owned()),
         ("event", message.event.name().to_owned()),

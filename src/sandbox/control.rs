@@ -36,6 +36,12 @@ fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Va
             shared.rules().push(rule);
         }
         ("POST", "damage") => damage(&mut shared.world(), text("target"), text("kind"))?,
+        ("POST", "repair") => {
+            let mut world = shared.world();
+            for region in world.regions.values_mut() {
+                region.damaged.remove(text("target"));
+            }
+        }
         ("POST", "distrust") => shared.world().engines.distrust().map_err(|error| error.to_string())?,
         ("POST", "snapshot") => snapshot(&mut shared.world(), text("target"), text("id"))?,
         ("POST", "tag") => tag(&mut shared.world(), text("id"), text("key"), text("value"))?,
@@ -84,16 +90,18 @@ fn state(world: &mut World) -> Value {
     Value::Array(all)
 }
 
-/// Damages every backup of a database.
+/// Damages every backup of a database, and those to come until it is repaired.
 pub(super) fn damage(world: &mut World, target: &str, kind: &str) -> Result<(), String> {
     let kind = Damage::parse(kind).ok_or_else(|| format!("`{kind}` is not `rows`, `page` or `index`"))?;
     let mut found = false;
-    for region in world.regions.values_mut() {
+    for name in world.regions.keys().cloned().collect::<Vec<_>>() {
+        let region = world.region(&name);
         let snapshots = region.instance_snapshots.values_mut().chain(region.cluster_snapshots.values_mut());
         for snapshot in snapshots.filter(|snapshot| snapshot.source == target) {
             snapshot.content.damage = Some(kind);
             found = true;
         }
+        region.damaged.insert(target.to_owned(), kind);
     }
     if found { Ok(()) } else { Err(format!("there is no backup of `{target}`")) }
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub struct Options {
     pub time_scale: f64,
     /// Databases whose newest backup is damaged, each with `rows`, `page` or `index`.
     pub corrupt: Vec<(String, String)>,
+    /// What its clock shows at first; the machine's time where absent.
+    pub start: Option<Timestamp>,
 }
 
 /// A sandbox that serves.
@@ -72,7 +75,7 @@ impl Sandbox {
         let address = listener.local_addr()?;
         let root = std::env::temp_dir().join(format!("drctl-sandbox-{}-{}", std::process::id(), address.port()));
         std::fs::create_dir_all(&root).with_context(|| format!("failed to make `{}`", root.display()))?;
-        let clock = VirtualClock::start(options.time_scale);
+        let clock = VirtualClock::start(options.time_scale, options.start);
         let mut world = World::new(clock.clone(), Engines::new(&root)?);
         for estate in estates {
             world.add(estate)?;

@@ -32,9 +32,7 @@ impl Days {
             Self::OfMonth(days) => days.contains(&date.day()),
             Self::Last => date.day() == date.days_in_month(),
             Self::LastWorkday => date == workday_near(date.last_of_month()),
-            Self::NearestWorkday(day) => {
-                date.with().day(*day).build().is_ok_and(|wanted| date == workday_near(wanted))
-            }
+            Self::NearestWorkday(day) => date.with().day(*day).build().is_ok_and(|wanted| date == workday_near(wanted)),
             Self::OfWeek(days) => days.contains(&weekday(date)),
             Self::LastOfWeek(day) => weekday(date) == *day && date.day() + 7 > date.days_in_month(),
             Self::Nth(day, nth) => weekday(date) == *day && (date.day() - 1) / 7 + 1 == *nth,

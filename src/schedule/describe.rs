@@ -7,7 +7,17 @@ use super::days::Days;
 
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
@@ -94,7 +104,10 @@ fn spans(values: &[i16]) -> Vec<String> {
             _ => spans.push((*value, *value)),
         }
     }
-    spans.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") }).collect()
+    spans
+        .iter()
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
+        .collect()
 }
 
 /// `a, b and c`.

@@ -157,7 +157,9 @@ fn compare(text: &str, zone: usize, start: i64, hours: &Part, minutes: &Part, on
     // What is dense is looked at from the start and around every change of the clocks.
     let mut from = vec![start];
     let end = i64::from(u32::MAX);
-    from.extend(time_zone.following(Timestamp::from_second(start).unwrap()).map(|t| t.timestamp().as_second() - 9000).take(20));
+    from.extend(
+        time_zone.following(Timestamp::from_second(start).unwrap()).map(|t| t.timestamp().as_second() - 9000).take(20),
+    );
     for from in from.into_iter().filter(|from| *from >= start && *from < end) {
         let at = expected.partition_point(|at| *at <= from);
         let expected = &expected[at..expected.len().min(at + 80)];

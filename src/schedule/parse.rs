@@ -178,7 +178,11 @@ fn rate(inside: &str) -> Result<Rule, Invalid> {
     };
     let right = if number == 1 { singular.to_owned() } else { format!("{singular}s") };
     if unit != right {
-        return Err(invalid("unit", format!("`{unit}` does not go with {number}"), format!("write `{number} {right}`")));
+        return Err(invalid(
+            "unit",
+            format!("`{unit}` does not go with {number}"),
+            format!("write `{number} {right}`"),
+        ));
     }
     let seconds = number.checked_mul(seconds).filter(|seconds| *seconds <= LONGEST_RATE_SECONDS);
     let seconds = seconds.ok_or_else(|| invalid("value", format!("`{value} {unit}` is more than a century"), hint))?;

@@ -292,8 +292,11 @@ fn a_schedule_is_put_in_words() {
     for (text, words) in [
         ("cron(0 6 ? * MON *)", "at 06:00 on Monday"),
         ("0 0 1,15 * Sun", "at 00:00 on days 1 and 15 of the month, and on every Sunday"),
-        ("cron(0/30 20-2 ? * MON-FRI *)", "at minutes 0 and 30 of the hours 0-2 and 20-23 on Monday, Tuesday, Wednesday, \
-          Thursday and Friday"),
+        (
+            "cron(0/30 20-2 ? * MON-FRI *)",
+            "at minutes 0 and 30 of the hours 0-2 and 20-23 on Monday, Tuesday, Wednesday, \
+          Thursday and Friday",
+        ),
         ("cron(15 10 ? * 6L 2019-2022)", "at 10:15 on the last Friday of the month, 2019-2022 only"),
         ("rate(7 days)", "every 7 days of 24 hours"),
     ] {

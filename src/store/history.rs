@@ -66,7 +66,8 @@ impl Store {
     pub async fn message_counts(&self, estate: &str) -> anyhow::Result<Vec<Counted>> {
         let sql = "select channel, state, count(*) from outbox where estate = $1 group by channel, state order by channel, state";
         let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).bind(estate).fetch_all(&self.pool).await?;
-        let counted = |(channel, state, count): (String, String, i64)| Counted { channel, state, count: count.unsigned_abs() };
+        let counted =
+            |(channel, state, count): (String, String, i64)| Counted { channel, state, count: count.unsigned_abs() };
         Ok(rows.into_iter().map(counted).collect())
     }
 }

@@ -160,12 +160,14 @@ impl Store {
             self.for_share()
         );
         let at = at.to_string();
-        let insert = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
+        let insert =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
         if insert.execute(&self.pool).await?.rows_affected() == 1 {
             return Ok(true);
         }
         // An answer may have been lost on the way back.
-        let same = "select count(*) from journal where run_id = $1 and seq = $2 and at = $3 and epoch = $4 and entry = $5";
+        let same =
+            "select count(*) from journal where run_id = $1 and seq = $2 and at = $3 and epoch = $4 and entry = $5";
         let same = sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
         let same: i64 = same.fetch_one(&self.pool).await?;
         Ok(same == 1)

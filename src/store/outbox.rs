@@ -177,7 +177,8 @@ impl Store {
     /// # Errors
     /// Where the store could not be written.
     pub async fn revive_messages(&self, estate: &str, now: Timestamp) -> anyhow::Result<u64> {
-        let sql = "update outbox set state = 'pending', attempts = 0, next_try_at = $2 where estate = $1 and state = 'dead'";
+        let sql =
+            "update outbox set state = 'pending', attempts = 0, next_try_at = $2 where estate = $1 and state = 'dead'";
         let revived = sqlx::query(sql).bind(estate).bind(now.as_millisecond()).execute(&self.pool).await?;
         Ok(revived.rows_affected())
     }

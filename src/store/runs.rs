@@ -110,7 +110,8 @@ pub struct Run {
     pub report: Option<serde_json::Value>,
 }
 
-pub(super) const COLUMNS: &str = "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
+pub(super) const COLUMNS: &str =
+    "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
     cast(simulated as bigint) as simulated, cast(keep_for as bigint) as keep_for,
     cast(accept as bigint) as accept, account, occurrence, report";
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction};
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT_MILLIS: u32 = 15_000;
@@ -165,16 +165,15 @@ impl Store {
         install_default_drivers();
         let absolute = std::path::absolute(path).map_err(|error| failed(error.into()))?;
         let escaped = absolute.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-        let options = AnyPoolOptions::new().max_connections(SQLITE_CONNECTIONS).after_connect(|connection, _| {
-            Box::pin(async move {
-                let pragmas = format!(
-                    "pragma busy_timeout = {BUSY_TIMEOUT_MILLIS}; pragma journal_mode = wal; \
-                     pragma synchronous = full; pragma foreign_keys = on"
-                );
-                sqlx::raw_sql(AssertSqlSafe(pragmas)).execute(&mut *connection).await.map(drop)
-            })
-        });
-        let pool = options.connect(&format!("sqlite://{escaped}?mode=rwc")).await.map_err(failed)?;
+        let url = format!("sqlite://{escaped}?mode=rwc");
+        // A pool would try again for a while what cannot go well, such as a file that is no database.
+        let mut first = AnyConnection::connect(&url).await.map_err(failed)?;
+        set_up_sqlite(&mut first).await.map_err(failed)?;
+        first.close().await.map_err(failed)?;
+        let options = AnyPoolOptions::new()
+            .max_connections(SQLITE_CONNECTIONS)
+            .after_connect(|connection, _| Box::pin(set_up_sqlite(connection)));
+        let pool = options.connect(&url).await.map_err(failed)?;
         let store = Self { pool, backend: Backend::Sqlite(path.to_owned()), place };
         store.check().await?;
         store.migrate().await?;
@@ -188,20 +187,13 @@ impl Store {
     pub async fn open_postgres(url: &str, lease: Duration) -> Result<Self, OpenError> {
         let place = without_password(url);
         install_default_drivers();
+        let failed = |source| OpenError::Database { place: place.clone(), source };
+        AnyConnection::connect(url).await.map_err(failed)?.close().await.map_err(failed)?;
         let options = AnyPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    let settings = format!(
-                        "set application_name = 'drctl'; set statement_timeout = {STATEMENT_TIMEOUT_MILLIS}; \
-                         set idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MILLIS}"
-                    );
-                    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *connection).await.map(drop)
-                })
-            });
-        let pool = options.connect(url).await;
-        let pool = pool.map_err(|source| OpenError::Database { place: place.clone(), source })?;
+            .after_connect(|connection, _| Box::pin(set_up_postgres(connection)));
+        let pool = options.connect(url).await.map_err(failed)?;
         let store = Self { pool, backend: Backend::Postgres(lease), place };
         store.migrate().await?;
         Ok(store)
@@ -303,6 +295,22 @@ impl Store {
         };
         sqlx::query_scalar(select).fetch_one(&mut *connection).await
     }
+}
+
+async fn set_up_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let pragmas = format!(
+        "pragma busy_timeout = {BUSY_TIMEOUT_MILLIS}; pragma journal_mode = wal; pragma synchronous = full; \
+         pragma foreign_keys = on"
+    );
+    sqlx::raw_sql(AssertSqlSafe(pragmas)).execute(connection).await.map(drop)
+}
+
+async fn set_up_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let settings = format!(
+        "set application_name = 'drctl'; set statement_timeout = {STATEMENT_TIMEOUT_MILLIS}; \
+         set idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MILLIS}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop)
 }
 
 /// `postgres://user:password@host/database` without the password, and without what follows `?`.

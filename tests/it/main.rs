@@ -11,13 +11,21 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests compare with the real clock")]
 
+mod agent;
 mod bad_input;
+mod channels;
 mod corruption;
 mod crash;
+mod daemon;
 mod documentdb_commands;
 mod every_kind;
+mod far_end;
+mod killed_daemon;
+mod postgres;
 mod restore_points;
 mod safety;
+mod several_agents;
 mod snapshots;
 mod support;
 mod verbs;
+mod year;

@@ -2,11 +2,13 @@
 
 mod certificates;
 mod documentdb;
+mod door;
 mod mariadb;
 mod postgres;
 mod process;
 mod seed;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +19,9 @@ use jiff::Timestamp;
 pub(super) use certificates::Certificates;
 pub(super) use process::free_port;
 
+use door::Door;
+
+use crate::clock::VirtualClock;
 use crate::estate::Protocol;
 
 /// What a source database holds, and who may enter it.
@@ -76,6 +81,7 @@ pub(super) struct Running {
     port: u16,
     directory: PathBuf,
     process: process::Process,
+    door: Option<Door>,
 }
 
 /// Starts databases in directories of its own.
@@ -83,7 +89,8 @@ pub(super) struct Running {
 pub(super) struct Engines {
     root: PathBuf,
     certificates: Certificates,
-    sources: tokio::sync::Mutex<std::collections::BTreeMap<(u8, Seed), PathBuf>>,
+    /// Sources with the same users hold the same, and share a backup.
+    sources: tokio::sync::Mutex<BTreeMap<(u8, Seed), PathBuf>>,
     counter: AtomicU64,
 }
 
@@ -119,7 +126,7 @@ impl Engines {
             Protocol::Mongo => documentdb::restore(&directory, port, seed, content, tls).await,
         }?;
         let username = seed.username.clone();
-        Ok(Running { protocol: content.protocol, username, port, directory, process })
+        Ok(Running { protocol: content.protocol, username, port, directory, process, door: None })
     }
 
     fn new_directory(&self, kind: &str) -> PathBuf {
@@ -130,7 +137,7 @@ impl Engines {
     /// The physical backup of a source: a data directory that was shut down cleanly. Made once.
     async fn backup(&self, protocol: Protocol, seed: &Seed) -> anyhow::Result<PathBuf> {
         let mut sources = self.sources.lock().await;
-        let key = (protocol as u8, seed.clone());
+        let key = (protocol as u8, Seed { source: String::new(), ..seed.clone() });
         if let Some(directory) = sources.get(&key) {
             return Ok(directory.clone());
         }
@@ -147,6 +154,12 @@ impl Engines {
 }
 
 impl Running {
+    /// Lets clients in on `outside` too, on whose behalf the clock is held.
+    pub(super) async fn behind_door(mut self, outside: u16, clock: VirtualClock) -> anyhow::Result<Self> {
+        self.door = Some(Door::open(outside, self.port, clock).await?);
+        Ok(self)
+    }
+
     /// Sets the master user's password.
     pub(super) async fn set_password(&self, password: &str) -> anyhow::Result<()> {
         match self.protocol {
@@ -158,6 +171,7 @@ impl Running {
 
     /// Stops the database and removes its files.
     pub(super) async fn stop(self) {
+        drop(self.door);
         self.process.stop().await;
         let _ = tokio::fs::remove_dir_all(&self.directory).await;
     }

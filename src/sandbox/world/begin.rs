@@ -1,11 +1,13 @@
 //! The world as it is when the sandbox starts: every database of the estate, with backups of the last days.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Backend, Cluster, Instance, Settings, Snapshot, SubnetGroup, Timeline};
 use super::{ACCOUNT, Region, World, sources};
 use crate::estate::{Database, DatabaseKind, Estate, Protocol, SecretRef, Tags};
-use crate::sandbox::engine::{Content, Seed};
+use crate::sandbox::engine::{Content, Damage, Seed};
 
 /// When daily snapshots are taken, in seconds after midnight.
 const BACKUP_SECOND: i64 = 3 * 3600 + 5 * 60;
@@ -118,17 +120,19 @@ impl Region {
         let clusters = self.clusters.values();
         let of_clusters: Vec<Snapshot> =
             clusters.flat_map(|cluster| daily(&cluster.id, &cluster.settings, "", &cluster.content, now)).collect();
-        keep_daily(&mut self.instance_snapshots, of_instances, now);
-        keep_daily(&mut self.cluster_snapshots, of_clusters, now);
+        let damaged = &self.damaged;
+        keep_daily(&mut self.instance_snapshots, of_instances, now, damaged);
+        keep_daily(&mut self.cluster_snapshots, of_clusters, now, damaged);
     }
 }
 
 type Snapshots = std::collections::BTreeMap<String, Snapshot>;
 
-fn keep_daily(snapshots: &mut Snapshots, due: Vec<Snapshot>, now: Timestamp) {
+fn keep_daily(snapshots: &mut Snapshots, due: Vec<Snapshot>, now: Timestamp, damaged: &BTreeMap<String, Damage>) {
     let oldest = now.checked_sub(SignedDuration::from_secs(MAX_DAILY_SNAPSHOTS * DAY)).unwrap_or(now);
     snapshots.retain(|_, snapshot| snapshot.origin != "automated" || snapshot.created_at >= oldest);
-    for snapshot in due {
+    for mut snapshot in due {
+        snapshot.content.damage = damaged.get(&snapshot.source).copied();
         snapshots.entry(snapshot.id.clone()).or_insert(snapshot);
     }
 }

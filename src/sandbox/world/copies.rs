@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::model::Backend;
 use crate::clock::VirtualClock;
-use crate::sandbox::engine::{Content, Engines};
+use crate::sandbox::engine::{Content, Engines, Running, free_port};
 
 /// What it takes to start a copy.
 #[derive(Clone, Debug)]
@@ -26,8 +26,9 @@ impl Copies {
         let hold = self.clock.hold();
         let (engines, backend, content, name) =
             (Arc::clone(&self.engines), backend.clone(), content.clone(), name.to_owned());
+        let clock = self.clock.clone();
         tokio::spawn(async move {
-            let running = engines.start(&content, port).await;
+            let running = start(&engines, &content, port, &clock).await;
             if let Err(error) = &running {
                 tracing::warn!(name, error = format!("{error:#}"), "no database behind the restored copy");
             }
@@ -62,4 +63,8 @@ impl Copies {
             drop(hold);
         });
     }
+}
+
+async fn start(engines: &Engines, content: &Content, port: u16, clock: &VirtualClock) -> anyhow::Result<Running> {
+    engines.start(content, free_port()?).await?.behind_door(port, clock.clone()).await
 }

@@ -16,7 +16,7 @@ pub(super) use copies::Copies;
 pub(super) use model::{Backend, Cluster, Event, Instance, Settings, Snapshot, SubnetGroup, Timeline};
 pub(super) use times::Times;
 
-use super::engine::Engines;
+use super::engine::{Damage, Engines};
 use crate::clock::VirtualClock;
 
 /// The account that everything belongs to.
@@ -49,6 +49,8 @@ pub(super) struct Region {
     pub(super) cluster_snapshots: BTreeMap<String, Snapshot>,
     pub(super) subnet_groups: BTreeMap<String, SubnetGroup>,
     pub(super) events: Vec<Event>,
+    /// Sources whose daily snapshots are damaged.
+    pub(super) damaged: BTreeMap<String, Damage>,
 }
 
 impl World {

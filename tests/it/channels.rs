@@ -1,0 +1,222 @@
+//! Messages to people, received by stand-ins that hold them to what the real ones take.
+
+use serde_json::{Value, json};
+
+use crate::agent::Agent;
+use crate::far_end::{Answer, FarEnd};
+use crate::support::{Engine, HEAD, Rig, have};
+
+/// A database whose check has a name that no channel takes as it is.
+const DATABASE: &str = r#"
+[[database]]
+id = "shop-pg"
+kind = "rds-postgresql"
+retention = "7d"
+[database.restore_test]
+schedule = "rate(6 hours)"
+database = "shop"
+username = "admin"
+[[database.restore_test.check]]
+name   = "a <b> & \"c\" check"
+sql    = "select count(*) from orders"
+expect = ">= 100000000"
+"#;
+
+fn estate(notify: &str) -> String {
+    format!("{HEAD}\n[daemon]\nlisten = \"127.0.0.1:0\"\n{DATABASE}\n{notify}")
+}
+
+/// Whether Slack would take it: the limits of its Block Kit reference.
+fn check_blocks(payload: &Value) -> Result<(), String> {
+    let length = |text: &Value| text.as_str().map_or(0, |text| text.chars().count());
+    let blocks = payload["blocks"].as_array().ok_or("no blocks")?;
+    if blocks.is_empty() || blocks.len() > 50 || length(&payload["text"]) == 0 {
+        return Err("invalid_blocks".to_owned());
+    }
+    for block in blocks {
+        let text = &block["text"];
+        let (kind, most) = match block["type"].as_str() {
+            Some("header") => ("plain_text", 150),
+            Some("section") => ("mrkdwn", 3000),
+            other => return Err(format!("a block of type {other:?}")),
+        };
+        if text["type"] != kind || length(&text["text"]) == 0 || length(&text["text"]) > most {
+            return Err(format!("invalid_blocks: {block}"));
+        }
+        let raw = text["text"].as_str().unwrap_or_default();
+        if kind == "mrkdwn" && (raw.contains("<b>") || raw.contains(" & ")) {
+            return Err(format!("not escaped: {raw}"));
+        }
+    }
+    Ok(())
+}
+
+fn daemon(rig: &Rig) -> Agent {
+    let mut command = rig.command(&["daemon"]);
+    command.env("SLACK_TOKEN", "xoxb-secret").env("PAGERDUTY_KEY", "routing-secret");
+    command.env("SLACK_WEBHOOK_URL", std::fs::read_to_string(rig.scratch.0.join("hook")).unwrap_or_default());
+    Agent::spawn(command, rig.scratch.0.join("daemon.log"))
+}
+
+#[test]
+fn slack_is_tried_again_until_it_takes_a_message_that_it_would_take() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let slack = FarEnd::scripted(|request, before| match before {
+        0 => Some(Answer("429 Too Many Requests", "retry-after: 30\r\n", String::new())),
+        1 => Some(Answer("500 Internal Server Error", "", "oops".to_owned())),
+        2 => Some(Answer::ok("<html>the proxy wants you to log in</html>")),
+        3 => None,
+        _ => Some(match check_blocks(&request.json()) {
+            Ok(()) => Answer::ok("ok"),
+            Err(error) => Answer("400 Bad Request", "", error),
+        }),
+    });
+    let text = estate("[[notify]]\nname = \"ops\"\nslack = { webhook = \"env:SLACK_WEBHOOK_URL\" }\n");
+    let rig = Rig::with(&text, &["--time-scale", "2000"]);
+    std::fs::write(rig.scratch.0.join("hook"), format!("{}/services/T/B/secret", slack.url)).unwrap();
+    let agent = daemon(&rig);
+    let requests = slack.wait(|requests| requests.len() >= 5);
+    let mut payload = requests[4].json();
+    assert_eq!(check_blocks(&payload), Ok(()));
+    assert!(payload["text"].as_str().unwrap().contains("shop-pg failed"), "{payload:#}");
+    // What is measured differs from run to run.
+    payload["blocks"].as_array_mut().unwrap().retain(|block| !block["text"]["text"].as_str().unwrap().contains("RTO"));
+    let text = payload.to_string();
+    assert!(text.contains("a &lt;b&gt; &amp; \\\"c\\\" check") && text.contains("*Next:*"), "{text}");
+    agent.wait_for("answered 429");
+    assert!(!agent.log().contains("/services/T/B/secret"), "the address of a webhook is a secret");
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn a_bot_keeps_an_incident_in_a_thread_and_attaches_the_report() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let slack = FarEnd::scripted(|request, before| {
+        let host = request.header("host").unwrap_or_default();
+        let answer = match request.path.as_str() {
+            "/api/chat.postMessage" => match check_blocks(&request.json()) {
+                Ok(()) => json!({ "ok": true, "ts": format!("{before}.000") }),
+                Err(error) => json!({ "ok": false, "error": error }),
+            },
+            "/api/files.getUploadURLExternal" => {
+                json!({ "ok": true, "upload_url": format!("http://{host}/upload"), "file_id": "F1" })
+            }
+            _ => json!({ "ok": true }),
+        };
+        Some(Answer::ok(answer.to_string()))
+    });
+    let text = estate(&format!(
+        "[[notify]]\nname = \"ops\"\nslack = {{ token = \"env:SLACK_TOKEN\", channel = \"C123\", api = \"{}/api\" }}\n",
+        slack.url
+    ));
+    let rig = Rig::with(&text.replace("rate(6 hours)", "rate(2 days)"), &["--time-scale", "10000"]);
+    let agent = daemon(&rig);
+    let posts = |requests: &[crate::far_end::Request]| {
+        requests.iter().filter(|request| request.path.ends_with("postMessage")).cloned().collect::<Vec<_>>()
+    };
+    // It fails, is told, and two days later told again.
+    let requests = slack.wait(|requests| posts(requests).len() >= 2);
+    let posts = posts(&requests);
+    assert!(posts.iter().all(|post| post.header("authorization") == Some("Bearer xoxb-secret")));
+    assert!(posts[0].json()["thread_ts"].is_null() && posts[0].json()["channel"] == "C123");
+    let first = requests.iter().position(|request| request.path.ends_with("postMessage")).unwrap();
+    assert_eq!(posts[1].json()["thread_ts"], format!("{first}.000"));
+    assert!(posts[1].json()["text"].as_str().unwrap().contains("still failed"));
+    let upload = requests.iter().find(|request| request.path == "/upload").unwrap();
+    assert_eq!(upload.json()["target"], "shop-pg");
+    let complete = requests.iter().find(|request| request.path.ends_with("completeUploadExternal")).unwrap();
+    assert_eq!(complete.json()["thread_ts"], format!("{first}.000"));
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn pagerduty_gets_one_alert_for_a_target_and_its_end() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let pagerduty = FarEnd::scripted(|_, _| Some(Answer("202 Accepted", "", "{\"status\":\"success\"}".to_owned())));
+    let text = estate(&format!(
+        "[[notify]]\nname = \"night\"\npagerduty = {{ routing_key = \"env:PAGERDUTY_KEY\", api = \"{}\" }}\n",
+        pagerduty.url
+    ));
+    let text = text.replace(">= 100000000", ">= 1");
+    let rig = Rig::with(&text, &["--time-scale", "2000"]);
+    rig.control("POST", "damage", &json!({ "target": "shop-pg", "kind": "page" }));
+    let agent = daemon(&rig);
+    pagerduty.wait(|requests| !requests.is_empty());
+    rig.control("POST", "repair", &json!({ "target": "shop-pg" }));
+    let requests =
+        pagerduty.wait(|requests| requests.iter().any(|request| request.json()["event_action"] == "resolve"));
+    assert!(requests.iter().all(|request| request.path == "/v2/enqueue"));
+    let first = requests[0].json();
+    assert_eq!(first["event_action"], "trigger");
+    assert_eq!(first["routing_key"], "routing-secret");
+    assert_eq!(first["payload"]["severity"], "critical");
+    assert!(requests.iter().all(|request| request.json()["dedup_key"] == "drctl/shop/prod/shop-pg"));
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn what_was_given_up_can_be_sent_again() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    // The channel was archived; later somebody brings it back.
+    let slack = FarEnd::scripted(|_, before| {
+        Some(if before == 0 { Answer("410 Gone", "", "channel_is_archived".to_owned()) } else { Answer::ok("ok") })
+    });
+    let text = estate("[[notify]]\nname = \"ops\"\nslack = { webhook = \"file:hook\" }\n")
+        .replace("rate(6 hours)", "rate(20 days)");
+    let rig = Rig::with(&text, &["--time-scale", "100000"]);
+    std::fs::write(rig.scratch.0.join("hook"), format!("{}/x", slack.url)).unwrap();
+    let mut command = rig.command(&["daemon"]);
+    command.current_dir(&rig.scratch.0);
+    let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
+    agent.wait_for("given up");
+    assert_eq!(agent.stop(), 0);
+    let drctl = |arguments: &[&str]| {
+        let mut command = rig.command(arguments);
+        crate::support::Ran::from(command.current_dir(&rig.scratch.0).output().unwrap())
+    };
+    drctl(&["notify", "list"]).ends(0).says("channel_is_archived");
+    drctl(&["notify", "retry"]).ends(0).says("1 tried again, 1 sent, 0 given up again");
+    drctl(&["notify", "list"]).ends(0).says("nothing was given up");
+    assert_eq!(slack.requests().len(), 2);
+}
+
+#[test]
+fn a_channel_is_tried_and_previewed() {
+    let far_end = FarEnd::content();
+    let broken = FarEnd::scripted(|_, _| Some(Answer("403 Forbidden", "", "invalid_token".to_owned())));
+    let text = format!(
+        "{HEAD}\n[[notify]]\nname = \"hook\"\nwebhook = {{ url = \"{0}/hook\", key = \"env:HOOK_KEY\" }}\n\
+         [[notify]]\nname = \"broken\"\nslack = {{ webhook = \"env:BROKEN\" }}\n\
+         [[notify]]\nname = \"switch\"\nping = {{ url = \"{0}/ping\" }}\n\
+         [[notify]]\nname = \"mail\"\nemail = {{ smtp = \"smtp://mail.example.com\", from = \"drctl@example.com\", \
+         to = [\"dba@example.com\"] }}\n\
+         [[notify]]\nname = \"pager\"\npagerduty = {{ routing_key = \"env:NOT_SET\" }}\n\
+         [[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"arn:aws:sns:eu-west-1:123456789012:alerts\" }}\n",
+        far_end.url
+    );
+    let rig = Rig::start(&text);
+    let run = |arguments: &[&str]| {
+        let mut command = rig.command(arguments);
+        command.env("HOOK_KEY", "k").env("BROKEN", &broken.url);
+        crate::support::Ran::from(command.output().unwrap())
+    };
+    run(&["notify", "test", "hook"]).ends(0).says("hook: sent by webhook");
+    run(&["notify", "test", "switch"]).ends(0);
+    assert_eq!(far_end.requests().iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), ["/hook", "/ping"]);
+    run(&["notify", "test", "broken"]).ends(1).says("invalid_token").says("--preview");
+    run(&["notify", "test", "pager"]).ends(1).says("`env:NOT_SET` is not set");
+    run(&["notify", "test", "nobody"]).ends(2).says("the estate has: hook, broken");
+    for channel in ["hook", "broken", "mail", "pager", "topic"] {
+        let ran = run(&["notify", "test", channel, "--preview"]).ends(0).says("nothing was sent");
+        assert!(ran.out.contains("example-database"), "{}", ran.out);
+    }
+    assert_eq!(far_end.requests().len(), 2);
+}

@@ -1,0 +1,236 @@
+//! The daemon's manners: what it refuses, how it stops, reloads and goes on.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::agent::Agent;
+use crate::far_end::FarEnd;
+use crate::postgres::{Postgres, url};
+use crate::support::{Engine, HEAD, POSTGRES, Rig, have};
+
+const DAEMON: &str = "\n[daemon]\nlisten = \"127.0.0.1:0\"\n";
+
+/// The estate with one PostgreSQL that is tested so.
+fn estate(schedule: &str, more: &str) -> String {
+    let database =
+        POSTGRES.replace("[database.restore_test]", &format!("[database.restore_test]\nschedule = \"{schedule}\""));
+    format!("{HEAD}{DAEMON}{more}{database}")
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn runs(rig: &Rig) -> Vec<Value> {
+    let ran = rig.run(&["runs", "list", "--output", "json"]).ends(0);
+    serde_json::from_str::<Value>(&ran.out).unwrap()["runs"].as_array().unwrap().clone()
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_the_start() {
+    for (text, part) in [
+        (estate("cron(0 6 30 2 ? *)", ""), "would never run"),
+        (estate("cron(0 25 ? * MON *)", ""), "hour: `25` is not from 0 to 23"),
+        (estate("@weekly", "timezone = \"Mars/Olympus\"\n"), "`Mars/Olympus` is not valid"),
+        (estate("@weekly", "missed = \"maybe\"\n"), "`maybe` is not known"),
+        (estate("@weekly", "parallel = 0\n"), "0 is not a number of tests"),
+        (estate("@weekly", "[state]\nurl = \"postgres://a:b@c/d\"\n"), "holds a password in plain text"),
+        (format!("{HEAD}[[notify]]\nname = \"a\"\n"), "does not name one way to tell"),
+        (
+            format!("{HEAD}[[notify]]\nname = \"a\"\nslack = {{ webhook = \"https://x\" }}\n"),
+            "holds a secret in plain text",
+        ),
+        (
+            format!("{HEAD}[[notify]]\nname = \"a\"\non = [\"never\"]\nsns = {{ topic_arn = \"x\" }}\n"),
+            "`never` is not known",
+        ),
+    ] {
+        let scratch = crate::support::Scratch::new();
+        let config = scratch.0.join("drctl.toml");
+        std::fs::write(&config, text).unwrap();
+        let mut command = std::process::Command::new(crate::support::DRCTL);
+        command.args(["daemon", "--config"]).arg(&config).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+        crate::support::Ran::from(command.output().unwrap()).ends(2).says(part);
+    }
+}
+
+#[test]
+fn a_plan_is_printed_and_nothing_done() {
+    let rig = Rig::start(&estate("cron(0 6 ? * MON *)", "reap = \"never\"\ntimezone = \"Europe/Dublin\"\n"));
+    let ran = rig.run(&["daemon", "--plan", "28d", "--output", "json"]).ends(0);
+    let plan: Value = serde_json::from_str(&ran.out).unwrap();
+    let planned = plan["planned"].as_array().unwrap();
+    assert_eq!(planned.len(), 4);
+    assert!(planned.iter().all(|one| one["timetable"] == "cron(0 6 ? * MON *) Europe/Dublin"));
+    assert!(!rig.scratch.0.join("drctl.db").exists());
+}
+
+#[test]
+fn a_second_daemon_on_one_file_is_told_why_not() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    let agent = Agent::start(&rig);
+    agent.wait_for("planned");
+    rig.run(&["daemon"]).ends(2).says("another daemon is at work").says("PostgreSQL");
+    assert_eq!(agent.stop(), 0);
+    let again = Agent::start(&rig);
+    again.wait_until("a second start", |log| log.matches("serving /metrics").count() == 2);
+    assert_eq!(again.stop(), 0);
+}
+
+#[test]
+fn a_run_is_left_at_a_stop_and_carried_on_after_the_start() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    // A restore takes 400 s there: 20 s here.
+    let rig = Rig::with(&estate("rate(1 minute)", "drain = \"0s\"\n"), &["--time-scale", "20"]);
+    let before = rig.state();
+    let agent = Agent::start(&rig);
+    agent.wait_for("making a resource");
+    assert_eq!(agent.stop(), 0);
+    let found = runs(&rig);
+    assert_eq!((found.len(), &found[0]["outcome"]), (1, &Value::from("running")));
+    let agent = Agent::start(&rig);
+    agent.wait_for("carrying a run on");
+    agent.wait_for("a test has ended");
+    let found = runs(&rig);
+    let first = found.last().unwrap();
+    assert_eq!(first["outcome"], "passed", "{first:#}");
+    // The next one may be at work already: nothing overlaps, and a stop leaves it again.
+    assert_eq!(agent.stop(), 0);
+    assert!(found.len() <= 2);
+    rig.run(&["reap"]).ends(0);
+    assert_eq!(rig.state(), before);
+}
+
+#[test]
+fn a_reload_says_what_changed_and_a_bad_one_changes_nothing() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    let agent = Agent::start(&rig);
+    agent.wait_for("serving /metrics");
+    let text = std::fs::read_to_string(&rig.config).unwrap();
+    std::fs::write(&rig.config, text.replace("@weekly", "@sometimes")).unwrap();
+    agent.signal("HUP");
+    agent.wait_for("the new configuration was not taken; the old one stays");
+    agent.wait_for("@sometimes");
+    std::fs::write(&rig.config, text.replace("@weekly", "@daily")).unwrap();
+    agent.signal("HUP");
+    agent.wait_for("the configuration was read again");
+    let log = agent.log();
+    assert!(log.contains("text: \\\"@daily\\\"") && log.contains("text: \\\"@weekly\\\""), "{log}");
+    agent.wait_until("planned anew", |log| log.matches("@daily UTC").count() >= 1);
+    assert!(get(&agent.address(), "/readyz").starts_with("HTTP/1.1 200"));
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let far_end = FarEnd::content();
+    let text = estate("rate(1 day)", "")
+        + &format!("[[notify]]\nname = \"switch\"\nping = {{ url = \"{}/id\", every = \"1s\" }}\n", far_end.url);
+    let rig = Rig::with(&text, &["--time-scale", "10000"]);
+    let agent = Agent::start(&rig);
+    let address = agent.address();
+    agent.wait_for("a test has ended");
+    let metrics = get(&address, "/metrics");
+    for name in [
+        "drctl_restore_test_last_success_timestamp_seconds{estate=\"shop\",target=\"shop-pg\"}",
+        "drctl_restore_test_rto_seconds{",
+        "drctl_restore_test_rto_objective_seconds{estate=\"shop\",target=\"shop-pg\"} 3600.0",
+        "drctl_rpo_seconds{",
+        "drctl_rpo_objective_seconds{",
+        "drctl_check_results{estate=\"shop\",outcome=\"failed\"} 0",
+        "drctl_runs_stuck{estate=\"shop\"} 0",
+    ] {
+        assert!(metrics.contains(name), "{name}\n{metrics}");
+    }
+    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get(&address, "/readyz").contains("\"ok\":true"));
+    let log = agent.log();
+    let of_run = log.lines().filter(|line| line.contains("making a resource"));
+    assert!(of_run.into_iter().all(|line| serde_json::from_str::<Value>(line).unwrap()["span"]["run.id"].is_string()));
+    let requests = far_end.wait(|requests| requests.iter().any(|request| request.path == "/id"));
+    assert_eq!(requests[0].path, "/id/start");
+    // AWS goes away: the switch is told that all is not well.
+    rig.fault(serde_json::json!({ "service": "sts", "effect": "denied", "times": 100_000 }));
+    let requests = far_end.wait(|requests| requests.iter().any(|request| request.path == "/id/fail"));
+    assert!(requests.iter().rfind(|request| request.path == "/id/fail").unwrap().body.contains("AccessDenied"));
+    assert!(get(&address, "/readyz").starts_with("HTTP/1.1 503"));
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn several_estates_share_one_daemon() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    let folder = rig.scratch.0.join("estates");
+    std::fs::create_dir(&folder).unwrap();
+    let text = estate("@weekly", "");
+    std::fs::write(folder.join("a.toml"), &text).unwrap();
+    std::fs::write(folder.join("b.toml"), text.replace("name   = \"shop\"", "name   = \"store\"")).unwrap();
+    let mut command = rig.command(&["daemon", "--config"]);
+    command.arg(&folder).env_remove("DRCTL_CONFIG");
+    let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
+    let address = agent.address();
+    let ready = get(&address, "/readyz");
+    assert!(ready.contains("\"shop\"") && ready.contains("\"store\""), "{ready}");
+    std::fs::remove_file(folder.join("b.toml")).unwrap();
+    agent.signal("HUP");
+    agent.wait_for("the estate is no longer configured");
+    assert!(!get(&address, "/readyz").contains("\"store\""));
+    std::fs::copy(folder.join("a.toml"), folder.join("c.toml")).unwrap();
+    agent.signal("HUP");
+    agent.wait_for("are both the estate `shop`");
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn a_database_that_goes_away_and_comes_back_costs_nothing() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let mut postgres = Postgres::start();
+    let text = estate("cron(0 12 1 2 ? 2027)", "[state]\nurl = \"env:DRCTL_STATE_URL\"\nlease = \"20s\"\n")
+        .replace("[database.restore_test]", "[database.restore_test]\ndeadline = \"24h\"")
+        .replace("rto = \"1h\"", "rto = \"2d\"");
+    let rig = Rig::with(&text, &["--time-scale", "40", "--start", "2027-02-01T11:59:00Z"]);
+    let before = rig.state();
+    let mut command = rig.command(&["daemon"]);
+    command.env("DRCTL_STATE_URL", url(postgres.port));
+    let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
+    agent.wait_for("making a resource");
+    postgres.go_down();
+    std::thread::sleep(Duration::from_secs(4));
+    postgres.come_back();
+    agent.wait_for("a test has ended");
+    assert_eq!(postgres.ask("select state, epoch from runs"), ["passed|1"], "{}", agent.log());
+    assert_eq!(agent.stop(), 0);
+    assert_eq!(rig.state(), before);
+    // Against a database that is not there, it says so and ends.
+    postgres.go_down();
+    let mut command = rig.command(&["runs", "list"]);
+    command.env("DRCTL_STATE_URL", postgres.url());
+    crate::support::Ran::from(command.output().unwrap()).ends(2).says("failed to open the state in `postgres://");
+}
+
+#[test]
+fn a_state_file_is_backed_up_and_a_damaged_one_is_refused() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    rig.run(&["runs", "list"]).ends(0);
+    let copy = rig.scratch.0.join("copy.db");
+    rig.run(&["runs", "backup", copy.to_str().unwrap()]).ends(0);
+    rig.run(&["runs", "backup", copy.to_str().unwrap()]).ends(2).says("is there already");
+    std::fs::copy(&copy, rig.scratch.0.join("drctl.db")).unwrap();
+    rig.run(&["runs", "list"]).ends(0);
+    std::fs::write(rig.scratch.0.join("drctl.db"), "this is no database".repeat(1000)).unwrap();
+    rig.run(&["daemon"]).ends(2).says("drctl.db");
+}

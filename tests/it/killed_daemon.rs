@@ -1,0 +1,89 @@
+//! A daemon that is killed again and again while results flow.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::agent::Agent;
+use crate::far_end::FarEnd;
+use crate::postgres::Dice;
+use crate::support::{Engine, HEAD, Rig, have};
+
+const KILLS: usize = 100;
+
+fn estate(far_end: &FarEnd) -> String {
+    let databases: String = (0..3)
+        .map(|number| {
+            format!(
+                "[[database]]\nid = \"shop-{number}\"\nkind = \"rds-postgresql\"\nrto = \"2d\"\nrpo = \"2d\"\n\
+                 [database.restore_test]\nschedule = \"rate(1 hour)\"\ndatabase = \"shop\"\nusername = \"admin\"\n\
+                 deadline = \"48h\"\n"
+            )
+        })
+        .collect();
+    format!(
+        "{HEAD}\n[daemon]\nlisten = \"127.0.0.1:0\"\n{databases}[[notify]]\nname = \"hook\"\n\
+         on = [\"passed\", \"failed\", \"unknown\", \"recovered\", \"stuck\"]\n\
+         webhook = {{ url = \"{}/hook\", key = \"env:HOOK_KEY\" }}\n",
+        far_end.url
+    )
+}
+
+#[test]
+fn every_result_is_told_once_to_those_who_can_tell() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let far_end = FarEnd::content();
+    let rig = Rig::with(&estate(&far_end), &["--time-scale", "1000"]);
+    let start = || {
+        let mut command = rig.command(&["daemon"]);
+        command.env("HOOK_KEY", "a key that signs");
+        Agent::spawn(command, rig.scratch.0.join("daemon.log"))
+    };
+    let dice = Dice::new(100);
+    for _ in 0..KILLS {
+        let agent = start();
+        std::thread::sleep(Duration::from_millis(200 + dice.below(1800)));
+        agent.kill();
+    }
+    let agent = start();
+    let told = || {
+        let requests = far_end.requests();
+        assert!(requests.iter().all(|request| request.header("x-drctl-signature").is_some()));
+        let keys: Vec<String> =
+            requests.iter().filter_map(|request| request.header("idempotency-key").map(str::to_owned)).collect();
+        keys
+    };
+    // Let what is open end, and see that everything that has ended by now was told.
+    let began = Instant::now();
+    let results = loop {
+        let ran = rig.run(&["runs", "list", "--most", "1000", "--output", "json"]).ends(0);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        let runs = document["runs"].as_array().unwrap().clone();
+        let ended: BTreeSet<String> = runs
+            .iter()
+            .filter(|run| run["outcome"] != "running")
+            .map(|run| run["run_id"].as_str().unwrap().to_owned())
+            .collect();
+        let known: BTreeSet<String> = told().iter().map(|key| key.split('-').next().unwrap().to_owned()).collect();
+        if ended.len() > 20 && ended.is_subset(&known) {
+            assert!(runs.iter().all(|run| run["outcome"] == "passed" || run["outcome"] == "running"), "{runs:#?}");
+            break ended.len();
+        }
+        assert!(began.elapsed() < Duration::from_mins(3), "{} told of {}:\n{}", known.len(), ended.len(), agent.log());
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    assert_eq!(agent.stop(), 0);
+    // By the key each result is one message, however often it came.
+    let keys = told();
+    let distinct: BTreeSet<&String> = keys.iter().collect();
+    let runs: BTreeSet<&str> = keys.iter().map(|key| key.split('-').next().unwrap()).collect();
+    assert_eq!(distinct.len(), runs.len(), "a result was told in two ways: {distinct:#?}");
+    eprintln!(
+        "{KILLS} kills, {results} results and more, {} messages, {} repeats",
+        distinct.len(),
+        keys.len() - distinct.len()
+    );
+}
