@@ -30,7 +30,8 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn publish(&self, message: &Publish) -> Result<()> {
-        let fifo = message.topic_arn.ends_with(".fifo");
+        // The suffix is part of a FIFO topic's name, and is in lower case.
+        let fifo = message.topic_arn.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "fifo");
         let mut request = self
             .sns
             .publish()

@@ -90,7 +90,7 @@ impl Message {
     /// Since when, and why this is told.
     #[must_use]
     pub fn context(&self) -> String {
-        let since = self.since.map_or_else(String::new, |since| show(since));
+        let since = self.since.map_or_else(String::new, show);
         match self.because {
             Reason::First => format!("new, at {}", show(self.at)),
             Reason::Still => format!("not in order since {since}"),

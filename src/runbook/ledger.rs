@@ -40,7 +40,7 @@ impl Ledger {
     #[must_use]
     pub fn unwritten(clock: Clock) -> Self {
         let (in_flight, _) = watch::channel(0);
-        Self { written: None, count: Default::default(), clock, entries: Mutex::default(), in_flight }
+        Self { written: None, count: tokio::sync::Mutex::default(), clock, entries: Mutex::default(), in_flight }
     }
 
     /// Writes an entry. It is remembered even where it cannot be written: undoing must know.

@@ -1,5 +1,7 @@
 //! Schedules in words.
 
+use std::fmt::Write;
+
 use jiff::SignedDuration;
 
 use super::calendar::Calendar;
@@ -40,11 +42,11 @@ pub(super) fn calendar(calendar: &Calendar) -> String {
     let mut text = format!("{} {}", times(calendar), days(&calendar.days));
     if calendar.months.len() < 12 {
         let names: Vec<_> = calendar.months.iter().map(|month| name(&MONTHS, month - 1)).collect();
-        text += &format!(" in {}", series(&names));
+        let _ = write!(text, " in {}", series(&names));
     }
     if let Some(years) = &calendar.years {
         let years: Vec<_> = spans(years);
-        text += &format!(", {} only", series(&years));
+        let _ = write!(text, ", {} only", series(&years));
     }
     text
 }

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::schema::Store;
 
 /// How long a claim holds: longer than sending takes.
-const CLAIM: Duration = Duration::from_secs(60);
+const CLAIM: Duration = Duration::from_mins(1);
 
 /// A message on its way to one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

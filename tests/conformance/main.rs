@@ -7,6 +7,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod channels;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

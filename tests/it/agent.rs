@@ -46,7 +46,7 @@ impl Agent {
     pub(crate) fn wait_until(&self, what: &str, done: impl Fn(&str) -> bool) {
         let began = Instant::now();
         while !done(&self.log()) {
-            assert!(began.elapsed() < Duration::from_secs(120), "`{what}` in vain:\n{}", self.log());
+            assert!(began.elapsed() < Duration::from_mins(2), "`{what}` in vain:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(30));
         }
     }

@@ -1,6 +1,7 @@
 //! A daemon that is killed again and again while results flow.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,15 +14,15 @@ use crate::support::{Engine, HEAD, Rig, have};
 const KILLS: usize = 100;
 
 fn estate(far_end: &FarEnd) -> String {
-    let databases: String = (0..3)
-        .map(|number| {
-            format!(
-                "[[database]]\nid = \"shop-{number}\"\nkind = \"rds-postgresql\"\nrto = \"2d\"\nrpo = \"2d\"\n\
-                 [database.restore_test]\nschedule = \"rate(1 hour)\"\ndatabase = \"shop\"\nusername = \"admin\"\n\
-                 deadline = \"48h\"\n"
-            )
-        })
-        .collect();
+    let mut databases = String::new();
+    for number in 0..3 {
+        let _ = write!(
+            databases,
+            "[[database]]\nid = \"shop-{number}\"\nkind = \"rds-postgresql\"\nrto = \"2d\"\nrpo = \"2d\"\n\
+             [database.restore_test]\nschedule = \"rate(1 hour)\"\ndatabase = \"shop\"\nusername = \"admin\"\n\
+             deadline = \"48h\"\n"
+        );
+    }
     format!(
         "{HEAD}\n[daemon]\nlisten = \"127.0.0.1:0\"\n{databases}[[notify]]\nname = \"hook\"\n\
          on = [\"passed\", \"failed\", \"unknown\", \"recovered\", \"stuck\"]\n\

@@ -44,7 +44,7 @@ fn each_test_runs_exactly_once_whatever_befalls_the_agents() {
     }
     // In full it takes ten minutes; what is left out is only more of the same.
     let full = std::env::var_os("DRCTL_TEST_FULL").is_some();
-    let (targets, trouble) = if full { (200, Duration::from_mins(5)) } else { (30, Duration::from_secs(60)) };
+    let (targets, trouble) = if full { (200, Duration::from_mins(5)) } else { (30, Duration::from_mins(1)) };
     let postgres = Postgres::start();
     let arguments = ["--time-scale", "200", "--start", "2027-02-01T11:00:00Z"];
     let rig = Rig::with(&estate(targets), &arguments);

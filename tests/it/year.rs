@@ -91,7 +91,7 @@ fn a_year_of_weekly_tests() {
         let due = dublin.to_ambiguous_timestamp(sunday.at(1, 30, 0, 0));
         // On 28 March half past one does not exist.
         if due.is_ambiguous() && sunday.month() == 3 {
-            sunday = sunday + 7.days();
+            sunday += 7.days();
             continue;
         }
         let due = due.earlier().unwrap();
@@ -110,7 +110,7 @@ fn a_year_of_weekly_tests() {
         }
         expected += 1;
         wait_for_runs(&rig, &agent, expected);
-        sunday = sunday + 7.days();
+        sunday += 7.days();
     }
     far_end.wait(|requests| requests.len() >= expected);
     assert_eq!(agent.stop(), 0);

@@ -1,0 +1,134 @@
+//! Mail by aiosmtpd, and SNS by moto, which delivers to a queue.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{DRCTL, HEAD, Ran, Scratch};
+use crate::{Moto, PYTHON, have_python, python};
+
+/// An SMTP server in one of its moods.
+struct Smtp {
+    server: Child,
+    out: Lines<BufReader<ChildStdout>>,
+    scratch: Scratch,
+    port: String,
+}
+
+impl Smtp {
+    fn start(mode: &str) -> Self {
+        let scratch = Scratch::new();
+        let mut server = Command::new(PYTHON)
+            .args(["tests/conformance/smtp_server.py", mode])
+            .arg(&scratch.0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(server.stdout.take().unwrap()).lines();
+        let port = out.next().unwrap().unwrap();
+        Self { server, out, scratch, port }
+    }
+
+    /// Sends a trial message by it.
+    fn tried(&self, scheme: &str, more: &str, moto: &Moto, password: &str) -> Ran {
+        let text = format!(
+            "{HEAD}[[notify]]\nname = \"mail\"\n[notify.email]\nsmtp = \"{scheme}://localhost:{}\"\n\
+             from = \"drctl <drctl@example.com>\"\nto = [\"dba@example.com\", \"ops@example.com\"]\n{more}",
+            self.port
+        );
+        trial(&self.scratch, &text, "mail", moto, password)
+    }
+
+    fn received(&mut self) -> Value {
+        serde_json::from_str(&self.out.next().unwrap().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Smtp {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn trial(scratch: &Scratch, text: &str, channel: &str, moto: &Moto, password: &str) -> Ran {
+    let config = scratch.0.join("drctl.toml");
+    std::fs::write(&config, text).unwrap();
+    let mut command = Command::new(DRCTL);
+    command
+        .args(["notify", "test", channel, "--config"])
+        .arg(&config)
+        .env("AWS_ENDPOINT_URL", &moto.endpoint)
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "x")
+        .env("SMTP_PASSWORD", password);
+    Ran::from(command.output().unwrap())
+}
+
+const LOGIN: &str = "username = \"drctl\"\npassword = \"env:SMTP_PASSWORD\"\nca = \"ca.pem\"\n";
+
+#[test]
+fn mail_goes_out_encrypted_and_authenticated_or_not_at_all() {
+    if !have_python() {
+        return;
+    }
+    let moto = Moto::start();
+    for (mode, scheme) in [("smtps", "smtps"), ("starttls", "smtp")] {
+        let mut smtp = Smtp::start(mode);
+        smtp.tried(scheme, LOGIN, &moto, "opensesame").ends(0).says("sent by email");
+        let mail = smtp.received();
+        assert!(mail["encrypted"] == true && mail["authenticated"] == true, "{mode}: {mail:#}");
+        assert_eq!(mail["to"], serde_json::json!(["dba@example.com", "ops@example.com"]));
+        let header = |name: &str| mail["headers"][name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(header("subject"), "[drctl] example-database trial message (shop, prod)");
+        assert!(header("message-id").starts_with("<trial-") && header("auto-submitted") == "auto-generated");
+        assert!(mail["parts"]["text/plain"].as_str().unwrap().contains("orders exist: expected >= 1"));
+        assert!(mail["parts"]["text/html"].as_str().unwrap().contains("<td>&gt;= 1</td>"));
+        // A wrong password, and an authority that nobody knows.
+        smtp.tried(scheme, LOGIN, &moto, "wrong").ends(1).says("the mail server refused");
+        smtp.tried(scheme, &LOGIN.replace("ca = \"ca.pem\"\n", ""), &moto, "opensesame").ends(1);
+    }
+}
+
+#[test]
+fn a_mail_server_may_ask_for_patience_refuse_or_hang() {
+    if !have_python() {
+        return;
+    }
+    let moto = Moto::start();
+    let answer = |mode: &str| Smtp::start(mode).tried("smtp+plain", "", &moto, "");
+    answer("greylist").ends(1).says("greylisted").says("it may go well later");
+    let refused = answer("refuse").ends(1).says("relaying denied");
+    assert!(!refused.err.contains("it may go well later"));
+    answer("hang").ends(1).says("it may go well later");
+    // No encryption where it is asked for: nothing is sent.
+    Smtp::start("greylist").tried("smtp", "", &moto, "").ends(1);
+}
+
+#[test]
+fn a_topic_passes_messages_on_to_a_queue() {
+    if !have_python() {
+        return;
+    }
+    let moto = Moto::start();
+    let made = python("moto_topic.py", &["make", &moto.endpoint]).ends(0).out;
+    let scratch = Scratch::new();
+    for arn in made.lines() {
+        let text = format!("{HEAD}[[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"{arn}\" }}\n");
+        trial(&scratch, &text, "topic", &moto, "").ends(0).says("sent by sns");
+    }
+    let found = python("moto_topic.py", &["receive", &moto.endpoint]).ends(0).out;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    for name in ["alerts", "alerts.fifo"] {
+        let message = &found[name][0];
+        assert!(message["Subject"].as_str().unwrap().starts_with("example-database trial message"), "{found:#}");
+        assert!(message["Message"].as_str().unwrap().contains("Next:"));
+        assert_eq!(message["MessageAttributes"]["target"]["Value"], "example-database");
+        assert_eq!(message["MessageAttributes"]["event"]["Value"], "failed");
+    }
+    let text = format!(
+        "{HEAD}[[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"arn:aws:sns:eu-west-1:123456789012:gone\" }}\n"
+    );
+    trial(&scratch, &text, "topic", &moto, "").ends(1).says("NotFound");
+}
