@@ -11,7 +11,7 @@ use super::output::{self, Format};
 use super::{progress, setup};
 use crate::aws::{KeyState, resolve_secret};
 use crate::duration;
-use crate::estate::{Database, HostPort};
+use crate::estate::{Channel, Database, HostPort};
 use crate::runbook::Environment;
 use crate::verify::Outcome;
 
@@ -47,6 +47,10 @@ pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
     for database in &estate.databases {
         findings.extend(examine(&environment, database).await);
     }
+    for channel in &estate.channels {
+        findings.push(channel_secrets(&environment, channel).await);
+    }
+    findings.extend(schedules(&environment));
     let worst = findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Passed);
     show(&findings, format)?;
     Ok(match worst {
@@ -54,6 +58,36 @@ pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
         Outcome::Unknown => Exit::Unknown,
         Outcome::Failed => Exit::Failed,
     })
+}
+
+/// Whether a channel's secrets can be read; `drctl notify test` tries the channel itself.
+async fn channel_secrets(environment: &Environment, channel: &Channel) -> Finding {
+    let subject = format!("channel {}", channel.name);
+    for secret in channel.way.secrets() {
+        if let Err(error) = resolve_secret(&environment.aws, secret).await {
+            return bad(
+                subject,
+                Outcome::Failed,
+                format!("{error:#}"),
+                "make the secret readable where the daemon runs",
+            );
+        }
+    }
+    fine(subject, format!("{}; `drctl notify test {}` sends a trial message", channel.way.name(), channel.name))
+}
+
+/// When the daemon tests what.
+fn schedules(environment: &Environment) -> Vec<Finding> {
+    let now = environment.clock.now();
+    let scheduled = environment.estate.databases.iter().filter_map(|database| {
+        let timetable = database.test.timetable.as_ref()?;
+        let subject = format!("{} schedule", database.id);
+        Some(match timetable.next(now, now) {
+            Some(next) => fine(subject, format!("`{timetable}`, next at {next}")),
+            None => bad(subject, Outcome::Failed, format!("`{timetable}` never comes"), "see `drctl schedule`"),
+        })
+    });
+    scheduled.collect()
 }
 
 async fn quarantine(environment: &Environment) -> Finding {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::{output, setup};
-use crate::estate::{Estate, SecretRef};
+use crate::estate::{Estate, SecretRef, Way};
 use crate::runbook::{NAME_PREFIX, RUN_TAG};
 
 pub(super) fn run(config: &Path) -> anyhow::Result<Exit> {
@@ -82,7 +82,20 @@ fn policy(estate: &Estate) -> Value {
     let secrets = secrets(estate);
     if !secrets.is_empty() {
         statements.push(json!({
-            "Sid": "ReadPasswords", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets,
+            "Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets,
+        }));
+    }
+    let topics: Vec<&str> = estate
+        .channels
+        .iter()
+        .filter_map(|channel| match &channel.way {
+            Way::Sns { topic_arn } => Some(topic_arn.as_str()),
+            _ => None,
+        })
+        .collect();
+    if !topics.is_empty() {
+        statements.push(json!({
+            "Sid": "TellPeople", "Effect": "Allow", "Action": "sns:Publish", "Resource": topics,
         }));
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
@@ -90,8 +103,10 @@ fn policy(estate: &Estate) -> Value {
 
 /// A secret's ARN ends in six characters that its name does not tell.
 fn secrets(estate: &Estate) -> Vec<String> {
-    let references = estate.databases.iter().filter_map(|database| database.test.password.as_ref());
-    let mut arns: Vec<String> = references
+    let of_databases = estate.databases.iter().filter_map(|database| database.test.password.as_ref());
+    let of_channels = estate.channels.iter().flat_map(|channel| channel.way.secrets());
+    let mut arns: Vec<String> = of_databases
+        .chain(of_channels)
         .filter_map(|reference| match reference {
             SecretRef::SecretsManager { id, .. } if id.starts_with("arn:") => Some(id.clone()),
             SecretRef::SecretsManager { id, .. } => {

@@ -14,6 +14,7 @@ use super::output::{self, Format};
 use super::{progress, setup};
 use crate::duration;
 use crate::estate::Database;
+use crate::notify::Deliverer;
 use crate::report::{self, RestoreTests, TestReport};
 use crate::restore_test::{self, Options};
 use crate::runbook::{Environment, Failure, Preview, Runbook, Step, lint};
@@ -44,6 +45,9 @@ pub(super) struct Args {
     /// Forget what the last passed run found: this run's catalogue, counts and content become the new measure.
     #[arg(long)]
     accept_changes: bool,
+    /// Tell the estate's channels, as the daemon does: for whoever runs this from a timer of their own.
+    #[arg(long)]
+    notify: bool,
     /// Tests at the same time.
     #[arg(long, default_value_t = PARALLEL, value_parser = parse_parallel, value_name = "N")]
     parallel: usize,
@@ -66,12 +70,18 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
         .map(|database| Ok((database.clone(), runbook_for(database, args.runbook.as_deref())?)))
         .collect::<anyhow::Result<_>>()?;
     let cancel = setup::cancel_on_signal();
-    let (environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
+    let (mut environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
+    environment.notify = args.notify;
     let options = Options { point: args.point.clone(), keep_for: args.keep_for, accept_changes: args.accept_changes };
     if args.dry_run {
         return dry_run(&environment, &plans, &options, format).await;
     }
     let (reports, mut exits) = test_all(&environment, plans, &options, args.parallel).await;
+    if args.notify
+        && let Err(error) = Deliverer::new(environment.clone()).pass().await
+    {
+        output::talk(&format!("warning: not everybody could be told: {error:#}; `drctl notify retry` tries again"));
+    }
     let simulated = environment.clock.is_simulated();
     show(&environment.estate.name, simulated, &reports, format)?;
     exits.extend(reports.iter().map(|report| Exit::of(report.outcome)));

@@ -64,6 +64,7 @@ pub(super) fn default(zone: &Zone) -> Option<Daemon> {
         jitter: Duration::ZERO,
         parallel: usize::try_from(DEFAULT_PARALLEL).ok()?,
         drain: DEFAULT_DRAIN,
+        otlp: None,
         reap: Some(Timetable { schedule, zone, zone_name }),
     })
 }
@@ -78,6 +79,8 @@ pub(super) fn read(section: &Section<'_, '_>, zone: &Zone) -> Option<Daemon> {
     daemon.missed_after = section.duration("missed_after").unwrap_or(daemon.missed_after);
     daemon.jitter = section.duration("jitter").unwrap_or(daemon.jitter);
     daemon.drain = section.duration("drain").unwrap_or(daemon.drain);
+    let expected = "`\"http://127.0.0.1:4318\"`, or name a secret: `\"env:NAME\"`";
+    daemon.otlp = section.parsed("otlp", expected, |text| Address::parse(text, &["http://", "https://"]));
     if let Some(parallel) = section.count("parallel") {
         if !(1..=MAX_PARALLEL).contains(&parallel) {
             let hint = format!("write a number from 1 to {MAX_PARALLEL}");

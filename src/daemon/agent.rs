@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::health::Health;
 use super::jobs::{self, Work};
 use super::pulse;
-use crate::notify::Deliverer;
+use crate::notify::{Deliverer, address, export};
 use crate::reap::{DeadRuns, reap};
+use crate::report::TestReport;
 use crate::restore_test::{self, Carried, Options};
 use crate::runbook::Environment;
 use crate::store::{Claimed, DueJob, Entry, NewRun, Owner};
@@ -229,6 +230,7 @@ impl Agent {
                 Ok(Carried::Done(report)) => {
                     let outcome = report.outcome.name();
                     tracing::info!(run.id = %id, target = new.target, outcome, reason = report.reason, "a test has ended");
+                    trace(&environment, &report).await;
                 }
                 Ok(Carried::Left) => {}
                 Err(error) => tracing::error!(run.id = %id, error = format!("{error:#}"), "a test broke off"),
@@ -274,6 +276,18 @@ impl Agent {
         // What is due and was not started waits for room, or for its target: whoever ends wakes us.
         let until = if until.is_zero() { longest } else { until.min(longest) };
         Ok(clock.real(until))
+    }
+}
+
+/// Tells a collector of a run, where there is one.
+async fn trace(environment: &Environment, report: &TestReport) {
+    let Some(collector) = &environment.estate.daemon.otlp else { return };
+    let sent = match address(environment, collector).await {
+        Ok(collector) => export(environment, &collector, report).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = sent {
+        tracing::warn!(run.id = %report.run_id, %error, "the trace was not taken");
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Daemon {
     pub parallel: usize,
     /// How long a stop waits for tests that are about to end.
     pub drain: Duration,
+    /// A collector that takes runs as traces.
+    pub otlp: Option<Address>,
     /// When what has expired is removed.
     pub reap: Option<Timetable>,
 }

@@ -124,6 +124,24 @@ pub enum Way {
 }
 
 impl Way {
+    /// The secrets that it takes.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        let of_address = |address| match address {
+            &Address::Plain(_) => None,
+            Address::Secret(reference) => Some(reference),
+        };
+        match self {
+            Self::SlackWebhook { webhook: secret }
+            | Self::SlackBot { token: secret, .. }
+            | Self::PagerDuty { routing_key: secret, .. } => vec![secret],
+            Self::Sns { .. } => Vec::new(),
+            Self::Email(email) => email.password.iter().collect(),
+            Self::Webhook { url, key } => of_address(url).into_iter().chain(key).collect(),
+            Self::Ping { url, .. } => of_address(url).into_iter().collect(),
+        }
+    }
+
     /// What it is, in the configuration's word.
     #[must_use]
     pub fn name(&self) -> &'static str {

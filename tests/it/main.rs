@@ -26,6 +26,7 @@ mod restore_points;
 mod safety;
 mod several_agents;
 mod snapshots;
+mod store;
 mod support;
 mod verbs;
 mod year;

@@ -1,0 +1,20 @@
+//! Traces to a collector, by OTLP over HTTP with JSON. A trace that is not taken is not sent again: the run is in the
+//! store.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::http::{self, NotSent};
+use crate::report::{TestReport, trace};
+use crate::runbook::Environment;
+
+/// Sends a run to a collector such as `http://127.0.0.1:4318`.
+///
+/// # Errors
+/// Where the collector did not take it.
+pub async fn export(environment: &Environment, collector: &SecretString, report: &TestReport) -> Result<(), NotSent> {
+    let client = http::client().map_err(|error| NotSent::never(error.to_string()))?;
+    let estate = &environment.estate;
+    let url = format!("{}/v1/traces", collector.expose_secret().trim_end_matches('/'));
+    let request = client.post(url).json(&trace(report, &estate.name, &estate.environment));
+    http::send(request, environment.clock.now()).await.map(drop)
+}

@@ -1,0 +1,191 @@
+//! The same of the store on SQLite and on PostgreSQL.
+
+use std::time::Duration;
+
+use drctl::aws::{Resource, ResourceKind};
+use drctl::store::{Claimed, DueJob, Ended, Entry, Incident, Job, NewRun, Outgoing, RunState, Sent, Store, Told};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::postgres::Postgres;
+use crate::support::{Engine, Scratch, have};
+
+const LEASE: Duration = Duration::from_secs(3);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn run(id: &str, target: &str, occurrence: Option<&str>) -> NewRun {
+    NewRun {
+        id: id.to_owned(),
+        estate: "shop".to_owned(),
+        target: target.to_owned(),
+        runbook: "restore-test".to_owned(),
+        document: "# A document with 'quotes' and ünicode".to_owned(),
+        inputs: json!({ "target": target }),
+        started_at: at(0),
+        expires_at: Some(at(3600)),
+        simulated: true,
+        keep_for: Duration::from_secs(7),
+        accept_changes: true,
+        account: "123456789012".to_owned(),
+        occurrence: occurrence.map(str::to_owned),
+    }
+}
+
+fn ended(state: RunState, report: &serde_json::Value) -> Ended<'_> {
+    Ended { state, reason: "because", at: at(60), report: Some(report), facts: Some(report) }
+}
+
+/// Everything that both have to do alike.
+async fn behaves(store: &Store, other: &Store) {
+    // A run is written, read as it was, journalled, and ended once by its owner.
+    let new = run("01RUNA", "db", Some("shop/test/1"));
+    let owner = store.begin(&new).await.unwrap();
+    let read = store.run("01RUNA").await.unwrap();
+    assert_eq!(format!("{:?}", read.new), format!("{new:?}"));
+    assert!(other.is_at_work("01RUNA").await.unwrap());
+    assert!(other.claim("01RUNA").await.unwrap().is_none(), "somebody is at work on it");
+    let resource = Resource { kind: ResourceKind::DbInstance, id: "drctl-x".to_owned(), region: "r".to_owned() };
+    let entry = Entry::Intended { step: "copy".to_owned(), resource };
+    store.append(&owner, 1, at(1), &entry).await.unwrap();
+    store.append(&owner, 1, at(1), &entry).await.unwrap();
+    store.append(&owner, 2, at(2), &Entry::StepSkipped { step: "s".to_owned() }).await.unwrap();
+    assert_eq!(other.journal("01RUNA").await.unwrap().len(), 2, "an entry written twice is one entry");
+
+    // Given up unfinished, another takes it over.
+    owner.abandon().await;
+    let taken = other.claim("01RUNA").await.unwrap().expect("it was given up");
+    assert_eq!(taken.epoch, 2);
+    assert!(store.claim("01RUNA").await.unwrap().is_none());
+    let told = |before: Option<&Incident>| {
+        assert!(before.is_none());
+        let incident =
+            Incident { outcome: RunState::Failed, since: at(60), told_at: at(60), run_id: "01RUNA".to_owned() };
+        let message = |id: &str| Outgoing { id: id.to_owned(), channel: "ops".to_owned(), message: "{}".to_owned() };
+        Some(Told { incident: Some(incident), messages: vec![message("a"), message("b"), message("a")] })
+    };
+    let report = json!({ "a": 1 });
+    other.end(&taken, &ended(RunState::Failed, &report), &told).await.unwrap();
+    taken.release();
+    assert!(store.claim("01RUNA").await.is_err(), "it has ended");
+    assert!(store.baseline("shop", "db", true).await.unwrap().is_none(), "a failed run is no measure");
+
+    // The next result of the target sees the incident, and may end it.
+    let next = store.begin(&run("01RUNC", "db", None)).await.unwrap();
+    let recovered = |before: Option<&Incident>| {
+        assert_eq!(before.map(|incident| incident.run_id.as_str()), Some("01RUNA"));
+        Some(Told::default())
+    };
+    store.end(&next, &ended(RunState::Passed, &report), &recovered).await.unwrap();
+    next.release();
+    assert_eq!(other.baseline("shop", "db", true).await.unwrap(), Some(("01RUNC".to_owned(), report.clone())));
+    assert!(other.baseline("shop", "db", false).await.unwrap().is_none(), "the sandbox is not AWS");
+    let last = store.last_runs("shop").await.unwrap();
+    assert_eq!(last.iter().map(|last| last.ended.new.id.as_str()).collect::<Vec<_>>(), ["01RUNC"]);
+    assert_eq!(last[0].passed_at, Some(at(60)));
+
+    messages(store, other).await;
+    jobs(store, other).await;
+}
+
+async fn messages(store: &Store, other: &Store) {
+    let claimed = store.claim_messages("shop", "ops", at(60), 10).await.unwrap();
+    assert_eq!(claimed.iter().map(|one| one.outgoing.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(other.claim_messages("shop", "ops", at(60), 10).await.unwrap().is_empty(), "somebody is sending them");
+    store.mark_sent("a", &Sent::Later { at: at(100), error: "busy".to_owned() }).await.unwrap();
+    store.mark_sent("b", &Sent::Dead { error: "gone".to_owned() }).await.unwrap();
+    assert!(other.claim_messages("shop", "ops", at(99), 10).await.unwrap().is_empty());
+    let again = other.claim_messages("shop", "ops", at(100), 10).await.unwrap();
+    assert_eq!((again.len(), again[0].attempts, again[0].error.as_deref()), (1, 1, Some("busy")));
+    other.mark_sent("a", &Sent::Delivered).await.unwrap();
+    assert_eq!(store.dead_messages("shop").await.unwrap()[0].error.as_deref(), Some("gone"));
+    assert_eq!(store.revive_messages("shop", at(200)).await.unwrap(), 1);
+    assert_eq!(store.claim_messages("shop", "ops", at(200), 10).await.unwrap().len(), 1);
+    let counts = store.message_counts("shop").await.unwrap();
+    assert_eq!(
+        counts.iter().map(|one| (one.state.as_str(), one.count)).collect::<Vec<_>>(),
+        [("pending", 1), ("sent", 1)]
+    );
+    store.remember_thread("ops", "01RUNA", "1.0").await.unwrap();
+    other.remember_thread("ops", "01RUNA", "2.0").await.unwrap();
+    assert_eq!(store.thread("ops", "01RUNA").await.unwrap().as_deref(), Some("1.0"));
+}
+
+async fn jobs(store: &Store, other: &Store) {
+    let job = |name: &str, timetable: &str| Job {
+        name: name.to_owned(),
+        target: Some(format!("of-{name}")),
+        timetable: timetable.to_owned(),
+    };
+    let when = |second: i64| move |_: &Job| (Some(at(second)), Some(at(second)));
+    store.plan_jobs("shop", at(0), &[job("a", "x"), job("b", "x")], when(100)).await.unwrap();
+    // What stays the same keeps its time; what changed gets another; what is gone is gone.
+    other.plan_jobs("shop", at(1), &[job("a", "x"), job("c", "x")], when(500)).await.unwrap();
+    let planned = store.jobs("shop").await.unwrap();
+    let due: Vec<_> = planned.iter().map(|planned| (planned.job.name.as_str(), planned.due_at)).collect();
+    assert_eq!(due, [("a", Some(at(100))), ("c", Some(at(500)))]);
+    let started = |due: &DueJob| {
+        let again = Some(due.due_at + SignedDuration::from_secs(1000));
+        let new = run(
+            &format!("01JOB{}{}", due.name, due.due_at.as_second()),
+            &format!("of-{}", due.name),
+            Some(&format!("{}/{}", due.name, due.due_at)),
+        );
+        Ok((Claimed { due_at: again, start_at: again, run: Some(new) }, ()))
+    };
+    assert!(store.claim_job("shop", at(99), started).await.unwrap().is_none());
+    let (due, (), owner) = store.claim_job("shop", at(100), started).await.unwrap().unwrap();
+    assert_eq!((due.name.as_str(), due.due_at), ("a", at(100)));
+    assert!(other.claim_job("shop", at(100), started).await.unwrap().is_none(), "it has been started");
+    // Due again while it still runs: never two of one target.
+    assert!(other.claim_job("shop", at(1100), started).await.unwrap().is_some_and(|(due, (), _)| due.name == "c"));
+    assert!(other.claim_job("shop", at(1100), started).await.unwrap().is_none());
+    let owner = owner.unwrap();
+    let nobody = |_: Option<&Incident>| None;
+    store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.unwrap();
+    owner.release();
+    assert!(other.claim_job("shop", at(1100), started).await.unwrap().is_some_and(|(due, (), _)| due.name == "a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_behaves() {
+    let scratch = Scratch::new();
+    // A name that an address would read otherwise.
+    let path = scratch.0.join("a state?#%20.db");
+    let (store, other) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
+    behaves(&store, &other).await;
+    assert!(path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_behaves() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let postgres = Postgres::start();
+    let open = || async { Store::open_postgres(&postgres.url(), LEASE).await.unwrap() };
+    // Both make the tables at once.
+    let (store, other) = tokio::join!(open(), open());
+    behaves(&store, &other).await;
+
+    // A lease that nobody renews runs out: its run can be claimed, and what is left of the old owner cannot write.
+    let owner = store.begin(&run("01RUNZ", "z", None)).await.unwrap();
+    let lease = owner.lease().unwrap();
+    assert!(lease.left() > Duration::from_secs(1));
+    postgres.ask("update runs set lease_until = 0 where id = '01RUNZ'");
+    let taken = other.claim("01RUNZ").await.unwrap().unwrap();
+    let entry = Entry::StepSkipped { step: "s".to_owned() };
+    assert!(store.append(&owner, 1, at(1), &entry).await.unwrap_err().to_string().contains("taken over"));
+    let nobody = |_: Option<&Incident>| None;
+    assert!(store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.is_err());
+    tokio::time::timeout(LEASE * 2, lease.lost()).await.expect("it is told that the run is lost");
+    assert_eq!(lease.left(), Duration::ZERO);
+    other.append(&taken, 1, at(2), &entry).await.unwrap();
+    assert_eq!(store.journal("01RUNZ").await.unwrap().len(), 1);
+    // A newer drctl's tables are left alone.
+    postgres.ask("update drctl_schema set version = 99");
+    let newer = Store::open_postgres(&postgres.url(), LEASE).await.unwrap_err();
+    assert!(newer.to_string().contains("newer drctl (schema 99"), "{newer}");
+}
