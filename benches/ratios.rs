@@ -8,6 +8,7 @@
     reason = "a benchmark stops at the first surprise and prints"
 )]
 
+use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,6 +26,11 @@ const DOCUMENTS: u32 = 60_000;
 /// AWS's time for an instance in the sandbox, in virtual seconds (sandbox/world/times.rs).
 const RESTORE_SECONDS: f64 = 400.0;
 
+const IDLE_SECONDS: u64 = 600;
+const IDLE_TARGETS: u32 = 20;
+/// Linux's `USER_HZ`.
+const TICKS_A_SECOND: f64 = 100.0;
+
 fn main() {
     let scratch = std::env::temp_dir().join(format!("drctl-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).unwrap();
@@ -34,6 +40,7 @@ fn main() {
     postgres(&scratch);
     mariadb(&scratch);
     documentdb(&scratch);
+    idle(&scratch);
     std::fs::remove_dir_all(&scratch).unwrap();
 }
 
@@ -98,6 +105,54 @@ fn own_share(scratch: &Path) {
     println!("from available to knowing it: {ours:.1} s, boto3's waiter {theirs:.1} s, ratio {:.2}", ours / theirs);
     assert!(Command::new("kill").args(["-TERM", &sandbox.id().to_string()]).status().unwrap().success());
     sandbox.wait().unwrap();
+}
+
+/// A daemon that has nothing to do, for as long as one would look at it. moto answers it, on a real clock.
+fn idle(scratch: &Path) {
+    let seconds = std::env::var("DRCTL_BENCH_IDLE_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds: u64 = seconds.unwrap_or(IDLE_SECONDS);
+    let port = free_port();
+    let mut moto = Command::new(".venv/bin/moto_server");
+    moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+    let _moto = Server(moto.spawn().unwrap(), "-TERM");
+    wait_for(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let config = scratch.join("idle.toml");
+    let mut estate = "[estate]\nname = \"idle\"\nregion = \"eu-west-1\"\n[quarantine]\nsubnet_group = \"q\"\n\
+                      [daemon]\nlisten = \"127.0.0.1:0\"\n"
+        .to_owned();
+    for number in 0..IDLE_TARGETS {
+        let _ = write!(
+            estate,
+            "[[database]]\nid = \"shop-{number}\"\nkind = \"rds-postgresql\"\n\
+             [database.restore_test]\nschedule = \"@weekly\"\n"
+        );
+    }
+    std::fs::write(&config, estate).unwrap();
+    let mut daemon = Command::new(DRCTL);
+    daemon.args(["daemon", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
+    daemon.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));
+    daemon.env("AWS_ACCESS_KEY_ID", "b").env("AWS_SECRET_ACCESS_KEY", "b");
+    let daemon = Server(daemon.spawn().unwrap(), "-TERM");
+    std::thread::sleep(Duration::from_secs(3));
+    let before = cpu_seconds(daemon.0.id());
+    std::thread::sleep(Duration::from_secs(seconds));
+    let share = (cpu_seconds(daemon.0.id()) - before) / seconds as f64;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.0.id())).unwrap();
+    let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let resident: f64 = resident.split_whitespace().nth(1).unwrap().parse().unwrap();
+    println!(
+        "idle daemon, {IDLE_TARGETS} targets, {seconds} s: {:.1} MB resident (wanted: under 40), {:.3}% of a core \
+         (wanted: under 0.1)",
+        resident / 1e3,
+        share * 100.0
+    );
+}
+
+/// What a process has used of the cores, user and system, in seconds. Fields 14 and 15 of proc(5)'s `stat`.
+fn cpu_seconds(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS_A_SECOND
 }
 
 fn plan(content: ContentMode) -> Plan {

@@ -16,7 +16,7 @@ use crate::runbook::{
     Environment, Failure, Happening, Ledger, Preview, Registry, Run, RunInfo, Runbook, RunbookKind, Step, execute,
     inputs_of, preview, unwind,
 };
-use crate::store::{Ended, Entry, Incident, Lease, NewRun, Owner, RunState};
+use crate::store::{Before, Ended, Entry, Lease, NewRun, Owner, RunState};
 
 /// Added to the time after which anybody may remove what a run made.
 const EXPIRY_MARGIN: Duration = Duration::from_hours(2);
@@ -285,7 +285,9 @@ impl<'w> Work<'w> {
     ) -> anyhow::Result<Carried> {
         let runbook = Runbook::parse(&self.new.runbook, &self.new.document)?;
         let earlier_seconds = self.earlier_seconds(&history);
-        let ledger = Ledger::new(self.environment.store.clone(), self.environment.clock.clone(), owner, history);
+        let Environment { store, clock, .. } = &self.environment;
+        let last_seq = if history.is_empty() { 0 } else { store.last_seq(&self.info.id).await? };
+        let ledger = Ledger::new(store.clone(), clock.clone(), owner, history, last_seq);
         let ended = tokio::select! {
             biased;
             () = self.lost() => None,
@@ -369,8 +371,10 @@ impl<'w> Work<'w> {
         let facts = finished.outputs.values().find_map(|output| output.get("facts")).filter(|facts| !facts.is_null());
         let at = clock.now();
         let ended = Ended { state: report.outcome, reason: &report.reason, at, report: Some(&json), facts };
-        let tell = |before: Option<&Incident>| {
-            let told = self.environment.notify.then(|| compose(estate, &report, at, self.new.simulated, before));
+        // What a schedule started is told of, whoever ends it.
+        let tells = self.environment.notify || self.new.occurrence.is_some();
+        let tell = |before: &Before| {
+            let told = tells.then(|| compose(estate, &report, at, self.new.simulated, before));
             told.transpose().unwrap_or_else(|error| {
                 tracing::error!(error = format!("{error:#}"), "the result could not be put into messages");
                 None

@@ -113,7 +113,7 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
     let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password: password.clone() };
     let watch = context.environment.clock.stopwatch();
     while watch.waited_seconds() < PASSWORD_PATIENCE.as_secs_f64() {
-        match aws.apply(&change).await {
+        match context.apply(change.clone()).await {
             Ok(()) => {
                 wait_for_password(context, database, copy).await?;
                 return Ok(password);

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::daemon::{Agent, Health, plan};
 use crate::duration;
-use crate::estate::Estate;
+use crate::estate::{Estate, StateLocation};
 use crate::store::{DaemonLock, Store};
 use crate::web::{self, Watched};
 
@@ -63,9 +63,10 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args, format: Format) -> any
         || setup::leave(Exit::Interrupted),
     );
     let hangup = signal(SignalKind::hangup())?;
+    let listener = listen(&loaded).await?;
     let mut service = Service::default();
     service.take_up(loaded).await?;
-    let listener = service.listen().await?;
+    announce(&listener)?;
     let stopped = CancellationToken::new();
     let web = tokio::spawn(web::serve(listener, Arc::clone(&service.watched), stopped.clone()));
     let beat = tokio::spawn(keep_beating(Arc::clone(&service.watched), stopped.clone()));
@@ -144,8 +145,10 @@ fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Res
 
 /// An estate with its agent.
 struct Tended {
-    /// Everything that the configuration says, to see what a reload changes.
+    /// Everything that the configuration says, to show what a reload changes. Addresses are cut short.
     said: String,
+    /// Its text, to see whether a reload changes anything.
+    text: String,
     estate: Arc<Estate>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -167,14 +170,14 @@ impl Service {
         for one in &loaded {
             let said = format!("{:#?}", one.estate);
             let known = self.tended.get(&one.estate.name);
-            if known.is_some_and(|known| known.said == said) {
+            if known.is_some_and(|known| known.text == one.text) {
                 continue;
             }
             let store = self.store(one).await?;
             let token = CancellationToken::new();
             let (mut environment, _) = setup::environment_on(store, one, token, progress::logged()).await?;
             environment.notify = true;
-            fresh.push((said, environment));
+            fresh.push((said, one.text.clone(), environment));
         }
         let gone: Vec<String> =
             self.tended.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
@@ -182,9 +185,12 @@ impl Service {
             tracing::info!(estate = name, "the estate is no longer configured");
             self.retire(&name);
         }
-        for (said, environment) in fresh {
+        for (said, text, environment) in fresh {
             let name = environment.estate.name.clone();
             if let Some(old) = self.tended.get(&name) {
+                if old.estate.daemon.listen != environment.estate.daemon.listen {
+                    tracing::warn!(estate = name, "`[daemon] listen` is taken over at the next start");
+                }
                 for line in differences(&old.said, &said) {
                     tracing::info!(estate = name, change = line, "reloaded");
                 }
@@ -195,7 +201,7 @@ impl Service {
             let estate = Arc::clone(&environment.estate);
             let agent = Agent::new(environment.clone(), health.clone());
             let task = tokio::spawn(agent.run(stop.clone()));
-            self.tended.insert(name, Tended { said, estate, stop, task });
+            self.tended.insert(name, Tended { said, text, estate, stop, task });
             if let Ok(mut watched) = self.watched.write() {
                 watched.push(Watched { environment, health });
             }
@@ -216,7 +222,10 @@ impl Service {
 
     /// Estates that name the same state share one connection to it, and one right to be its daemon.
     async fn store(&mut self, loaded: &Loaded) -> anyhow::Result<Store> {
-        let key = format!("{:?}", loaded.estate.state);
+        let key = match &loaded.estate.state.location {
+            StateLocation::Sqlite(path) => path.display().to_string(),
+            StateLocation::Postgres(_) => format!("{:?}", loaded.estate.state),
+        };
         if let Some((store, _)) = self.stores.get(&key) {
             return Ok(store.clone());
         }
@@ -227,19 +236,6 @@ impl Service {
         store.forget_claims().await?;
         self.stores.insert(key, (store.clone(), Arc::new(lock)));
         Ok(store)
-    }
-
-    async fn listen(&self) -> anyhow::Result<TcpListener> {
-        let first = self.tended.values().next().context("there is no estate")?;
-        let address = first.estate.daemon.listen;
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            let message = format!("failed to listen on {address}: {error}");
-            output::usage(message, "choose another `[daemon] listen`, or stop whoever listens there")
-        })?;
-        let address = listener.local_addr()?;
-        output::data(&format!("listening on http://{address}"));
-        tracing::info!(%address, "serving /metrics, /healthz and /readyz");
-        Ok(listener)
     }
 
     async fn until_stopped(&mut self, configs: &[PathBuf], mut hangup: Signal, stop: &CancellationToken) {
@@ -283,6 +279,26 @@ impl Service {
             tracing::error!("not everything ended in time; what was under way is carried on after the next start");
         }
     }
+}
+
+/// Takes the port before anything is begun.
+async fn listen(loaded: &[Loaded]) -> anyhow::Result<TcpListener> {
+    let first = loaded.first().context("there is no estate")?;
+    let address = first.estate.daemon.listen;
+    for other in loaded.iter().filter(|one| one.estate.daemon.listen != address) {
+        tracing::warn!(estate = other.estate.name, %address, "one daemon listens in one place: the first estate's");
+    }
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("failed to listen on {address}: {error}");
+        output::usage(message, "choose another `[daemon] listen`, or stop whoever listens there")
+    })
+}
+
+fn announce(listener: &TcpListener) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    output::data(&format!("listening on http://{address}"));
+    tracing::info!(%address, "serving /metrics, /healthz and /readyz");
+    Ok(())
 }
 
 /// The lines that are in one and not in the other.

@@ -50,7 +50,7 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
     for (name, text) in ESTATES {
         let mut estate = config::parse(name, text)?;
         estate.state.location = StateLocation::Sqlite(directory.join("drctl.db"));
-        estates.push(Loaded { path: PathBuf::from(name), estate });
+        estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate });
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let options = sandbox::Options { listen, time_scale: args.time_scale, corrupt: Vec::new(), start: None };

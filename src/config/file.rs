@@ -20,6 +20,8 @@ const DEFAULT_OBJECTIVES: Objectives = Objectives { rto: Duration::from_hours(1)
 pub struct Loaded {
     /// The file.
     pub path: PathBuf,
+    /// Its text, to see whether it has changed.
+    pub text: String,
     /// What it says.
     pub estate: Estate,
 }
@@ -46,7 +48,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     for database in &mut estate.databases {
         database.test.ca = database.test.ca.take().map(|ca| directory.join(ca));
     }
-    Ok(Loaded { path: path.to_owned(), estate })
+    Ok(Loaded { path: path.to_owned(), text, estate })
 }
 
 /// Checks a configuration's text. `file` is only its name in messages.

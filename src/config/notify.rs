@@ -8,6 +8,7 @@ use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Way};
 
 const SLACK_API: &str = "https://slack.com/api";
 const PAGERDUTY_API: &str = "https://events.pagerduty.com";
+const MAX_NAME_CHARS: usize = 64;
 const DEFAULT_PING: Duration = Duration::from_mins(5);
 const HTTP: [&str; 2] = ["https://", "http://"];
 const WAYS: [&str; 6] = ["slack", "sns", "email", "pagerduty", "webhook", "ping"];
@@ -19,7 +20,13 @@ const SMTP: [(&str, Encryption, u16); 3] = [
 
 /// Reads one channel; `None` where something was wrong, which is then reported.
 pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {
-    let name = section.required_text("name");
+    if !section.has("name") {
+        section.report("name", "is missing", "add `name = \"ops\"`");
+    }
+    let name = section.parsed("name", "letters, digits, `-` and `_`, 64 at most", |text| {
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        (plain && text.len() <= MAX_NAME_CHARS).then(|| text.to_owned())
+    });
     let on = events(section);
     let given: Vec<_> = WAYS.into_iter().filter(|way| section.has(way)).collect();
     let way = match given.as_slice() {

@@ -17,7 +17,7 @@ use crate::reap::{DeadRuns, reap};
 use crate::report::TestReport;
 use crate::restore_test::{self, Carried, Options};
 use crate::runbook::Environment;
-use crate::store::{Claimed, DueJob, Entry, NewRun, Owner};
+use crate::store::{Agenda, Claimed, DueJob, Entry, NewRun, Owner};
 
 /// Between two rounds at most, so that a clock that was set, or a run that was left, is noticed soon.
 const ROUND: Duration = Duration::from_secs(15);
@@ -29,6 +29,14 @@ const SHORTEST_ROUND: Duration = Duration::from_millis(20);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(2);
 /// Between two questions to AWS whether it knows us.
 const ASK_AWS_EVERY: Duration = Duration::from_mins(5);
+/// Between two plans: another agent's configuration may have undone ours.
+const PLAN_EVERY: Duration = Duration::from_mins(10);
+/// So late, a job is not only waiting for its turn.
+const STALLED_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// After a run that broke off.
+const PAUSE_AFTER_BREAK: Duration = Duration::from_mins(1);
+/// The text of messages is kept this long after they were sent.
+const KEEP_MESSAGES: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Between two looks at the outbox.
 const DELIVER_EVERY: Duration = Duration::from_secs(5);
 /// The last delivery before the end.
@@ -51,6 +59,9 @@ pub struct Agent {
     ended: Arc<Notify>,
     asked_aws: Option<crate::clock::Stopwatch>,
     reaping: Option<tokio::task::JoinHandle<()>>,
+    planned: Option<crate::clock::Stopwatch>,
+    /// Since when somebody has gone round here without a gap, and when last.
+    present: Option<(Timestamp, Timestamp)>,
 }
 
 impl Agent {
@@ -65,6 +76,8 @@ impl Agent {
             ended: Arc::default(),
             asked_aws: None,
             reaping: None,
+            planned: None,
+            present: None,
         }
     }
 
@@ -75,9 +88,8 @@ impl Agent {
         let helpers = stop.child_token();
         let delivery = tokio::spawn(deliver(environment.clone(), Arc::clone(&self.ended), helpers.clone()));
         let pulse = tokio::spawn(pulse::keep(environment.clone(), self.health.clone(), helpers.clone()));
-        let mut planned = false;
         while !stop.is_cancelled() {
-            let pause = match self.round(&mut planned).await {
+            let pause = match self.round().await {
                 Ok(pause) => {
                     self.health.passed(Ok(()));
                     pause
@@ -117,12 +129,14 @@ impl Agent {
     }
 
     /// One round. Returns how long nothing is to be done, in this machine's time.
-    async fn round(&mut self, planned: &mut bool) -> anyhow::Result<Duration> {
+    async fn round(&mut self) -> anyhow::Result<Duration> {
         self.ask_aws().await;
+        self.note_presence();
         while self.running.try_join_next().is_some() {}
-        if !*planned {
+        let planned = self.planned.as_ref();
+        if planned.is_none_or(|planned| planned.worked_seconds() >= PLAN_EVERY.as_secs_f64()) {
             self.plan().await?;
-            *planned = true;
+            self.planned = Some(self.environment.clock.stopwatch());
         }
         self.carry_on_others().await?;
         while let Room::Some = self.room() {
@@ -131,6 +145,22 @@ impl Agent {
             }
         }
         self.pause().await
+    }
+
+    /// A long gap between two rounds is an absence: the host was asleep, or its clock was set.
+    fn note_presence(&mut self) {
+        let now = self.environment.clock.now();
+        let gap = SignedDuration::try_from(self.environment.estate.daemon.missed_after).unwrap_or(SignedDuration::MAX);
+        // In the sandbox a round takes as long as the clock is fast.
+        let gap = gap.max(SignedDuration::try_from(SIMULATED_ROUND * 3).unwrap_or(gap));
+        self.present = match self.present {
+            Some((since, last)) if now.duration_since(last) <= gap => Some((since, now)),
+            _ => Some((now, now)),
+        };
+    }
+
+    fn agenda(&self) -> Agenda<'_> {
+        Agenda { estate: &self.environment.estate.name, simulated: self.environment.clock.is_simulated() }
     }
 
     /// Asks AWS who we are: is it there, does it know us; and what time is it in the sandbox.
@@ -160,8 +190,11 @@ impl Agent {
             let due_at = timetable.and_then(|timetable| timetable.next(now, now));
             jobs::occurrence(&estate.name, &job.name, due_at, estate.daemon.jitter)
         };
-        store.plan_jobs(&estate.name, now, &list, when).await?;
-        for planned in store.jobs(&estate.name).await? {
+        store.plan_jobs(self.agenda(), now, &list, when).await?;
+        if self.planned.is_some() {
+            return Ok(());
+        }
+        for planned in store.jobs(self.agenda()).await? {
             let next = planned.start_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
             tracing::info!(
                 estate = estate.name,
@@ -193,8 +226,21 @@ impl Agent {
             if let Room::None = self.room() {
                 break;
             }
-            let Some(owner) = store.claim(&run.new.id).await? else { continue };
-            let history = store.journal(&run.new.id).await?;
+            let owner = match store.claim(&run.new.id).await {
+                Ok(Some(owner)) => owner,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(run.id = %run.new.id, error = format!("{error:#}"), "a run could not be taken over");
+                    continue;
+                }
+            };
+            let history = match store.journal(&run.new.id).await {
+                Ok(history) => history,
+                Err(error) => {
+                    tracing::error!(run.id = %run.new.id, error = format!("{error:#}"), "a journal cannot be read");
+                    continue;
+                }
+            };
             tracing::info!(run.id = %run.new.id, target = run.new.target, entries = history.len(), "carrying a run on");
             self.spawn(run.new, owner, history);
         }
@@ -206,7 +252,12 @@ impl Agent {
         let environment = self.environment.clone();
         let Environment { store, estate, clock, .. } = &environment;
         let now = clock.now();
-        let claimed = store.claim_job(&estate.name, now, |due| decide(&environment, due, now)).await?;
+        let names: Vec<String> = jobs::jobs(estate).into_iter().map(|(job, _)| job.name).collect();
+        if names.is_empty() {
+            return Ok(false);
+        }
+        let since = self.present.map_or(now, |(since, _)| since);
+        let claimed = store.claim_job(self.agenda(), now, &names, |due| decide(&environment, due, now, since)).await?;
         let Some((due, chosen, owner)) = claimed else { return Ok(false) };
         let Chosen { work, missed } = chosen;
         if missed > 0 {
@@ -226,6 +277,7 @@ impl Agent {
         ours.lock().unwrap_or_else(PoisonError::into_inner).insert(new.id.clone());
         self.running.spawn(async move {
             let id = new.id.clone();
+            let _carried = Carrying { id: id.clone(), ours, ended };
             match restore_test::carry_on(&environment, &new, owner, history).await {
                 Ok(Carried::Done(report)) => {
                     let outcome = report.outcome.name();
@@ -233,11 +285,12 @@ impl Agent {
                     trace(&environment, &report).await;
                 }
                 Ok(Carried::Left) => {}
-                Err(error) => tracing::error!(run.id = %id, error = format!("{error:#}"), "a test broke off"),
+                Err(error) => {
+                    tracing::error!(run.id = %id, error = format!("{error:#}"), "a test broke off; it is tried again later");
+                    let leave = environment.leave.clone();
+                    let _ = leave.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_BREAK)).await;
+                }
             }
-            ours.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            ended.notify_waiters();
-            ended.notify_one();
         });
     }
 
@@ -259,6 +312,10 @@ impl Agent {
                 }
                 Err(error) => tracing::error!(error = format!("{error:#}"), "reaping failed"),
             }
+            let old = environment.clock.now().checked_sub(KEEP_MESSAGES).unwrap_or(Timestamp::MIN);
+            if let Err(error) = environment.store.forget_sent(&environment.estate.name, old).await {
+                tracing::warn!(error = format!("{error:#}"), "old messages could not be forgotten");
+            }
         }));
     }
 
@@ -270,7 +327,11 @@ impl Agent {
             false => ROUND.min(estate.state.lease / 2),
         };
         let now = clock.now();
-        let next = store.jobs(&estate.name).await?.into_iter().filter_map(|planned| planned.start_at).min();
+        let planned = store.jobs(self.agenda()).await?;
+        let overdue = planned.iter().filter(|planned| planned.start_at.is_some_and(|at| at < now));
+        let stalled = overdue.clone().find(|one| one.start_at.is_some_and(|at| now.duration_since(at) > STALLED_AFTER));
+        self.health.waits(overdue.count(), stalled.map(|one| one.job.name.clone()));
+        let next = planned.into_iter().filter_map(|planned| planned.start_at).min();
         let until = next.map_or(SignedDuration::MAX, |next| next.duration_since(now));
         let until = Duration::try_from(until).unwrap_or(Duration::ZERO);
         // What is due and was not started waits for room, or for its target: whoever ends wakes us.
@@ -291,6 +352,21 @@ async fn trace(environment: &Environment, report: &TestReport) {
     }
 }
 
+/// A run that this process carries, until it is dropped.
+struct Carrying {
+    id: String,
+    ours: Arc<Mutex<BTreeSet<String>>>,
+    ended: Arc<Notify>,
+}
+
+impl Drop for Carrying {
+    fn drop(&mut self) {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.ended.notify_waiters();
+        self.ended.notify_one();
+    }
+}
+
 /// What a job has become.
 struct Chosen {
     work: Chore,
@@ -306,20 +382,27 @@ enum Chore {
 }
 
 /// What becomes of a job whose time has come. Asks nobody.
-fn decide(environment: &Environment, due: &DueJob, now: Timestamp) -> anyhow::Result<(Claimed, Chosen)> {
+fn decide(
+    environment: &Environment,
+    due: &DueJob,
+    now: Timestamp,
+    present_since: Timestamp,
+) -> anyhow::Result<(Claimed, Chosen)> {
     let estate = &environment.estate;
     let Some((work, timetable)) = jobs::work(estate, &due.name) else {
-        // Another agent's configuration has it, and this one's does not.
+        // Only what is configured is asked for.
         let never = Claimed { due_at: None, start_at: None, run: None };
         return Ok((never, Chosen { work: Chore::Nothing, missed: 0 }));
     };
-    let taken = jobs::take(due, timetable, &estate.daemon, now);
+    let taken = jobs::take(due, timetable, &estate.daemon, now, present_since);
     let (due_at, start_at) = jobs::occurrence(&estate.name, &due.name, taken.due_at, estate.daemon.jitter);
     let (chore, run) = match work {
         Work::Test(database) if taken.start => {
             let runbook = restore_test::shipped_runbook(database)?;
             let new = restore_test::new_run(environment, database, &runbook, &Options::default())?;
-            let new = NewRun { occurrence: Some(format!("{}/{}/{}", estate.name, due.name, due.due_at)), ..new };
+            let place = if new.simulated { "sandbox:" } else { "" };
+            let occurrence = Some(format!("{place}{}/{}/{}", estate.name, due.name, due.due_at));
+            let new = NewRun { occurrence, ..new };
             (Chore::Test(Box::new(new.clone())), Some(new))
         }
         Work::Reap if taken.start => (Chore::Reap, None),
@@ -328,22 +411,24 @@ fn decide(environment: &Environment, due: &DueJob, now: Timestamp) -> anyhow::Re
     Ok((Claimed { due_at, start_at, run }, Chosen { work: chore, missed: taken.missed }))
 }
 
-/// Delivers when a run has ended, and every few seconds.
+/// Delivers when a run has ended, and every few seconds. Each channel goes at its own pace.
 async fn deliver(environment: Environment, ended: Arc<Notify>, stop: CancellationToken) {
-    let deliverer = Deliverer::new(environment);
-    loop {
-        let ended = ended.notified();
-        let passed = tokio::select! {
-            () = stop.cancelled() => return,
-            passed = deliverer.pass() => passed,
-        };
-        if let Err(error) = passed {
-            tracing::warn!(error = format!("{error:#}"), "the outbox could not be read; trying again");
+    let deliverer = Deliverer::new(environment.clone());
+    let loops = environment.estate.channels.iter().map(|channel| {
+        let (deliverer, ended) = (deliverer.clone(), Arc::clone(&ended));
+        async move {
+            loop {
+                let ended = ended.notified();
+                if let Err(error) = deliverer.serve(channel).await {
+                    let error = format!("{error:#}");
+                    tracing::warn!(channel = channel.name, error, "the outbox could not be read; trying again");
+                }
+                tokio::select! {
+                    () = ended => {}
+                    () = tokio::time::sleep(DELIVER_EVERY) => {}
+                }
+            }
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = ended => {}
-            () = tokio::time::sleep(DELIVER_EVERY) => {}
-        }
-    }
+    });
+    stop.run_until_cancelled(futures_util::future::join_all(loops)).await;
 }

@@ -17,6 +17,8 @@ struct Inner {
     last_pass: Stopwatch,
     aws: Result<(), String>,
     store: Result<(), String>,
+    overdue: usize,
+    stalled: Option<String>,
 }
 
 /// An agent's answer.
@@ -31,7 +33,13 @@ pub struct Standing {
 impl Default for Health {
     fn default() -> Self {
         let unknown = || Err("not asked yet".to_owned());
-        Self(Arc::new(Mutex::new(Inner { last_pass: Clock::system().stopwatch(), aws: unknown(), store: unknown() })))
+        Self(Arc::new(Mutex::new(Inner {
+            last_pass: Clock::system().stopwatch(),
+            aws: unknown(),
+            store: unknown(),
+            overdue: 0,
+            stalled: None,
+        })))
     }
 }
 
@@ -47,6 +55,19 @@ impl Health {
         inner.store = store;
     }
 
+    /// So many jobs should have started; the one that has waited far too long, where there is one.
+    pub(super) fn waits(&self, overdue: usize, stalled: Option<String>) {
+        let mut inner = self.inner();
+        inner.overdue = overdue;
+        inner.stalled = stalled;
+    }
+
+    /// Jobs that should have started and have not.
+    #[must_use]
+    pub fn overdue(&self) -> usize {
+        self.inner().overdue
+    }
+
     /// AWS answered so.
     pub(super) fn asked_aws(&self, aws: Result<(), String>) {
         self.inner().aws = aws;
@@ -60,6 +81,7 @@ impl Health {
         let told =
             |what: &str, found: &Result<(), String>| found.as_ref().err().map(|error| format!("{what}: {error}"));
         let mut trouble: Vec<String> = told("AWS", &inner.aws).into_iter().chain(told("state", &inner.store)).collect();
+        trouble.extend(inner.stalled.iter().map(|job| format!("`{job}` should have started hours ago")));
         if !alive {
             trouble.push(format!("no pass for {} s", HUNG_AFTER.as_secs()));
         }

@@ -78,9 +78,18 @@ pub(super) struct Taken {
     pub(super) due_at: Option<Timestamp>,
 }
 
-/// Decides. However often it was missed, it is done once.
-pub(super) fn take(job: &DueJob, timetable: &Timetable, daemon: &Daemon, now: Timestamp) -> Taken {
-    let late = Duration::try_from(now.duration_since(job.start_at)).unwrap_or_default() > daemon.missed_after;
+/// Decides. However often it was missed, it is done once. It was missed where it should have started before anybody was
+/// there to start it.
+pub(super) fn take(
+    job: &DueJob,
+    timetable: &Timetable,
+    daemon: &Daemon,
+    now: Timestamp,
+    present_since: Timestamp,
+) -> Taken {
+    // What only waited for its turn was not missed.
+    let absent = job.start_at < present_since;
+    let late = absent && Duration::try_from(now.duration_since(job.start_at)).unwrap_or_default() > daemon.missed_after;
     let missed = if late { 1 + times_between(timetable, job, now) } else { 0 };
     Taken {
         start: !late || daemon.missed == Missed::Run,
@@ -152,16 +161,23 @@ mod tests {
         let now = "2026-11-23T06:10:00Z".parse().unwrap();
         let next: Timestamp = "2026-11-30T06:00:00Z".parse().unwrap();
         let on_time = Taken { start: true, missed: 0, due_at: Some(next) };
-        assert_eq!(take(&monday, timetable, &estate.daemon, now), on_time);
+        let here: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(take(&monday, timetable, &estate.daemon, now, here), on_time);
         let now = "2026-12-08T00:00:00Z".parse().unwrap();
         let next: Timestamp = "2026-12-14T06:00:00Z".parse().unwrap();
         let skipped = Taken { start: false, missed: 3, due_at: Some(next) };
-        assert_eq!(take(&monday, timetable, &estate.daemon, now), skipped);
+        assert_eq!(take(&monday, timetable, &estate.daemon, now, here), skipped);
+        // Who was there all the time had no room for it.
+        let waited = Taken { start: true, missed: 0, ..skipped };
+        assert_eq!(take(&monday, timetable, &estate.daemon, now, monday.start_at), waited);
         let daemon = Daemon { missed: Missed::Run, ..estate.daemon.clone() };
-        assert_eq!(take(&monday, timetable, &daemon, now), Taken { start: true, ..skipped });
+        assert_eq!(take(&monday, timetable, &daemon, now, here), Taken { start: true, ..skipped });
         // The clock was set back an hour after the job had been moved on: nothing is due twice.
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
-        assert_eq!(take(&monday, timetable, &estate.daemon, now).due_at, Some("2026-11-30T06:00:00Z".parse().unwrap()));
+        assert_eq!(
+            take(&monday, timetable, &estate.daemon, now, here).due_at,
+            Some("2026-11-30T06:00:00Z".parse().unwrap())
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::message::{Finding, Message, Reason, cut};
 use crate::duration::show_seconds;
 use crate::estate::{Estate, Way};
 use crate::report::TestReport;
-use crate::store::{Incident, Outgoing, Told};
+use crate::store::{Before, Outgoing, RunState, Told};
 use crate::verify::Outcome;
 
 /// What people are told of a test, given what was wrong before.
@@ -17,15 +17,21 @@ pub fn compose(
     report: &TestReport,
     at: jiff::Timestamp,
     simulated: bool,
-    before: Option<&Incident>,
+    before: &Before,
 ) -> anyhow::Result<Told> {
-    let decision = decide(before, &report.run_id, report.outcome, at);
+    let Before { incident, standing, epoch } = before;
+    let mut decision = decide(incident.as_ref(), &report.run_id, *standing, at);
+    let of_another_run = *standing != report.outcome;
+    if of_another_run && (*standing != RunState::Passed || incident.is_none()) {
+        // What is wrong, or in order, is another run's finding, and was told then.
+        decision.tell = None;
+    }
     let mut messages = Vec::new();
     if let Some((event, _)) = decision.tell {
         let message = serde_json::to_string(&message(estate, report, at, simulated, &decision)?)?;
         let listening = estate.channels.iter().filter(|channel| channel.on.contains(&event));
         for channel in listening.filter(|channel| !matches!(channel.way, Way::Ping { .. })) {
-            let id = format!("{}-{}-{}", report.run_id, event.name(), channel.name);
+            let id = format!("{}-{}-{}-{epoch}", report.run_id, event.name(), channel.name);
             messages.push(Outgoing { id, channel: channel.name.clone(), message: message.clone() });
         }
     }

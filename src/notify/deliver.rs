@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
+use sha2::{Digest, Sha256};
 
 use super::channels::{Parcel, send};
 use super::http::NotSent;
 use super::message::{Message, Reason};
-use crate::estate::{Channel, Way};
+use crate::estate::{Channel, Event, Way};
 use crate::runbook::Environment;
 use crate::store::{Sendable, Sent};
 
-/// Messages claimed at once.
-const BATCH: u32 = 50;
+/// Messages claimed at once. They are sent one by one, before the claim runs out, unless they are too many.
+const BATCH_FOR_PROGRAMS: u32 = 5;
+const BATCH_FOR_PEOPLE: u32 = 50;
 /// More than so many waiting for one channel of people are told in one message.
 const FLOOD: usize = 5;
 /// The targets that such a message names.
@@ -38,7 +40,7 @@ impl Deliverer {
         Self { environment }
     }
 
-    /// Sends whatever is due. Returns how many messages arrived.
+    /// Sends whatever is due, by every channel. Returns how many messages arrived.
     ///
     /// # Errors
     /// Where the store could not be read or written; what was sent then goes out once more, with the same id.
@@ -48,17 +50,22 @@ impl Deliverer {
         sent.into_iter().sum()
     }
 
-    /// One channel. A channel that does not answer keeps nobody else waiting.
-    async fn serve(&self, channel: &Channel) -> anyhow::Result<usize> {
+    /// Sends whatever is due by one channel, until nothing is, or until the channel does not take it.
+    ///
+    /// # Errors
+    /// See [`Deliverer::pass`].
+    pub async fn serve(&self, channel: &Channel) -> anyhow::Result<usize> {
         let Environment { store, estate, clock, .. } = &self.environment;
+        let for_people = !matches!(channel.way, Way::PagerDuty { .. } | Way::Webhook { .. });
+        let batch = if for_people { BATCH_FOR_PEOPLE } else { BATCH_FOR_PROGRAMS };
         let mut arrived = 0;
         loop {
-            let batch = store.claim_messages(&estate.name, &channel.name, clock.now(), BATCH).await?;
-            if batch.is_empty() {
+            let claimed = store.claim_messages(&estate.name, &channel.name, clock.now(), batch).await?;
+            if claimed.is_empty() {
                 return Ok(arrived);
             }
             let mut sound = Vec::new();
-            for sendable in batch {
+            for sendable in claimed {
                 match serde_json::from_str::<Message>(&sendable.outgoing.message) {
                     Ok(message) => sound.push((sendable, message)),
                     Err(error) => {
@@ -67,63 +74,89 @@ impl Deliverer {
                     }
                 }
             }
-            let for_people = !matches!(channel.way, Way::PagerDuty { .. } | Way::Webhook { .. });
             let parcels = if for_people && sound.len() > FLOOD { vec![digest(sound)] } else { singly(sound) };
-            for (message, sendables) in parcels {
-                arrived += self.send(channel, &message, &sendables).await?;
+            let mut parcels = parcels.into_iter();
+            while let Some(bundle) = parcels.next() {
+                match self.send(channel, &bundle).await? {
+                    None => arrived += bundle.sendables.len(),
+                    // The others would fare no better: they wait as long, and it counts as no attempt of theirs.
+                    Some(at) => {
+                        for held in parcels.by_ref().flat_map(|bundle| bundle.sendables) {
+                            store.mark_sent(&held.outgoing.id, &Sent::Held { at }).await?;
+                        }
+                        return Ok(arrived);
+                    }
+                }
             }
         }
     }
 
-    async fn send(&self, channel: &Channel, message: &Message, sendables: &[Sendable]) -> anyhow::Result<usize> {
-        let Some(first) = sendables.first() else { return Ok(0) };
-        let parcel = Parcel { id: &first.outgoing.id, message };
+    /// Sends one bundle. Returns until when the channel is to be left alone, where it does not answer as it should.
+    async fn send(&self, channel: &Channel, bundle: &Bundle) -> anyhow::Result<Option<Timestamp>> {
+        let parcel = Parcel { id: &bundle.id, message: &bundle.message };
         let result = send(&self.environment, channel, parcel).await;
         if channel.way.name() == "slack" {
             tokio::time::sleep(SLACK_PACE).await;
         }
-        for sendable in sendables {
+        let mut leave_alone = None;
+        for sendable in &bundle.sendables {
+            let id = &sendable.outgoing.id;
             let sent = match &result {
                 Ok(()) => Sent::Delivered,
                 Err(not_sent) => next_attempt(sendable.attempts, not_sent, self.environment.clock.now()),
             };
             match &sent {
-                Sent::Delivered => {}
+                Sent::Delivered | Sent::Held { .. } => {}
                 Sent::Later { at, error } => {
-                    tracing::warn!(channel = channel.name, id = sendable.outgoing.id, %at, error, "not sent; trying again later");
+                    leave_alone = leave_alone.max(Some(*at));
+                    tracing::warn!(channel = channel.name, id, %at, error, "not sent; trying again later");
                 }
                 Sent::Dead { error } => {
-                    tracing::error!(
-                        channel = channel.name,
-                        id = sendable.outgoing.id,
-                        error,
-                        "given up; `drctl notify retry` tries it again"
-                    );
+                    let hint = "`drctl notify retry` tries it again";
+                    tracing::error!(channel = channel.name, id, error, hint, "given up");
                 }
             }
-            self.environment.store.mark_sent(&sendable.outgoing.id, &sent).await?;
+            self.environment.store.mark_sent(id, &sent).await?;
         }
-        Ok(if result.is_ok() { sendables.len() } else { 0 })
+        Ok(leave_alone)
     }
 }
 
-fn singly(sound: Vec<(Sendable, Message)>) -> Vec<(Message, Vec<Sendable>)> {
-    sound.into_iter().map(|(sendable, message)| (message, vec![sendable])).collect()
+/// Messages that go out as one.
+struct Bundle {
+    /// What the far end can know a repeat by.
+    id: String,
+    message: Message,
+    sendables: Vec<Sendable>,
 }
 
-/// One message for many.
-fn digest(sound: Vec<(Sendable, Message)>) -> (Message, Vec<Sendable>) {
+fn singly(sound: Vec<(Sendable, Message)>) -> Vec<Bundle> {
+    let bundle = |(sendable, message): (Sendable, Message)| Bundle {
+        id: sendable.outgoing.id.clone(),
+        message,
+        sendables: vec![sendable],
+    };
+    sound.into_iter().map(bundle).collect()
+}
+
+/// One message for many. Its id is that of just these.
+fn digest(sound: Vec<(Sendable, Message)>) -> Bundle {
     let worst = sound.iter().map(|(_, message)| message.event).max_by_key(|event| match event {
-        crate::estate::Event::Passed => 0,
-        crate::estate::Event::Recovered => 1,
-        crate::estate::Event::Unknown => 2,
-        crate::estate::Event::Failed => 3,
-        crate::estate::Event::Stuck => 4,
+        Event::Passed => 0,
+        Event::Recovered => 1,
+        Event::Unknown => 2,
+        Event::Failed => 3,
+        Event::Stuck => 4,
     });
     let mut lines: Vec<String> = sound.iter().take(NAMED).map(|(_, message)| message.title()).collect();
     if sound.len() > NAMED {
         lines.push(format!("and {} more", sound.len() - NAMED));
     }
+    let mut hash = Sha256::new();
+    for (sendable, _) in &sound {
+        hash.update(format!("{}\n", sendable.outgoing.id));
+    }
+    let id = hash.finalize().iter().take(16).fold("digest-".to_owned(), |id, byte| format!("{id}{byte:02x}"));
     let last = &sound[sound.len() - 1].1;
     let message = Message {
         event: worst.unwrap_or(last.event),
@@ -137,19 +170,18 @@ fn digest(sound: Vec<(Sendable, Message)>) -> (Message, Vec<Sendable>) {
         next: "`drctl runs list` shows them all".to_owned(),
         ..last.clone()
     };
-    (message, sound.into_iter().map(|(sendable, _)| sendable).collect())
+    Bundle { id, message, sendables: sound.into_iter().map(|(sendable, _)| sendable).collect() }
 }
 
-/// When to try again: after what the far end asks for, or twice as long as before, give or take a half.
+/// When to try again: after twice as long as before, give or take a half, and not before the far end wants it.
 fn next_attempt(attempts: u32, not_sent: &NotSent, now: Timestamp) -> Sent {
     let error = not_sent.text.clone();
     if !not_sent.again || attempts + 1 >= ATTEMPTS {
         return Sent::Dead { error };
     }
-    let pause = not_sent.pause.unwrap_or_else(|| {
-        let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(attempts.min(16))).min(LONGEST_PAUSE);
-        doubled.mul_f64(rand::rng().random_range(0.5..1.5))
-    });
+    let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(attempts.min(16))).min(LONGEST_PAUSE);
+    let own = doubled.mul_f64(rand::rng().random_range(0.5..1.5));
+    let pause = not_sent.pause.map_or(own, |asked| asked.max(own));
     let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(30));
     Sent::Later { at: now.checked_add(pause).unwrap_or(now), error }
 }
@@ -175,7 +207,7 @@ mod tests {
     fn the_far_end_says_how_long() {
         let busy = NotSent { pause: Some(Duration::from_secs(77)), ..NotSent::again("429") };
         assert!(
-            matches!(next_attempt(5, &busy, Timestamp::UNIX_EPOCH), Sent::Later { at, .. } if at.as_second() == 77)
+            matches!(next_attempt(5, &busy, Timestamp::UNIX_EPOCH), Sent::Later { at, .. } if at.as_second() >= 77)
         );
     }
 }

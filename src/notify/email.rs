@@ -93,10 +93,17 @@ pub(super) async fn send(email: &Email, password: Option<SecretString>, mail: le
     match tokio::time::timeout(TIMEOUT, transport.send(mail)).await {
         Ok(Ok(_)) => Ok(()),
         // A 5xx is the server's last word; a 4xx, such as greylisting, is not.
-        Ok(Err(error)) if error.is_permanent() => Err(NotSent::never(format!("the mail server refused: {error}"))),
+        Ok(Err(error)) if error.is_permanent() && !is_about_login(&error) => {
+            Err(NotSent::never(format!("the mail server refused: {error}")))
+        }
         Ok(Err(error)) => Err(NotSent::again(format!("the mail could not be handed over: {error}"))),
         Err(_) => Err(NotSent::again(format!("the mail server did not answer within {} s", TIMEOUT.as_secs()))),
     }
+}
+
+/// 530, 534 and 535 (RFC 4954): the login can be mended while the mail waits.
+fn is_about_login(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| ["530", "534", "535"].contains(&code.to_string().as_str()))
 }
 
 fn transport(email: &Email, password: Option<SecretString>) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {

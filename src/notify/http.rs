@@ -60,8 +60,15 @@ pub(super) async fn send(request: reqwest::RequestBuilder, now: Timestamp) -> Re
         return Ok(body);
     }
     let quote = super::message::cut_to(body.trim(), MAX_QUOTE_CHARS);
-    let again = status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+    // Credentials can be mended while the message waits.
+    let mendable = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    let again = status.is_server_error() || mendable.contains(&status);
     Err(NotSent { text: format!("the far end answered {status}: {quote}"), again, pause: pause.filter(|_| again) })
 }
 

@@ -1,4 +1,4 @@
-//! PagerDuty's Events API v2: one alert for each target, which it opens, adds to, and resolves.
+//! PagerDuty's Events API v2: one alert for each incident of a target, which it opens, adds to, and resolves.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,10 @@ const DEDUP_KEY_CHARS: usize = 255;
 
 /// What PagerDuty is sent; `None` for what is no alert's business.
 pub(super) fn payload(message: &Message, routing_key: &str) -> Option<Value> {
-    // The target, not the message: what is sent twice is one alert.
-    let key = cut_to(&format!("drctl/{}/{}/{}", message.estate, message.environment, message.target), DEDUP_KEY_CHARS);
+    // The incident, not the message: what is sent twice is one alert, and an end that comes late ends no other.
+    let incident = message.incident.as_deref().unwrap_or(&message.run_id);
+    let key = format!("drctl/{}/{}/{}/{incident}", message.estate, message.environment, message.target);
+    let key = cut_to(&key, DEDUP_KEY_CHARS);
     let action = match (message.event, message.because) {
         (_, Reason::Trial) => "trigger",
         (Event::Recovered, _) => "resolve",

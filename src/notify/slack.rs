@@ -116,9 +116,20 @@ impl Bot<'_> {
             return Ok(answer);
         }
         let error = answer["error"].as_str().unwrap_or("no reason given");
-        let passing =
-            ["ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"];
+        let mendable = [
+            "ratelimited",
+            "rate_limited",
+            "internal_error",
+            "fatal_error",
+            "service_unavailable",
+            "request_timeout",
+            "invalid_auth",
+            "not_authed",
+            "token_expired",
+            "missing_scope",
+            "not_in_channel",
+        ];
         let text = format!("Slack answered `{error}`");
-        Err(if passing.contains(&error) { NotSent::again(text) } else { NotSent::never(text) })
+        Err(if mendable.contains(&error) { NotSent::again(text) } else { NotSent::never(text) })
     }
 }

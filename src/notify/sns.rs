@@ -24,7 +24,7 @@ pub(super) fn publish(topic_arn: &str, id: &str, message: &Message) -> Publish {
     Publish {
         topic_arn: topic_arn.to_owned(),
         id: id.to_owned(),
-        group: message.target.clone(),
+        group: message.target.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-"),
         subject: cut_to(&subject, SUBJECT_CHARS).replace('…', "."),
         text: message.text(),
         attributes,

@@ -237,13 +237,20 @@ impl Context<'_> {
         self.ledger.record(&Entry::Intended { step: self.step.to_owned(), resource: resource.clone() }).await?;
         let call = change.call();
         tracing::info!(run.id = %self.run.id, operation = call.operation, resource = %resource.id, "making a resource");
-        let aws = self.environment.aws.clone();
-        let answer = self.ledger.see_through(async move { aws.apply(&change).await }).await;
-        match answer {
+        match self.apply(change).await {
             Err(error) if error.kind == Kind::AlreadyExists => self.is_ours(kind, &resource, error).await,
             Err(error) => Err(error.into()),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Makes a change. The call runs to its end even where the step is interrupted.
+    ///
+    /// # Errors
+    /// Where the call failed.
+    pub async fn apply(&self, change: Change) -> crate::aws::Result<()> {
+        let aws = self.environment.aws.clone();
+        self.ledger.see_through(async move { aws.apply(&change).await }).await
     }
 
     /// Something of that name is there: fine where an earlier attempt of this run made it.

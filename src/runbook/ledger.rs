@@ -1,6 +1,7 @@
 //! A run's journal while the run is at work: written through to the store, and kept in memory for the undoing.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -20,27 +21,27 @@ const NOT_WRITTEN: &str = "check that the disk of the state file has room, and t
 pub struct Ledger {
     /// Where entries are written; nowhere in a dry run.
     written: Option<(Store, Owner)>,
-    /// How many entries have been written; held while one is.
-    count: tokio::sync::Mutex<usize>,
+    /// The number of the last entry. One whose writing was broken off keeps its number: nobody knows whether it is there.
+    last_seq: AtomicUsize,
     clock: Clock,
     entries: Mutex<Vec<(Timestamp, Entry)>>,
     in_flight: watch::Sender<usize>,
 }
 
 impl Ledger {
-    /// A journal that already holds `history`.
+    /// A journal that already holds `history`, the last entry of which is the `last_seq`th.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, owner: Owner, history: Vec<(Timestamp, Entry)>) -> Self {
-        let count = tokio::sync::Mutex::new(history.len());
+    pub fn new(store: Store, clock: Clock, owner: Owner, history: Vec<(Timestamp, Entry)>, last_seq: usize) -> Self {
         let (in_flight, _) = watch::channel(0);
-        Self { written: Some((store, owner)), count, clock, entries: Mutex::new(history), in_flight }
+        let last_seq = AtomicUsize::new(last_seq);
+        Self { written: Some((store, owner)), last_seq, clock, entries: Mutex::new(history), in_flight }
     }
 
     /// A journal that is written nowhere, for a dry run.
     #[must_use]
     pub fn unwritten(clock: Clock) -> Self {
         let (in_flight, _) = watch::channel(0);
-        Self { written: None, count: tokio::sync::Mutex::default(), clock, entries: Mutex::default(), in_flight }
+        Self { written: None, last_seq: AtomicUsize::new(0), clock, entries: Mutex::default(), in_flight }
     }
 
     /// Writes an entry. It is remembered even where it cannot be written: undoing must know.
@@ -57,10 +58,9 @@ impl Ledger {
         #[cfg(debug_assertions)]
         super::fault::crash("before", number);
         if let Some((store, owner)) = &self.written {
-            let mut count = self.count.lock().await;
-            let written = store.append(owner, *count + 1, at, entry).await;
+            let seq = self.last_seq.fetch_add(1, Ordering::SeqCst) + 1;
+            let written = store.append(owner, seq, at, entry).await;
             written.map_err(|error| Failure::new(RunState::Unknown, error, NOT_WRITTEN))?;
-            *count += 1;
         }
         #[cfg(debug_assertions)]
         super::fault::crash("after", number);
@@ -99,10 +99,10 @@ impl Ledger {
     ) -> crate::aws::Result<T> {
         let in_flight = self.in_flight.clone();
         in_flight.send_modify(|count| *count += 1);
+        let counted = InFlight(in_flight);
         let call = async move {
-            let answer = call.await;
-            in_flight.send_modify(|count| *count -= 1);
-            answer
+            let _counted = counted;
+            call.await
         };
         let task = tokio::spawn(call.in_current_span());
         task.await.unwrap_or_else(|error| {
@@ -119,6 +119,15 @@ impl Ledger {
     pub async fn settle(&self) {
         let mut in_flight = self.in_flight.subscribe();
         let _ = in_flight.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// Counts a call until it ends, however it ends.
+struct InFlight(watch::Sender<usize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

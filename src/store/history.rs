@@ -30,20 +30,26 @@ impl Store {
     ///
     /// # Errors
     /// Where they could not be read.
-    pub async fn last_runs(&self, estate: &str) -> anyhow::Result<Vec<LastRun>> {
+    pub async fn last_runs(&self, estate: &str, simulated: bool) -> anyhow::Result<Vec<LastRun>> {
         let sql = format!(
             "select {COLUMNS} from runs where id in
-                 (select max(id) from runs where estate = $1 and state <> 'running' group by target)
+                 (select max(id) from runs where estate = $1 and simulated = $2 and state <> 'running' group by target)
              order by target"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
+        let simulated = i64::from(simulated);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).bind(simulated).fetch_all(&self.pool).await?;
         let mut found = Vec::new();
         for row in &rows {
             let ended = from_row(row)?;
             let sql = "select ended_at from runs where id =
-                           (select max(id) from runs where estate = $1 and target = $2 and state = 'passed')";
-            let passed: Option<String> =
-                sqlx::query_scalar(sql).bind(estate).bind(&ended.new.target).fetch_optional(&self.pool).await?;
+                           (select max(id) from runs where estate = $1 and target = $2 and simulated = $3
+                                                      and state = 'passed')";
+            let passed: Option<String> = sqlx::query_scalar(sql)
+                .bind(estate)
+                .bind(&ended.new.target)
+                .bind(simulated)
+                .fetch_optional(&self.pool)
+                .await?;
             found.push(LastRun { ended, passed_at: passed.and_then(|at| at.parse().ok()) });
         }
         Ok(found)

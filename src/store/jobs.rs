@@ -1,11 +1,20 @@
 //! What is due. An occurrence of a job becomes a run in the transaction that moves the job on, and so exactly once.
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::owner::Owner;
-use super::runs::NewRun;
+use super::runs::{FIRST_EPOCH, NewRun};
 use super::schema::Store;
+
+/// Whose jobs: the sandbox's clock is not AWS's.
+#[derive(Clone, Copy, Debug)]
+pub struct Agenda<'a> {
+    /// The estate.
+    pub estate: &'a str,
+    /// Whether they are done in the sandbox.
+    pub simulated: bool,
+}
 
 /// Something that is done again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +71,12 @@ impl Store {
     ///
     /// # Errors
     /// Where they could not be read.
-    pub async fn jobs(&self, estate: &str) -> anyhow::Result<Vec<PlannedJob>> {
-        let sql = "select name, target, timetable, due_at, start_at from jobs where estate = $1 order by name";
+    pub async fn jobs(&self, of: Agenda<'_>) -> anyhow::Result<Vec<PlannedJob>> {
+        let sql = "select name, target, timetable, due_at, start_at from jobs
+                   where estate = $1 and simulated = $2 order by name";
         type Row = (String, Option<String>, String, Option<i64>, Option<i64>);
-        let rows: Vec<Row> = sqlx::query_as(sql).bind(estate).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> =
+            sqlx::query_as(sql).bind(of.estate).bind(i64::from(of.simulated)).fetch_all(&self.pool).await?;
         let planned = rows.into_iter().map(|(name, target, timetable, due_at, start_at)| {
             let job = Job { name, target, timetable };
             Ok(PlannedJob { job, due_at: time(due_at)?, start_at: time(start_at)? })
@@ -74,70 +85,94 @@ impl Store {
     }
 
     /// Makes the jobs of an estate what they should be. `plan` says when a new or changed one is due, from `now` on; the
-    /// others stay as they are, so that what was missed while nobody was there is still known.
+    /// others stay as they are, so that what was missed while nobody was there is still known, unless they would come
+    /// later than `plan` says: then a clock ran ahead, or somebody else's configuration had no such job.
     ///
     /// # Errors
     /// Where they could not be written.
     pub async fn plan_jobs(
         &self,
-        estate: &str,
+        of: Agenda<'_>,
         now: Timestamp,
         jobs: &[Job],
         plan: impl Fn(&Job) -> (Option<Timestamp>, Option<Timestamp>) + Send,
     ) -> anyhow::Result<()> {
+        let (estate, simulated) = (of.estate, i64::from(of.simulated));
         let mut transaction = self.writing().await?;
-        let known: Vec<(String, String)> = sqlx::query_as("select name, timetable from jobs where estate = $1")
-            .bind(estate)
-            .fetch_all(&mut *transaction)
-            .await?;
-        for (name, _) in known.iter().filter(|(name, _)| jobs.iter().all(|job| job.name != *name)) {
-            let delete = sqlx::query("delete from jobs where estate = $1 and name = $2").bind(estate).bind(name);
-            delete.execute(&mut *transaction).await?;
+        type Row = (String, String, Option<i64>);
+        let known: Vec<Row> =
+            sqlx::query_as("select name, timetable, due_at from jobs where estate = $1 and simulated = $2")
+                .bind(estate)
+                .bind(simulated)
+                .fetch_all(&mut *transaction)
+                .await?;
+        for (name, _, _) in known.iter().filter(|(name, _, _)| jobs.iter().all(|job| job.name != *name)) {
+            let delete = "delete from jobs where estate = $1 and simulated = $2 and name = $3";
+            sqlx::query(delete).bind(estate).bind(simulated).bind(name).execute(&mut *transaction).await?;
         }
-        for job in jobs.iter().filter(|job| !known.contains(&(job.name.clone(), job.timetable.clone()))) {
+        for job in jobs {
             let (due_at, start_at) = plan(job);
+            let (due_at, start_at) = (due_at.map(Timestamp::as_millisecond), start_at.map(Timestamp::as_millisecond));
+            let stays = known.iter().any(|(name, timetable, known_due)| {
+                let in_time = due_at.is_none_or(|due_at| known_due.is_some_and(|known_due| known_due <= due_at));
+                *name == job.name && *timetable == job.timetable && in_time
+            });
+            if stays {
+                continue;
+            }
             sqlx::query(
-                "insert into jobs (estate, name, target, timetable, anchor_at, due_at, start_at)
-                 values ($1, $2, $3, $4, $5, $6, $7)
-                 on conflict (estate, name) do update set target = excluded.target, timetable = excluded.timetable,
-                     anchor_at = excluded.anchor_at, due_at = excluded.due_at, start_at = excluded.start_at",
+                "insert into jobs (estate, simulated, name, target, timetable, anchor_at, due_at, start_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8)
+                 on conflict (estate, simulated, name) do update set target = excluded.target,
+                     timetable = excluded.timetable, anchor_at = excluded.anchor_at, due_at = excluded.due_at,
+                     start_at = excluded.start_at",
             )
             .bind(estate)
+            .bind(simulated)
             .bind(&job.name)
             .bind(&job.target)
             .bind(&job.timetable)
             .bind(now.as_millisecond())
-            .bind(due_at.map(Timestamp::as_millisecond))
-            .bind(start_at.map(Timestamp::as_millisecond))
+            .bind(due_at)
+            .bind(start_at)
             .execute(&mut *transaction)
             .await?;
         }
         Ok(transaction.commit().await?)
     }
 
-    /// Takes the next job whose time has come, unless its target is being tested. `decide` says what becomes of it.
+    /// Takes the next of these jobs whose time has come, unless its target is being tested. `decide` says what becomes of
+    /// it. A job that only another agent's configuration knows is left to that agent.
     ///
     /// # Errors
     /// Where the store could not be written; the job is then still due.
     pub async fn claim_job<T: Send>(
         &self,
-        estate: &str,
+        of: Agenda<'_>,
         now: Timestamp,
+        known: &[String],
         decide: impl Fn(&DueJob) -> anyhow::Result<(Claimed, T)> + Send,
     ) -> anyhow::Result<Option<(DueJob, T, Option<Owner>)>> {
+        let (estate, simulated) = (of.estate, i64::from(of.simulated));
         let mut transaction = self.writing().await?;
+        let names: Vec<String> = (0..known.len()).map(|at| format!("${}", at + 4)).collect();
         let select = format!(
-            "select name, due_at, start_at, anchor_at from jobs where estate = $1 and start_at <= $2
+            "select name, due_at, start_at, anchor_at from jobs
+             where estate = $1 and simulated = $2 and start_at <= $3 and name in ({})
                and not exists (select 1 from runs where runs.estate = jobs.estate and runs.target = jobs.target
-                                                    and runs.state = 'running')
+                                                    and runs.simulated = jobs.simulated and runs.state = 'running')
              order by start_at, name limit 1{}",
+            names.join(", "),
             self.skip_locked()
         );
-        let row: Option<(String, i64, i64, i64)> = sqlx::query_as(AssertSqlSafe(select))
+        let mut due = sqlx::query_as::<_, (String, i64, i64, i64)>(AssertSqlSafe(select))
             .bind(estate)
-            .bind(now.as_millisecond())
-            .fetch_optional(&mut *transaction)
-            .await?;
+            .bind(simulated)
+            .bind(now.as_millisecond());
+        for name in known {
+            due = due.bind(name);
+        }
+        let row = due.fetch_optional(&mut *transaction).await?;
         let Some((name, due_at, start_at, anchor_at)) = row else { return Ok(None) };
         let job = DueJob {
             name,
@@ -146,21 +181,34 @@ impl Store {
             anchor_at: Timestamp::from_millisecond(anchor_at)?,
         };
         let (claimed, made) = decide(&job)?;
-        sqlx::query("update jobs set due_at = $3, start_at = $4 where estate = $1 and name = $2")
+        sqlx::query("update jobs set due_at = $4, start_at = $5 where estate = $1 and simulated = $2 and name = $3")
             .bind(estate)
+            .bind(simulated)
             .bind(&job.name)
             .bind(claimed.due_at.map(Timestamp::as_millisecond))
             .bind(claimed.start_at.map(Timestamp::as_millisecond))
             .execute(&mut *transaction)
             .await?;
-        let Some(new) = claimed.run else {
-            transaction.commit().await?;
-            return Ok(Some((job, made, None)));
+        let owner = match claimed.run {
+            Some(new) if !self.has_occurred(&mut transaction, &new).await? => {
+                let reserved = self.reserve(&new.id)?;
+                let watch = super::lease::watch();
+                self.insert_run(&mut transaction, &new).await?;
+                transaction.commit().await?;
+                Some(self.own(&new.id, FIRST_EPOCH, reserved, watch))
+            }
+            // Without a run, or with one that there was already: a clock was set back, and the job planned anew.
+            _ => {
+                transaction.commit().await?;
+                None
+            }
         };
-        let reserved = self.reserve(&new.id)?;
-        let watch = super::lease::watch();
-        self.insert_run(&mut transaction, &new).await?;
-        transaction.commit().await?;
-        Ok(Some((job, made, Some(self.own(&new.id, 1, reserved, watch)))))
+        Ok(Some((job, made, owner)))
+    }
+
+    async fn has_occurred(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<bool> {
+        let sql = "select count(*) from runs where occurrence = $1";
+        let found: i64 = sqlx::query_scalar(sql).bind(&new.occurrence).fetch_one(connection).await?;
+        Ok(found > 0)
     }
 }

@@ -135,7 +135,10 @@ impl Store {
         let text = serde_json::to_string(entry)?;
         let seq = i64::try_from(seq)?;
         loop {
-            let written = tokio::time::timeout(ANSWER_TIMEOUT, self.insert(owner, seq, at, &text)).await;
+            owner.still_ours()?;
+            // A file is waited for by SQLite itself.
+            let patience = if owner.lease().is_some() { ANSWER_TIMEOUT } else { Duration::MAX };
+            let written = tokio::time::timeout(patience, self.insert(owner, seq, at, &text)).await;
             let error = match written {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) => anyhow::bail!("run `{}` was taken over by another process", owner.run_id),
@@ -171,6 +174,16 @@ impl Store {
         let same = sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
         let same: i64 = same.fetch_one(&self.pool).await?;
         Ok(same == 1)
+    }
+
+    /// The number of the last entry of a run; 0 where there is none.
+    ///
+    /// # Errors
+    /// Where it could not be read.
+    pub async fn last_seq(&self, run_id: &str) -> anyhow::Result<usize> {
+        let sql = "select cast(coalesce(max(seq), 0) as bigint) from journal where run_id = $1";
+        let last: i64 = sqlx::query_scalar(sql).bind(run_id).fetch_one(&self.pool).await?;
+        Ok(usize::try_from(last)?)
     }
 
     /// The whole journal of a run, in order.

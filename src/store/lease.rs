@@ -62,7 +62,15 @@ impl Lease {
     /// How much of it is left.
     #[must_use]
     pub fn left(&self) -> Duration {
-        if self.0.lost.is_cancelled() { Duration::ZERO } else { left(&self.0.asked, self.0.length) }
+        if self.0.lost.is_cancelled() {
+            return Duration::ZERO;
+        }
+        let left = left(&self.0.asked, self.0.length);
+        if left.is_zero() {
+            // Whoever finds out first tells everybody: the run is left before anything else is done for it.
+            self.0.lost.cancel();
+        }
+        left
     }
 
     /// How long it is when it is new.
@@ -119,7 +127,7 @@ impl Renewal {
                 .bind(self.epoch)
                 .bind(self.store.lease_millis())
                 .execute(&self.store.pool);
-            match tokio::time::timeout(pause, renew).await {
+            match tokio::time::timeout(pause.min(left(&self.asked, self.length)), renew).await {
                 Ok(Ok(renewed)) if renewed.rows_affected() == 0 => {
                     tracing::warn!(run.id = %self.run_id, "another agent has taken the run over");
                     return self.lost.cancel();

@@ -17,10 +17,10 @@ mod schema;
 
 pub use history::{Counted, LastRun};
 pub use incident::Incident;
-pub use jobs::{Claimed, DueJob, Job, PlannedJob};
+pub use jobs::{Agenda, Claimed, DueJob, Job, PlannedJob};
 pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;
 pub use outbox::{Outgoing, Sendable, Sent};
 pub use owner::{DaemonLock, Owner};
-pub use runs::{Ended, NewRun, Run, RunState, Tell, Told};
+pub use runs::{Before, Ended, NewRun, Run, RunState, Tell, Told};
 pub use schema::{OpenError, Store};

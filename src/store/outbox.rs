@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::schema::Store;
 
 /// How long a claim holds: longer than sending takes.
-const CLAIM: Duration = Duration::from_mins(1);
+const CLAIM: Duration = Duration::from_mins(5);
 
 /// A message on its way to one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub enum Sent {
         at: Timestamp,
         /// Why it did not arrive.
         error: String,
+    },
+    /// It was not tried: the channel wants to be left alone.
+    Held {
+        /// Until when.
+        at: Timestamp,
     },
     /// It is given up, until a person says otherwise.
     Dead {
@@ -128,19 +133,21 @@ impl Store {
     /// # Errors
     /// Where the store could not be written: the message is then sent once more, with the same id.
     pub async fn mark_sent(&self, id: &str, sent: &Sent) -> anyhow::Result<()> {
-        let (state, next, error) = match sent {
-            Sent::Delivered => ("sent", None, None),
-            Sent::Later { at, error } => ("pending", Some(at.as_millisecond()), Some(error)),
-            Sent::Dead { error } => ("dead", None, Some(error)),
+        let (state, next, error, tried) = match sent {
+            Sent::Delivered => ("sent", None, None, 1),
+            Sent::Later { at, error } => ("pending", Some(at.as_millisecond()), Some(error), 1),
+            Sent::Held { at } => ("pending", Some(at.as_millisecond()), None, 0),
+            Sent::Dead { error } => ("dead", None, Some(error), 1),
         };
         sqlx::query(
-            "update outbox set state = $2, next_try_at = coalesce($3, next_try_at), error = $4, claimed_until = null,
-                               attempts = attempts + 1 where id = $1",
+            "update outbox set state = $2, next_try_at = coalesce($3, next_try_at), error = coalesce($4, error),
+                               claimed_until = null, attempts = attempts + $5 where id = $1 and state = 'pending'",
         )
         .bind(id)
         .bind(state)
         .bind(next)
         .bind(error)
+        .bind(tried)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -154,6 +161,17 @@ impl Store {
         if let super::schema::Backend::Sqlite(_) = self.backend {
             sqlx::query("update outbox set claimed_until = null where state = 'pending'").execute(&self.pool).await?;
         }
+        Ok(())
+    }
+
+    /// Forgets the text of messages that were sent before `before`; that they were sent stays known.
+    ///
+    /// # Errors
+    /// Where the store could not be written.
+    pub async fn forget_sent(&self, estate: &str, before: Timestamp) -> anyhow::Result<()> {
+        let sql =
+            "update outbox set message = '' where estate = $1 and state = 'sent' and created_at < $2 and message <> ''";
+        sqlx::query(sql).bind(estate).bind(before.as_millisecond()).execute(&self.pool).await?;
         Ok(())
     }
 

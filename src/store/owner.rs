@@ -181,6 +181,13 @@ impl Owner {
         }
     }
 
+    /// Whether the run is still ours to write to.
+    pub(super) fn still_ours(&self) -> anyhow::Result<()> {
+        let left = self.may_wait().is_none_or(|left| !left.is_zero());
+        anyhow::ensure!(left, "the lease on run `{}` has run out", self.run_id);
+        Ok(())
+    }
+
     /// How long a failed write may be tried again: until the lease has run out. A file is not tried again.
     pub(super) fn may_wait(&self) -> Option<Duration> {
         self.lease().map(|lease| lease.left())

@@ -116,7 +116,7 @@ pub(super) const COLUMNS: &str =
     cast(accept as bigint) as accept, account, occurrence, report";
 
 /// A run's epoch when it begins.
-const FIRST_EPOCH: i64 = 1;
+pub(super) const FIRST_EPOCH: i64 = 1;
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 const END_PAUSE: Duration = Duration::from_millis(500);
 
@@ -176,7 +176,9 @@ impl Store {
     /// Where it could not be written, or where the run belongs to somebody else by now.
     pub async fn end(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<()> {
         loop {
-            let error = match tokio::time::timeout(END_TIMEOUT, self.end_once(owner, ended, tell)).await {
+            owner.still_ours()?;
+            let patience = if owner.lease().is_some() { END_TIMEOUT } else { Duration::MAX };
+            let error = match tokio::time::timeout(patience, self.end_once(owner, ended, tell)).await {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) => anyhow::bail!("run `{}` was taken over by another process", owner.run_id),
                 Ok(Err(error)) => error,
@@ -211,7 +213,8 @@ impl Store {
             sqlx::query(
                 "insert into baselines (estate, target, simulated, run_id, at, facts) values ($1, $2, $3, $4, $5, $6)
                  on conflict (estate, target, simulated) do update set run_id = excluded.run_id, at = excluded.at,
-                                                                       facts = excluded.facts",
+                                                                       facts = excluded.facts
+                 where excluded.run_id > baselines.run_id",
             )
             .bind(&estate)
             .bind(&target)
@@ -223,7 +226,8 @@ impl Store {
             .await?;
         }
         let before = incident::read(&mut transaction, &estate, &target, simulated).await?;
-        if let Some(told) = tell(before.as_ref()) {
+        let standing = standing(&mut transaction, &estate, &target, simulated).await?;
+        if let Some(told) = tell(&Before { incident: before, standing, epoch: owner.epoch }) {
             incident::write(&mut transaction, &estate, &target, simulated, told.incident.as_ref()).await?;
             outbox::insert(&mut transaction, &estate, ended.at, &told.messages).await?;
         }
@@ -274,7 +278,11 @@ impl Store {
             "select {COLUMNS} from runs where estate = $1 and state = 'running' and occurrence is not null order by id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
-        rows.iter().map(from_row).collect()
+        // One run that cannot be read, of a newer drctl perhaps, keeps nobody from the others.
+        let readable = rows.iter().filter_map(|row| {
+            from_row(row).map_err(|error| tracing::error!(error = format!("{error:#}"), "a run cannot be read")).ok()
+        });
+        Ok(readable.collect())
     }
 }
 
@@ -287,8 +295,38 @@ pub struct Told {
     pub messages: Vec<Outgoing>,
 }
 
-/// Given what was wrong before, says what is wrong now; `None` leaves everything as it was.
-pub type Tell<'t> = dyn Fn(Option<&Incident>) -> Option<Told> + Send + Sync + 't;
+/// What `tell` is given.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// What was wrong with the target before.
+    pub incident: Option<Incident>,
+    /// How the target stands now: stuck while any run of it is, else as its newest run has ended.
+    pub standing: RunState,
+    /// The epoch in which the run is ended: a run that is ended again later tells something new.
+    pub epoch: i64,
+}
+
+/// Given how things were and are, says what is wrong now; `None` leaves everything as it was.
+pub type Tell<'t> = dyn Fn(&Before) -> Option<Told> + Send + Sync + 't;
+
+/// An older run that is only unwound now says nothing about the newest backup.
+async fn standing(
+    connection: &mut AnyConnection,
+    estate: &str,
+    target: &str,
+    simulated: i64,
+) -> anyhow::Result<RunState> {
+    let state: String = sqlx::query_scalar(
+        "select state from runs where estate = $1 and target = $2 and simulated = $3 and state <> 'running'
+         order by case when state = 'stuck' then 0 else 1 end, id desc limit 1",
+    )
+    .bind(estate)
+    .bind(target)
+    .bind(simulated)
+    .fetch_one(connection)
+    .await?;
+    RunState::parse(&state)
+}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug)]

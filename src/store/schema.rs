@@ -65,13 +65,14 @@ const MIGRATIONS: [&str; 2] = [
     create index runs_by_state on runs (estate, state);
     create table jobs (
         estate    text not null,
+        simulated integer not null,
         name      text not null,
         target    text,
         timetable text not null,
         anchor_at bigint not null,
         due_at    bigint,
         start_at  bigint,
-        primary key (estate, name)
+        primary key (estate, simulated, name)
     );
     create table incidents (
         estate    text not null,
@@ -315,11 +316,13 @@ async fn set_up_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Err
 
 /// `postgres://user:password@host/database` without the password, and without what follows `?`.
 fn without_password(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else { return "a database".to_owned() };
-    match rest.rsplit_once('@') {
-        Some((user, host)) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
-        None => url.to_owned(),
+    // A password may hold a question mark, a host may not hold an at sign.
+    let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
+    let host = host.split('?').next().unwrap_or_default();
+    match user {
+        Some(user) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => format!("{scheme}://{host}"),
     }
 }
 
@@ -330,6 +333,7 @@ mod tests {
     #[test]
     fn a_password_is_not_shown() {
         assert_eq!(without_password("postgres://a:b@c:5432/d?sslmode=require"), "postgres://a@c:5432/d");
+        assert_eq!(without_password("postgres://a:b?c@d/e"), "postgres://a@d/e");
         assert_eq!(without_password("postgres://c/d?password=b"), "postgres://c/d");
     }
 

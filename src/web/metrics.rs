@@ -32,9 +32,18 @@ struct Notifications {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Waiting {
+    estate: String,
+    channel: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfEstate {
     estate: String,
 }
+
+/// The state of messages that have not become anything yet.
+const PENDING: &str = "pending";
 
 type Seconds<L> = Family<L, Gauge<f64, AtomicU64>>;
 
@@ -48,6 +57,8 @@ struct Metrics {
     passed: Seconds<Target>,
     results: Family<Results, Gauge>,
     notifications: Family<Notifications, Counter>,
+    pending: Family<Waiting, Gauge>,
+    overdue: Family<OfEstate, Gauge>,
     stuck: Family<OfEstate, Gauge>,
     up: Family<OfEstate, Gauge>,
 }
@@ -70,6 +81,8 @@ impl Metrics {
         self.up.get_or_create(&of_estate).set(i64::from(watched.health.standing().trouble.is_empty()));
         let stuck = i64::try_from(store.stuck_runs(&estate.name).await?)?;
         self.stuck.get_or_create(&of_estate).set(stuck);
+        let overdue = i64::try_from(watched.health.overdue())?;
+        self.overdue.get_or_create(&of_estate).set(overdue);
         for database in &estate.databases {
             let target = Target { estate: estate.name.clone(), target: database.id.clone() };
             self.rto_objective.get_or_create(&target).set(database.objectives.rto.as_secs_f64());
@@ -78,14 +91,18 @@ impl Metrics {
         for outcome in ["passed", "failed", "unknown"] {
             drop(self.results.get_or_create(&Results { estate: estate.name.clone(), outcome: outcome.to_owned() }));
         }
-        for last in store.last_runs(&estate.name).await? {
+        let simulated = watched.environment.clock.is_simulated();
+        for last in store.last_runs(&estate.name, simulated).await? {
             self.fill_target(&estate.name, &last);
         }
         for counted in store.message_counts(&estate.name).await? {
-            let Some(outcome) = outcome_of(&counted.state) else { continue };
             let (estate, channel) = (estate.name.clone(), counted.channel);
-            let labels = Notifications { estate, channel, outcome: outcome.to_owned() };
-            self.notifications.get_or_create(&labels).inc_by(counted.count);
+            if counted.state == PENDING {
+                self.pending.get_or_create(&Waiting { estate, channel }).set(i64::try_from(counted.count)?);
+            } else {
+                let labels = Notifications { estate, channel, outcome: counted.state };
+                self.notifications.get_or_create(&labels).inc_by(counted.count);
+            }
         }
         Ok(())
     }
@@ -126,17 +143,10 @@ impl Metrics {
         registry.register("restore_test_passed", "Whether the last restore test of a target passed", self.passed);
         registry.register("check_results", "Checks of the last restore tests by outcome", self.results);
         registry.register("notifications", "Messages by channel and outcome", self.notifications);
+        registry.register("notifications_pending", "Messages that wait to be sent", self.pending);
+        registry.register("jobs_overdue", "Jobs that should have started and have not", self.overdue);
         registry.register("runs_stuck", "Runs that left something behind", self.stuck);
         registry.register("agent_ready", "Whether an estate's agent can do its work", self.up);
         registry
-    }
-}
-
-/// What became of a message; waiting ones have not become anything yet.
-fn outcome_of(state: &str) -> Option<&'static str> {
-    match state {
-        "sent" => Some("sent"),
-        "dead" => Some("dead"),
-        _ => None,
     }
 }

@@ -156,7 +156,8 @@ fn pagerduty_gets_one_alert_for_a_target_and_its_end() {
     assert_eq!(first["event_action"], "trigger");
     assert_eq!(first["routing_key"], "routing-secret");
     assert_eq!(first["payload"]["severity"], "critical");
-    assert!(requests.iter().all(|request| request.json()["dedup_key"] == "drctl/shop/prod/shop-pg"));
+    let key = format!("drctl/shop/prod/shop-pg/{}", first["payload"]["custom_details"]["run_id"].as_str().unwrap());
+    assert!(requests.iter().all(|request| request.json()["dedup_key"] == key.as_str()));
     assert_eq!(agent.stop(), 0);
 }
 

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use drctl::aws::{Resource, ResourceKind};
-use drctl::store::{Claimed, DueJob, Ended, Entry, Incident, Job, NewRun, Outgoing, RunState, Sent, Store, Told};
+use drctl::store::{
+    Agenda, Before, Claimed, DueJob, Ended, Entry, Incident, Job, NewRun, Outgoing, RunState, Sent, Store, Told,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::postgres::Postgres;
 use crate::support::{Engine, Scratch, have};
 
+const AGENDA: Agenda<'static> = Agenda { estate: "shop", simulated: true };
 const LEASE: Duration = Duration::from_secs(3);
 
 fn at(second: i64) -> Timestamp {
@@ -59,8 +62,8 @@ async fn behaves(store: &Store, other: &Store) {
     let taken = other.claim("01RUNA").await.unwrap().expect("it was given up");
     assert_eq!(taken.epoch, 2);
     assert!(store.claim("01RUNA").await.unwrap().is_none());
-    let told = |before: Option<&Incident>| {
-        assert!(before.is_none());
+    let told = |before: &Before| {
+        assert!(before.incident.is_none() && before.standing == RunState::Failed && before.epoch == 2);
         let incident =
             Incident { outcome: RunState::Failed, since: at(60), told_at: at(60), run_id: "01RUNA".to_owned() };
         let message = |id: &str| Outgoing { id: id.to_owned(), channel: "ops".to_owned(), message: "{}".to_owned() };
@@ -74,17 +77,35 @@ async fn behaves(store: &Store, other: &Store) {
 
     // The next result of the target sees the incident, and may end it.
     let next = store.begin(&run("01RUNC", "db", None)).await.unwrap();
-    let recovered = |before: Option<&Incident>| {
-        assert_eq!(before.map(|incident| incident.run_id.as_str()), Some("01RUNA"));
+    let recovered = |before: &Before| {
+        assert_eq!(before.incident.as_ref().map(|incident| incident.run_id.as_str()), Some("01RUNA"));
         Some(Told::default())
     };
     store.end(&next, &ended(RunState::Passed, &report), &recovered).await.unwrap();
     next.release();
     assert_eq!(other.baseline("shop", "db", true).await.unwrap(), Some(("01RUNC".to_owned(), report.clone())));
     assert!(other.baseline("shop", "db", false).await.unwrap().is_none(), "the sandbox is not AWS");
-    let last = store.last_runs("shop").await.unwrap();
+    let last = store.last_runs("shop", true).await.unwrap();
     assert_eq!(last.iter().map(|last| last.ended.new.id.as_str()).collect::<Vec<_>>(), ["01RUNC"]);
     assert_eq!(last[0].passed_at, Some(at(60)));
+
+    // While an older run is stuck the target is stuck, whatever the newer one says; the measure stays the newer one's.
+    let older = store.begin(&run("01RUNS1", "s", None)).await.unwrap();
+    let newer = store.begin(&run("01RUNS2", "s", None)).await.unwrap();
+    let stands = |wanted: RunState| {
+        move |before: &Before| {
+            assert_eq!(before.standing, wanted);
+            None
+        }
+    };
+    store.end(&older, &ended(RunState::Stuck, &report), &stands(RunState::Stuck)).await.unwrap();
+    store.end(&newer, &ended(RunState::Passed, &report), &stands(RunState::Stuck)).await.unwrap();
+    older.release();
+    newer.release();
+    let again = other.claim("01RUNS1").await.unwrap().expect("it is stuck, and nobody is at work on it");
+    other.end(&again, &ended(RunState::Passed, &report), &stands(RunState::Passed)).await.unwrap();
+    again.release();
+    assert_eq!(other.baseline("shop", "s", true).await.unwrap().unwrap().0, "01RUNS2");
 
     messages(store, other).await;
     jobs(store, other).await;
@@ -120,12 +141,13 @@ async fn jobs(store: &Store, other: &Store) {
         timetable: timetable.to_owned(),
     };
     let when = |second: i64| move |_: &Job| (Some(at(second)), Some(at(second)));
-    store.plan_jobs("shop", at(0), &[job("a", "x"), job("b", "x")], when(100)).await.unwrap();
+    store.plan_jobs(AGENDA, at(0), &[job("a", "x"), job("b", "x")], when(100)).await.unwrap();
     // What stays the same keeps its time; what changed gets another; what is gone is gone.
-    other.plan_jobs("shop", at(1), &[job("a", "x"), job("c", "x")], when(500)).await.unwrap();
-    let planned = store.jobs("shop").await.unwrap();
+    other.plan_jobs(AGENDA, at(1), &[job("a", "x"), job("c", "x")], when(500)).await.unwrap();
+    let planned = store.jobs(AGENDA).await.unwrap();
     let due: Vec<_> = planned.iter().map(|planned| (planned.job.name.as_str(), planned.due_at)).collect();
     assert_eq!(due, [("a", Some(at(100))), ("c", Some(at(500)))]);
+    let known = ["a".to_owned(), "c".to_owned()];
     let started = |due: &DueJob| {
         let again = Some(due.due_at + SignedDuration::from_secs(1000));
         let new = run(
@@ -135,18 +157,22 @@ async fn jobs(store: &Store, other: &Store) {
         );
         Ok((Claimed { due_at: again, start_at: again, run: Some(new) }, ()))
     };
-    assert!(store.claim_job("shop", at(99), started).await.unwrap().is_none());
-    let (due, (), owner) = store.claim_job("shop", at(100), started).await.unwrap().unwrap();
+    assert!(store.claim_job(AGENDA, at(99), &known, started).await.unwrap().is_none());
+    let (due, (), owner) = store.claim_job(AGENDA, at(100), &known, started).await.unwrap().unwrap();
     assert_eq!((due.name.as_str(), due.due_at), ("a", at(100)));
-    assert!(other.claim_job("shop", at(100), started).await.unwrap().is_none(), "it has been started");
+    assert!(other.claim_job(AGENDA, at(100), &known, started).await.unwrap().is_none(), "it has been started");
     // Due again while it still runs: never two of one target.
-    assert!(other.claim_job("shop", at(1100), started).await.unwrap().is_some_and(|(due, (), _)| due.name == "c"));
-    assert!(other.claim_job("shop", at(1100), started).await.unwrap().is_none());
+    assert!(
+        other.claim_job(AGENDA, at(1100), &known, started).await.unwrap().is_some_and(|(due, (), _)| due.name == "c")
+    );
+    assert!(other.claim_job(AGENDA, at(1100), &known, started).await.unwrap().is_none());
     let owner = owner.unwrap();
-    let nobody = |_: Option<&Incident>| None;
+    let nobody = |_: &Before| None;
     store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.unwrap();
     owner.release();
-    assert!(other.claim_job("shop", at(1100), started).await.unwrap().is_some_and(|(due, (), _)| due.name == "a"));
+    assert!(
+        other.claim_job(AGENDA, at(1100), &known, started).await.unwrap().is_some_and(|(due, (), _)| due.name == "a")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +204,7 @@ async fn postgresql_behaves() {
     let taken = other.claim("01RUNZ").await.unwrap().unwrap();
     let entry = Entry::StepSkipped { step: "s".to_owned() };
     assert!(store.append(&owner, 1, at(1), &entry).await.unwrap_err().to_string().contains("taken over"));
-    let nobody = |_: Option<&Incident>| None;
+    let nobody = |_: &Before| None;
     assert!(store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.is_err());
     tokio::time::timeout(LEASE * 2, lease.lost()).await.expect("it is told that the run is lost");
     assert_eq!(lease.left(), Duration::ZERO);
