@@ -7,7 +7,7 @@ use super::choose_point::database;
 use super::copy::{self, Copy};
 use super::point::{Point, PointType};
 use super::{preflight, wait};
-use crate::aws::{Change, Resource, ResourceKind, RestoreSource};
+use crate::aws::{Capacity, Change, Resource, ResourceKind, RestoreSource};
 use crate::estate::{Database, DatabaseKind, HostPort, Tags};
 use crate::runbook::{
     Action, Argument, Context, EXPIRES_TAG, Failure, NAME_PREFIX, Preview, RUN_TAG, Spec, TARGET_TAG, ValueType,
@@ -138,6 +138,7 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
             let of_point = point.engine_version.as_deref().map(major_version);
             of_point.is_none() || settings.engine_version.as_deref().map(major_version) == of_point
         }),
+        capacity: settings.capacity,
         tags,
     };
     let restore = Change::Restore { kind: database.kind, restore };
@@ -157,6 +158,7 @@ struct SourceSettings {
     class: Option<String>,
     parameter_group: Option<String>,
     engine_version: Option<String>,
+    capacity: Option<Capacity>,
 }
 
 /// The part of a version that a parameter group's family names: `15` of PostgreSQL's 15.3, `8.0` of MySQL's 8.0.35.
@@ -178,6 +180,7 @@ async fn source_settings(context: &Context<'_>, database: &Database) -> Result<S
             class: Some(instance.class).filter(|class| !class.is_empty()),
             parameter_group: instance.parameter_group,
             engine_version: Some(instance.engine_version),
+            capacity: None,
         }));
     }
     let Some(cluster) = aws.cluster(database.kind, &database.id).await? else { return Ok(SourceSettings::default()) };
@@ -186,7 +189,8 @@ async fn source_settings(context: &Context<'_>, database: &Database) -> Result<S
         Some(writer) => aws.instance(&writer.id).await?.map(|instance| instance.class),
         None => None,
     };
-    Ok(SourceSettings { class, parameter_group: cluster.parameter_group, engine_version: Some(cluster.engine_version) })
+    let (parameter_group, capacity) = (cluster.parameter_group, cluster.capacity);
+    Ok(SourceSettings { class, parameter_group, engine_version: Some(cluster.engine_version), capacity })
 }
 
 /// Makes something and waits until it can be used.

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::model::{Resource, ResourceKind};
+use super::model::{Capacity, Resource, ResourceKind};
 use crate::estate::{DatabaseKind, Tags};
 
 /// What a copy is made from.
@@ -41,6 +41,8 @@ pub struct Restore {
     pub security_groups: Vec<String>,
     /// The source's parameter group.
     pub parameter_group: Option<String>,
+    /// How far the source's Serverless v2 scales.
+    pub capacity: Option<Capacity>,
     /// Tags; without any, AWS copies the source's.
     pub tags: Tags,
 }
@@ -194,6 +196,10 @@ fn restore_call(kind: DatabaseKind, restore: &Restore) -> Call {
     if !restore.security_groups.is_empty() {
         arguments.push(("VpcSecurityGroupIds", restore.security_groups.join(",")));
     }
+    if let Some(Capacity { least, most }) = restore.capacity {
+        let scaling = format!("MinCapacity={least},MaxCapacity={most}");
+        arguments.push(("ServerlessV2ScalingConfiguration", scaling));
+    }
     if !cluster {
         arguments.push(("MultiAZ", "false".to_owned()));
         arguments.push(("PubliclyAccessible", "false".to_owned()));
@@ -206,4 +212,28 @@ fn restore_call(kind: DatabaseKind, restore: &Restore) -> Call {
 
 fn show_tags(tags: &Tags) -> String {
     tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_serverless_cluster_scales_as_its_source() {
+        let restore = Restore {
+            id: "drctl-x".to_owned(),
+            source: RestoreSource::Snapshot("rds:x".to_owned()),
+            engine: "aurora-postgresql".to_owned(),
+            engine_version: None,
+            class: None,
+            subnet_group: None,
+            security_groups: Vec::new(),
+            parameter_group: None,
+            capacity: Some(Capacity { least: 0.5, most: 8.0 }),
+            tags: Tags::new(),
+        };
+        let call = Change::Restore { kind: DatabaseKind::AuroraPostgresql, restore }.call();
+        let scaling = ("ServerlessV2ScalingConfiguration", "MinCapacity=0.5,MaxCapacity=8".to_owned());
+        assert!(call.arguments.contains(&scaling), "{call}");
+    }
 }

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::guard::Guard;
+use super::guard::{ATTEMPT_TIMEOUT, Guard};
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::estate::Estate;
@@ -24,9 +24,8 @@ use crate::estate::Estate;
 const ATTEMPTS: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(90);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 const STS_SESSION: &str = "drctl";
 
 /// The header with which the sandbox tells its clock. AWS never sends it.
@@ -45,7 +44,7 @@ pub struct Aws {
     pub(super) watch: Watch,
     /// The Region that the clients talk to.
     pub region: String,
-    pub(super) sandbox: Arc<SandboxListener>,
+    sandbox: Arc<SandboxListener>,
 }
 
 /// What the sandbox says about itself with every answer.
@@ -123,6 +122,24 @@ impl Aws {
         Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: estate.region.clone(), sandbox }
     }
 
+    /// The same clients, for a run that `guard` watches over.
+    #[must_use]
+    pub fn guarded(&self, guard: Guard) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(guard.attempt_timeout()))
+            .operation_attempt_timeout(guard.attempt_timeout())
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let rds = self.rds.config().to_builder().timeout_config(timeouts.clone()).interceptor(guard.clone()).build();
+        let docdb = self.docdb.config().to_builder().timeout_config(timeouts).interceptor(guard.clone()).build();
+        Self {
+            rds: aws_sdk_rds::Client::from_conf(rds),
+            docdb: aws_sdk_docdb::Client::from_conf(docdb),
+            guard: Some(guard),
+            ..self.clone()
+        }
+    }
+
     /// The authority to trust for the sandbox's databases; `None` against AWS.
     #[must_use]
     pub fn sandbox_ca(&self) -> Option<PathBuf> {
@@ -131,7 +148,7 @@ impl Aws {
 }
 
 #[derive(Debug)]
-pub(super) struct SandboxListener {
+struct SandboxListener {
     clock: Clock,
     ca: OnceLock<Option<PathBuf>>,
 }

@@ -5,7 +5,7 @@ use aws_sdk_docdb::types as sdk;
 use super::connect::Aws;
 use super::convert::{date_time, endpoint, time};
 use super::error::{Error, Kind, Result, classify};
-use super::model::{Cluster, Member, Snapshot};
+use super::model::{Capacity, Cluster, Member, Snapshot};
 use super::{Restore, RestoreSource};
 use crate::estate::Tags;
 
@@ -70,6 +70,7 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
                 .set_engine_version(restore.engine_version.clone())
                 .set_db_subnet_group_name(restore.subnet_group.clone())
                 .set_vpc_security_group_ids(groups)
+                .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
@@ -85,11 +86,17 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
                 .set_use_latest_restorable_time(at.is_none().then_some(true))
                 .set_db_subnet_group_name(restore.subnet_group.clone())
                 .set_vpc_security_group_ids(groups)
+                .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
         }
     }
+}
+
+fn scaling(capacity: Capacity) -> sdk::ServerlessV2ScalingConfiguration {
+    let scaling = sdk::ServerlessV2ScalingConfiguration::builder();
+    scaling.min_capacity(capacity.least).max_capacity(capacity.most).build()
 }
 
 pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {
@@ -120,6 +127,9 @@ fn cluster_from(from: sdk::DbCluster) -> Cluster {
         log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
         deletion_protection: from.deletion_protection,
         latest_restorable: time(from.latest_restorable_time),
+        capacity: from
+            .serverless_v2_scaling_configuration
+            .and_then(|scaling| Some(Capacity { least: scaling.min_capacity?, most: scaling.max_capacity? })),
         password_pending: false,
         tags: Tags::new(),
     }

@@ -14,11 +14,11 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_smithy_types::timeout::TimeoutConfig;
 
-use super::connect::{ATTEMPT_TIMEOUT, Aws, CONNECT_TIMEOUT};
 use super::error::{Error, Kind, Result};
 
+/// How long one attempt at a call may take.
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A lease of a usual length covers several attempts; that of a test does not, and its attempts are shorter.
 const ATTEMPTS_IN_A_LEASE: u32 = 3;
@@ -45,6 +45,11 @@ impl Guard {
         Self { left: Arc::new(left), needed: ATTEMPT_TIMEOUT.min(length / ATTEMPTS_IN_A_LEASE) }
     }
 
+    /// How long one attempt at a change may take, so that it ends within the lease.
+    pub(super) fn attempt_timeout(&self) -> Duration {
+        self.needed
+    }
+
     /// Whether a change may not begin now.
     pub(super) fn is_short(&self) -> bool {
         (self.left)() <= self.needed
@@ -64,26 +69,6 @@ impl Guard {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())
-    }
-}
-
-impl Aws {
-    /// The same clients, for a run that `guard` watches over.
-    #[must_use]
-    pub fn guarded(&self, guard: Guard) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT.min(guard.needed))
-            .operation_attempt_timeout(guard.needed)
-            .operation_timeout(super::connect::CALL_TIMEOUT)
-            .build();
-        let rds = self.rds.config().to_builder().timeout_config(timeouts.clone()).interceptor(guard.clone()).build();
-        let docdb = self.docdb.config().to_builder().timeout_config(timeouts).interceptor(guard.clone()).build();
-        Self {
-            rds: aws_sdk_rds::Client::from_conf(rds),
-            docdb: aws_sdk_docdb::Client::from_conf(docdb),
-            guard: Some(guard),
-            ..self.clone()
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_rds::types as sdk;
 
 use super::convert::{endpoint, time};
 use super::error::{Result, classify};
-use super::model::{Cluster, Instance, Member};
+use super::model::{Capacity, Cluster, Instance, Member};
 use crate::estate::Tags;
 
 /// Pages read of any one listing.
@@ -99,6 +99,9 @@ pub(super) fn cluster_from(from: sdk::DbCluster) -> Cluster {
         log_exports: from.enabled_cloudwatch_logs_exports.unwrap_or_default(),
         deletion_protection: from.deletion_protection,
         latest_restorable: time(from.latest_restorable_time),
+        capacity: from
+            .serverless_v2_scaling_configuration
+            .and_then(|scaling| Some(Capacity { least: scaling.min_capacity?, most: scaling.max_capacity? })),
         password_pending: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
         tags: tags_from(from.tag_list),
     }

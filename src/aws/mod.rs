@@ -24,7 +24,7 @@ pub(crate) use connect::SANDBOX_HEADER;
 pub use connect::{Aws, Destination, SandboxNote};
 pub use error::{Error, Kind, Result};
 pub use guard::Guard;
-pub use model::{Cluster, Event, Instance, Member, Quota, Resource, ResourceKind, Snapshot};
+pub use model::{Capacity, Cluster, Event, Instance, Member, Quota, Resource, ResourceKind, Snapshot};
 pub use secrets::{resolve as resolve_secret, resolve_local as resolve_local_secret};
 pub use sns::Publish;
 pub use status::{Status, judge as judge_status};

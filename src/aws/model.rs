@@ -139,10 +139,21 @@ pub struct Cluster {
     pub deletion_protection: Option<bool>,
     /// The newest moment that PITR reaches; absent while the cluster itself is restoring.
     pub latest_restorable: Option<Timestamp>,
+    /// How far Serverless v2 scales, where it is used.
+    pub capacity: Option<Capacity>,
     /// Whether a password change is still to come.
     pub password_pending: bool,
     /// Tags.
     pub tags: Tags,
+}
+
+/// How far Serverless v2 scales, in its capacity units. Without it a cluster takes no `db.serverless` instance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Capacity {
+    /// The least.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
 }
 
 /// A snapshot of an instance or a cluster.

@@ -6,7 +6,7 @@ use super::connect::Aws;
 use super::convert::{date_time, time};
 use super::error::{Error, Kind, Result, classify};
 use super::listing::{cluster_from, instance_from};
-use super::model::{Cluster, Event, Instance, Quota, ResourceKind, Snapshot};
+use super::model::{Capacity, Cluster, Event, Instance, Quota, ResourceKind, Snapshot};
 use super::{Restore, RestoreSource};
 use crate::estate::Tags;
 
@@ -217,6 +217,7 @@ pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> 
                 .set_db_subnet_group_name(restore.subnet_group.clone())
                 .set_vpc_security_group_ids(groups)
                 .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
+                .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
@@ -232,11 +233,17 @@ pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> 
                 .set_db_subnet_group_name(restore.subnet_group.clone())
                 .set_vpc_security_group_ids(groups)
                 .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
+                .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
         }
     }
+}
+
+fn scaling(capacity: Capacity) -> sdk::ServerlessV2ScalingConfiguration {
+    let scaling = sdk::ServerlessV2ScalingConfiguration::builder();
+    scaling.min_capacity(capacity.least).max_capacity(capacity.most).build()
 }
 
 pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {

@@ -9,15 +9,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::choose::{Chore, Chosen, decide};
+use super::delivery::deliver;
 use super::health::Health;
-use super::jobs::{self, Work};
+use super::jobs;
 use super::pulse;
 use crate::notify::{Deliverer, address, export};
 use crate::reap::{DeadRuns, reap};
 use crate::report::TestReport;
-use crate::restore_test::{self, Carried, Options};
+use crate::restore_test::{self, Carried};
 use crate::runbook::Environment;
-use crate::store::{Agenda, Claimed, DueJob, Entry, NewRun, Owner};
+use crate::store::{Agenda, Entry, NewRun, Owner};
 
 /// Between two rounds at most, so that a clock that was set, or a run that was left, is noticed soon.
 const ROUND: Duration = Duration::from_secs(15);
@@ -37,8 +39,6 @@ const STALLED_AFTER: SignedDuration = SignedDuration::from_hours(6);
 const PAUSE_AFTER_BREAK: Duration = Duration::from_mins(1);
 /// The text of messages is kept this long after they were sent.
 const KEEP_MESSAGES: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Between two looks at the outbox.
-const DELIVER_EVERY: Duration = Duration::from_secs(5);
 /// The last delivery before the end.
 const LAST_DELIVERY: Duration = Duration::from_secs(10);
 
@@ -365,70 +365,4 @@ impl Drop for Carrying {
         self.ended.notify_waiters();
         self.ended.notify_one();
     }
-}
-
-/// What a job has become.
-struct Chosen {
-    work: Chore,
-    /// How often it was missed before.
-    missed: usize,
-}
-
-/// What is to be done now.
-enum Chore {
-    Test(Box<NewRun>),
-    Reap,
-    Nothing,
-}
-
-/// What becomes of a job whose time has come. Asks nobody.
-fn decide(
-    environment: &Environment,
-    due: &DueJob,
-    now: Timestamp,
-    present_since: Timestamp,
-) -> anyhow::Result<(Claimed, Chosen)> {
-    let estate = &environment.estate;
-    let Some((work, timetable)) = jobs::work(estate, &due.name) else {
-        // Only what is configured is asked for.
-        let never = Claimed { due_at: None, start_at: None, run: None };
-        return Ok((never, Chosen { work: Chore::Nothing, missed: 0 }));
-    };
-    let taken = jobs::take(due, timetable, &estate.daemon, now, present_since);
-    let (due_at, start_at) = jobs::occurrence(&estate.name, &due.name, taken.due_at, estate.daemon.jitter);
-    let (chore, run) = match work {
-        Work::Test(database) if taken.start => {
-            let runbook = restore_test::shipped_runbook(database)?;
-            let new = restore_test::new_run(environment, database, &runbook, &Options::default())?;
-            let place = if new.simulated { "sandbox:" } else { "" };
-            let occurrence = Some(format!("{place}{}/{}/{}", estate.name, due.name, due.due_at));
-            let new = NewRun { occurrence, ..new };
-            (Chore::Test(Box::new(new.clone())), Some(new))
-        }
-        Work::Reap if taken.start => (Chore::Reap, None),
-        _ => (Chore::Nothing, None),
-    };
-    Ok((Claimed { due_at, start_at, run }, Chosen { work: chore, missed: taken.missed }))
-}
-
-/// Delivers when a run has ended, and every few seconds. Each channel goes at its own pace.
-async fn deliver(environment: Environment, ended: Arc<Notify>, stop: CancellationToken) {
-    let deliverer = Deliverer::new(environment.clone());
-    let loops = environment.estate.channels.iter().map(|channel| {
-        let (deliverer, ended) = (deliverer.clone(), Arc::clone(&ended));
-        async move {
-            loop {
-                let ended = ended.notified();
-                if let Err(error) = deliverer.serve(channel).await {
-                    let error = format!("{error:#}");
-                    tracing::warn!(channel = channel.name, error, "the outbox could not be read; trying again");
-                }
-                tokio::select! {
-                    () = ended => {}
-                    () = tokio::time::sleep(DELIVER_EVERY) => {}
-                }
-            }
-        }
-    });
-    stop.run_until_cancelled(futures_util::future::join_all(loops)).await;
 }

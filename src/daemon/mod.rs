@@ -2,6 +2,8 @@
 //! processes left, removes what has expired, and tells people.
 
 mod agent;
+mod choose;
+mod delivery;
 mod health;
 mod jobs;
 mod pulse;

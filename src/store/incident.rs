@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use super::runs::RunState;
+use super::state::RunState;
 
 /// Something that is wrong with a target.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod outbox;
 mod owner;
 mod runs;
 mod schema;
+mod state;
 
 pub use history::{Counted, LastRun};
 pub use incident::Incident;
@@ -22,5 +23,6 @@ pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;
 pub use outbox::{Outgoing, Sendable, Sent};
 pub use owner::{DaemonLock, Owner};
-pub use runs::{Before, Ended, NewRun, Run, RunState, Tell, Told};
+pub use runs::{Before, Ended, NewRun, Run, Tell, Told};
 pub use schema::{OpenError, Store};
+pub use state::RunState;

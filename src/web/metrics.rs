@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 
-use super::serve::Watched;
+use super::watched::Watched;
 use crate::report::TestReport;
 use crate::store::LastRun;
 

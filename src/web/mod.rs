@@ -2,5 +2,7 @@
 
 mod metrics;
 mod serve;
+mod watched;
 
-pub use serve::{Watched, serve};
+pub use serve::serve;
+pub use watched::Watched;

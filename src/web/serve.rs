@@ -12,17 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics;
-use crate::daemon::Health;
-use crate::runbook::Environment;
-
-/// An estate and the health of its agent.
-#[derive(Clone, Debug)]
-pub struct Watched {
-    /// The estate.
-    pub environment: Environment,
-    /// How its agent stands.
-    pub health: Health,
-}
+use super::watched::Watched;
 
 type All = Arc<RwLock<Vec<Watched>>>;
 

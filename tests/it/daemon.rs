@@ -136,8 +136,9 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
         return;
     }
     let far_end = FarEnd::content();
-    let text = estate("rate(1 day)", "")
+    let text = estate("rate(1 day)", &format!("otlp = \"{}\"\n", far_end.url))
         + &format!("[[notify]]\nname = \"switch\"\nping = {{ url = \"{}/id\", every = \"1s\" }}\n", far_end.url);
+    let text = text.replace("[database.restore_test]", "rto = \"2d\"\n[database.restore_test]\ndeadline = \"48h\"");
     let rig = Rig::with(&text, &["--time-scale", "10000"]);
     let agent = Agent::start(&rig);
     let address = agent.address();
@@ -146,7 +147,7 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
     for name in [
         "drctl_restore_test_last_success_timestamp_seconds{estate=\"shop\",target=\"shop-pg\"}",
         "drctl_restore_test_rto_seconds{",
-        "drctl_restore_test_rto_objective_seconds{estate=\"shop\",target=\"shop-pg\"} 3600.0",
+        "drctl_restore_test_rto_objective_seconds{estate=\"shop\",target=\"shop-pg\"} 172800.0",
         "drctl_rpo_seconds{",
         "drctl_rpo_objective_seconds{",
         "drctl_check_results{estate=\"shop\",outcome=\"failed\"} 0",
@@ -160,7 +161,15 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
     let of_run = log.lines().filter(|line| line.contains("making a resource"));
     assert!(of_run.into_iter().all(|line| serde_json::from_str::<Value>(line).unwrap()["span"]["run.id"].is_string()));
     let requests = far_end.wait(|requests| requests.iter().any(|request| request.path == "/id"));
-    assert_eq!(requests[0].path, "/id/start");
+    let pings: Vec<_> = requests.iter().filter(|request| request.path.starts_with("/id")).collect();
+    assert_eq!(pings[0].path, "/id/start");
+    let requests_so_far = far_end.wait(|requests| requests.iter().any(|request| request.path == "/v1/traces"));
+    let traces = requests_so_far.iter().find(|request| request.path == "/v1/traces").unwrap().json();
+    let spans = traces["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone();
+    let root = spans.iter().find(|span| span["parentSpanId"] == "").unwrap();
+    assert!(root["name"] == "restore-test" && root["traceId"].as_str().unwrap().len() == 32);
+    let restore = spans.iter().find(|span| span["name"] == "restore").unwrap();
+    assert_eq!((&restore["parentSpanId"], &restore["traceId"]), (&root["spanId"], &root["traceId"]));
     // AWS goes away: the switch is told that all is not well.
     rig.fault(serde_json::json!({ "service": "sts", "effect": "denied", "times": 100_000 }));
     let requests = far_end.wait(|requests| requests.iter().any(|request| request.path == "/id/fail"));
@@ -233,4 +242,44 @@ fn a_state_file_is_backed_up_and_a_damaged_one_is_refused() {
     rig.run(&["runs", "list"]).ends(0);
     std::fs::write(rig.scratch.0.join("drctl.db"), "this is no database".repeat(1000)).unwrap();
     rig.run(&["daemon"]).ends(2).says("drctl.db");
+}
+
+#[test]
+fn a_timer_of_ones_own_tells_the_same_people() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let far_end = FarEnd::content();
+    let text = estate("@weekly", "")
+        + &format!("[[notify]]\nname = \"hook\"\non = [\"passed\"]\nwebhook = {{ url = \"{}/hook\" }}\n", far_end.url);
+    let rig = Rig::start(&text);
+    rig.run(&["restore-test", "shop-pg"]).ends(0);
+    assert!(far_end.requests().is_empty(), "a person at a terminal sees the result");
+    rig.run(&["restore-test", "shop-pg", "--notify"]).ends(0);
+    let requests = far_end.requests();
+    assert_eq!((requests.len(), requests[0].json()["event"].as_str()), (1, Some("passed")));
+}
+
+#[test]
+fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    rig.run(&["runs", "list"]).ends(0);
+    let hold = |seconds: u32| {
+        let script = "import sqlite3, sys, time\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+                      c.execute('begin exclusive')\nprint('held', flush=True)\ntime.sleep(float(sys.argv[2]))";
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", script]).arg(rig.scratch.0.join("drctl.db")).arg(seconds.to_string());
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 4];
+        child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        child
+    };
+    let mut held = hold(2);
+    rig.run(&["runs", "list"]).ends(0);
+    held.wait().unwrap();
+    let mut held = hold(60);
+    rig.run(&["runs", "list"]).ends(2).says("database is locked").says("`[state] url`");
+    held.kill().unwrap();
+    held.wait().unwrap();
+    rig.run(&["runs", "list"]).ends(0);
 }
