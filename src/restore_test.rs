@@ -214,7 +214,7 @@ pub async fn carry_on(
 
 /// Every line that is logged on the way carries the run's id.
 fn span(new: &NewRun) -> tracing::Span {
-    tracing::info_span!("run", run.id = %new.id, target = %new.target)
+    tracing::info_span!("run", run.id = %new.id, database = %new.target)
 }
 
 fn database_of<'e>(environment: &'e Environment, new: &NewRun) -> anyhow::Result<&'e Database> {

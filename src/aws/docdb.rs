@@ -5,12 +5,10 @@ use aws_sdk_docdb::types as sdk;
 use super::connect::Aws;
 use super::convert::{date_time, endpoint, time};
 use super::error::{Error, Kind, Result, classify};
+use super::listing::all;
 use super::model::{Capacity, Cluster, Member, Snapshot};
 use super::{Restore, RestoreSource};
 use crate::estate::Tags;
-
-/// Pages read of any one listing.
-const MAX_PAGES: usize = 200;
 
 /// One cluster, with its tags, or `None` where there is none of that name.
 pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
@@ -32,18 +30,8 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
 
 /// Every snapshot of a cluster.
 pub(super) async fn snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    for _ in 0..MAX_PAGES {
-        let request = aws.docdb.describe_db_cluster_snapshots().db_cluster_identifier(source).set_marker(marker);
-        let page = request.send().await.map_err(|error| classify("DescribeDBClusterSnapshots", error))?;
-        found.extend(page.db_cluster_snapshots.unwrap_or_default().into_iter().map(snapshot_from));
-        marker = page.marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+    let items = aws.docdb.describe_db_cluster_snapshots().db_cluster_identifier(source).into_paginator().items().send();
+    Ok(all("DescribeDBClusterSnapshots", items).await?.into_iter().map(snapshot_from).collect())
 }
 
 /// One snapshot, by id or ARN.

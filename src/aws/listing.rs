@@ -1,18 +1,39 @@
 //! Instances and clusters as the RDS API lists them, DocumentDB's included.
 
 use aws_sdk_rds::types as sdk;
+use aws_smithy_async::future::pagination_stream::PaginationStream;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::convert::{endpoint, time};
 use super::error::{Result, classify};
 use super::model::{Capacity, Cluster, Instance, Member};
 use crate::estate::Tags;
 
-/// Pages read of any one listing.
-const MAX_PAGES: usize = 200;
+/// Items read of any one listing.
+const MAX_ITEMS: usize = 20_000;
 
 /// A filter as describes take it, such as `db-instance-id`.
 pub(super) fn filter(name: &str, values: &[String]) -> sdk::Filter {
     sdk::Filter::builder().name(name).set_values(Some(values.to_vec())).build()
+}
+
+/// Everything that a listing yields, page after page.
+pub(super) async fn all<T, E, R>(
+    operation: &'static str,
+    mut items: PaginationStream<std::result::Result<T, SdkError<E, R>>>,
+) -> Result<Vec<T>>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let mut found = Vec::new();
+    while found.len() < MAX_ITEMS
+        && let Some(item) = items.next().await
+    {
+        found.push(item.map_err(|error| classify(operation, error))?);
+    }
+    Ok(found)
 }
 
 /// Instances that match the filters; all of them without.
@@ -20,34 +41,14 @@ pub(super) async fn instances(
     client: &aws_sdk_rds::Client,
     filters: Option<Vec<sdk::Filter>>,
 ) -> Result<Vec<Instance>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    for _ in 0..MAX_PAGES {
-        let request = client.describe_db_instances().set_filters(filters.clone()).set_marker(marker);
-        let page = request.send().await.map_err(|error| classify("DescribeDBInstances", error))?;
-        found.extend(page.db_instances.unwrap_or_default().into_iter().map(instance_from));
-        marker = page.marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+    let items = client.describe_db_instances().set_filters(filters).into_paginator().items().send();
+    Ok(all("DescribeDBInstances", items).await?.into_iter().map(instance_from).collect())
 }
 
 /// Clusters that match the filters; the RDS API answers with DocumentDB's and Neptune's, too.
 pub(super) async fn clusters(client: &aws_sdk_rds::Client, filters: Option<Vec<sdk::Filter>>) -> Result<Vec<Cluster>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    for _ in 0..MAX_PAGES {
-        let request = client.describe_db_clusters().set_filters(filters.clone()).set_marker(marker);
-        let page = request.send().await.map_err(|error| classify("DescribeDBClusters", error))?;
-        found.extend(page.db_clusters.unwrap_or_default().into_iter().map(cluster_from));
-        marker = page.marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+    let items = client.describe_db_clusters().set_filters(filters).into_paginator().items().send();
+    Ok(all("DescribeDBClusters", items).await?.into_iter().map(cluster_from).collect())
 }
 
 pub(super) fn instance_from(from: sdk::DbInstance) -> Instance {

@@ -5,15 +5,13 @@ use aws_sdk_rds::types as sdk;
 use super::connect::Aws;
 use super::convert::{date_time, time};
 use super::error::{Error, Kind, Result, classify};
-use super::listing::{cluster_from, instance_from};
+use super::listing::{all, cluster_from, instance_from};
 use super::model::{Capacity, Cluster, Event, Instance, Quota, ResourceKind, Snapshot};
 use super::{Restore, RestoreSource};
 use crate::estate::Tags;
 
 /// How far back events are asked for, in minutes.
 const EVENT_MINUTES: i32 = 180;
-/// Pages read of any one listing.
-const MAX_PAGES: usize = 200;
 
 /// One instance, or `None` where there is none of that name.
 pub(super) async fn instance(aws: &Aws, id: &str) -> Result<Option<Instance>> {
@@ -37,18 +35,8 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
 
 /// Every snapshot of an instance.
 pub(super) async fn instance_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    for _ in 0..MAX_PAGES {
-        let request = aws.rds.describe_db_snapshots().db_instance_identifier(source).set_marker(marker);
-        let page = request.send().await.map_err(|error| classify("DescribeDBSnapshots", error))?;
-        found.extend(page.db_snapshots.unwrap_or_default().into_iter().map(instance_snapshot_from));
-        marker = page.marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+    let items = aws.rds.describe_db_snapshots().db_instance_identifier(source).into_paginator().items().send();
+    Ok(all("DescribeDBSnapshots", items).await?.into_iter().map(instance_snapshot_from).collect())
 }
 
 /// One snapshot of an instance, by id or ARN.
@@ -81,18 +69,8 @@ fn is_arn(id: &str) -> Option<bool> {
 
 /// Every snapshot of an Aurora cluster.
 pub(super) async fn cluster_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    for _ in 0..MAX_PAGES {
-        let request = aws.rds.describe_db_cluster_snapshots().db_cluster_identifier(source).set_marker(marker);
-        let page = request.send().await.map_err(|error| classify("DescribeDBClusterSnapshots", error))?;
-        found.extend(page.db_cluster_snapshots.unwrap_or_default().into_iter().map(cluster_snapshot_from));
-        marker = page.marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+    let items = aws.rds.describe_db_cluster_snapshots().db_cluster_identifier(source).into_paginator().items().send();
+    Ok(all("DescribeDBClusterSnapshots", items).await?.into_iter().map(cluster_snapshot_from).collect())
 }
 
 /// One snapshot of an Aurora cluster, by id or ARN.

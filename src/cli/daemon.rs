@@ -1,6 +1,6 @@
 //! `drctl daemon`: an agent for each estate, until it is told to stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -76,6 +76,7 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args, format: Format) -> any
     service.stop().await;
     stopped.cancel();
     let _ = tokio::join!(web, beat);
+    tracing::info!("stopped");
     Ok(Exit::Passed)
 }
 
@@ -127,9 +128,18 @@ fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Res
     if format == Format::Json {
         output::json(&json!({ "schema": "drctl.plan/1", "planned": planned, "never": never }))?;
     } else {
-        for one in &planned {
+        let (tests, chores): (Vec<_>, Vec<_>) = planned.iter().partition(|one| one.is_test());
+        for one in tests {
             let at = one.at.strftime("%a %Y-%m-%d %H:%M:%SZ");
             output::data(&format!("{at}  {:<16} {:<36} {}", one.estate, one.job, one.timetable));
+        }
+        let mut named = BTreeSet::new();
+        for one in chores.into_iter().filter(|one| named.insert((&one.estate, &one.job))) {
+            let at = one.at.strftime("%a %Y-%m-%d %H:%M:%SZ");
+            output::data(&format!("{at}  {:<16} {:<36} {}, and so on", one.estate, one.job, one.timetable));
+        }
+        if planned.iter().any(|one| one.timetable.starts_with("rate(")) {
+            output::talk("note: rates are counted from now here; the daemon counts from when it first read them");
         }
     }
     for one in &never {
@@ -173,6 +183,10 @@ impl Service {
             if known.is_some_and(|known| known.text == one.text) {
                 continue;
             }
+            if known.is_some_and(|known| known.estate.state != one.estate.state) {
+                let message = format!("`[state]` of estate `{}` cannot change while the daemon runs", one.estate.name);
+                return Err(output::usage(message, "stop the daemon, move the state, and start it again"));
+            }
             let store = self.store(one).await?;
             let token = CancellationToken::new();
             let (mut environment, _) = setup::environment_on(store, one, token, progress::logged()).await?;
@@ -187,6 +201,9 @@ impl Service {
         }
         for (said, text, environment) in fresh {
             let name = environment.estate.name.clone();
+            if !self.tended.contains_key(&name) {
+                tracing::info!(estate = name, databases = environment.estate.databases.len(), "taking up an estate");
+            }
             if let Some(old) = self.tended.get(&name) {
                 if old.estate.daemon.listen != environment.estate.daemon.listen {
                     tracing::warn!(estate = name, "`[daemon] listen` is taken over at the next start");

@@ -16,7 +16,7 @@ Exit codes:
 
 Environment:
   DRCTL_CONFIG  the estate file, instead of ./drctl.toml
-  DRCTL_LOG     what to log on standard error, as in `DRCTL_LOG=debug` (default: warn)
+  DRCTL_LOG     what to log on standard error, as in `DRCTL_LOG=debug` (default: warn; the daemon: info)
   NO_COLOR      print without colour
   AWS_*         as everywhere: AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, ...";
 

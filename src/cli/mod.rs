@@ -29,7 +29,7 @@ use output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "drctl", version, max_term_width = 100, after_help = exit::HELP)]
 pub struct Cli {
-    /// The estate file; `daemon` takes several, and folders of them.
+    /// The estate file. For `daemon` it can be given again, and name folders.
     #[arg(long, global = true, env = "DRCTL_CONFIG", default_value = "drctl.toml", value_name = "FILE")]
     config: Vec<PathBuf>,
     /// What to print on standard output; talk goes to standard error.

@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::{progress, setup};
-use crate::estate::{Channel, Estate, Event, Way};
+use crate::aws::resolve_local_secret;
+use crate::estate::{Channel, Estate, Event, SecretRef, Way};
 use crate::notify::{Deliverer, Finding, Message, Parcel, Pulse, Reason, address, ping, render, send};
 use crate::runbook::Environment;
+use crate::store::Store;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
@@ -36,10 +38,16 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
         let message = trial(&loaded.estate, crate::clock::Clock::system().now());
         return preview(channel, &message);
     }
+    if let Verb::Test { channel, .. } = verb {
+        find(&loaded.estate, channel)?;
+    }
+    if let Verb::List = verb {
+        return list(&setup::store(&loaded).await?, &loaded.estate, format).await;
+    }
     let (environment, _) = setup::environment(&loaded, CancellationToken::new(), progress::silent()).await?;
     match verb {
-        Verb::Test { channel, .. } => test(&environment, find(&loaded.estate, channel)?).await,
-        Verb::List => list(&environment, format).await,
+        Verb::Test { channel, .. } => test(&environment, find(&loaded.estate, channel)?, format).await,
+        Verb::List => list(&environment.store, &loaded.estate, format).await,
         Verb::Retry => retry(&environment, format).await,
     }
 }
@@ -82,11 +90,20 @@ fn preview(channel: &Channel, message: &Message) -> anyhow::Result<Exit> {
         serde_json::Value::String(text) => output::data(&text),
         other => output::json(&other)?,
     }
-    output::talk("preview: nothing was sent");
+    for secret in channel.way.secrets() {
+        match secret {
+            SecretRef::SecretsManager { .. } => output::talk(&format!("it takes `{secret}`, not looked up here")),
+            local => match resolve_local_secret(local) {
+                Ok(_) => output::talk(&format!("it takes `{secret}`, which is there")),
+                Err(error) => output::talk(&format!("warning: it takes a secret that is not there: {error:#}")),
+            },
+        }
+    }
+    output::talk(&format!("preview: nothing was sent; it would go by {}", channel.way.name()));
     Ok(Exit::Passed)
 }
 
-async fn test(environment: &Environment, channel: &Channel) -> anyhow::Result<Exit> {
+async fn test(environment: &Environment, channel: &Channel, format: Format) -> anyhow::Result<Exit> {
     let now = environment.clock.now();
     let sent = if let Way::Ping { url, .. } = &channel.way {
         match address(environment, url).await {
@@ -97,6 +114,13 @@ async fn test(environment: &Environment, channel: &Channel) -> anyhow::Result<Ex
         let id = format!("trial-{}", now.as_millisecond());
         send(environment, channel, Parcel { id: &id, message: &trial(&environment.estate, now) }).await
     };
+    if format == Format::Json {
+        let error = sent.as_ref().err().map(ToString::to_string);
+        let document = json!({ "schema": "drctl.notify-test/1", "channel": channel.name, "by": channel.way.name(),
+                               "sent": sent.is_ok(), "error": error });
+        output::json(&document)?;
+        return Ok(if sent.is_ok() { Exit::Passed } else { Exit::Failed });
+    }
     match sent {
         Ok(()) => {
             output::data(&format!("{}: sent by {}", channel.name, channel.way.name()));
@@ -111,8 +135,8 @@ async fn test(environment: &Environment, channel: &Channel) -> anyhow::Result<Ex
     }
 }
 
-async fn list(environment: &Environment, format: Format) -> anyhow::Result<Exit> {
-    let dead = environment.store.dead_messages(&environment.estate.name).await?;
+async fn list(store: &Store, estate: &Estate, format: Format) -> anyhow::Result<Exit> {
+    let dead = store.dead_messages(&estate.name).await?;
     if format == Format::Json {
         let dead: Vec<_> = dead
             .iter()

@@ -31,18 +31,18 @@ pub(super) fn silent() -> Reporter {
 
 /// A reporter for a log: beginnings, ends, and checks that are not in order.
 pub(super) fn logged() -> Reporter {
-    Reporter::new(|target, happening| match happening {
-        Happening::Began { run_id, .. } => tracing::info!(target, run.id = run_id, "a test goes on"),
+    Reporter::new(|database, happening| match happening {
+        Happening::Began { run_id, .. } => tracing::info!(database, run.id = run_id, "a test is under way"),
         Happening::Checked(check) if check.outcome != Outcome::Passed => {
             tracing::warn!(
-                target,
+                database,
                 check = check.name,
                 expected = check.expected,
                 actual = check.actual,
                 "not in order"
             );
         }
-        other => tracing::debug!(target, happening = describe(other), "progress"),
+        other => tracing::debug!(database, happening = describe(other), "progress"),
     })
 }
 

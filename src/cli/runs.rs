@@ -90,7 +90,8 @@ fn list(runs: &[Run], format: Format) -> anyhow::Result<()> {
         let (new, state) = (&run.new, run.state.name());
         let started = new.started_at.strftime("%Y-%m-%d %H:%M:%SZ");
         let reason = run.reason.as_deref().unwrap_or("at work, or its process was killed");
-        output::data(&format!("{}  {started}  {:<20}  {state:<11}  {reason}", new.id, new.target));
+        let rehearsal = if new.simulated { "(rehearsal) " } else { "" };
+        output::data(&format!("{}  {started}  {:<20}  {state:<11}  {rehearsal}{reason}", new.id, new.target));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::schedule::Schedule;
+use crate::schedule::{Dialect, Schedule};
 
 const MAX_COUNT: u16 = 1000;
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
     let from = args.from.unwrap_or_else(|| Clock::system().now());
     let next: Vec<Timestamp> = schedule.upcoming(from, &zone).take(args.count.into()).collect();
     if next.is_empty() {
-        output::talk(&format!("warning: `{schedule}` never fires after {from}"));
+        output::talk(&format!("warning: `{schedule}` never fires after {}", from.strftime("%Y-%m-%dT%H:%M:%SZ")));
     }
     if format == Format::Json {
         output::json(&json!({
@@ -50,7 +50,11 @@ pub(super) fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
         }))?;
         return Ok(Exit::Passed);
     }
-    output::data(&format!("{schedule} ({}): {}, {}", schedule.dialect().name(), schedule.describe(), args.timezone));
+    let zone_or_start = match schedule.dialect() {
+        Dialect::Rate => format!("counted from {}", from.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        _ => args.timezone.clone(),
+    };
+    output::data(&format!("{schedule} ({}): {}, {zone_or_start}", schedule.dialect().name(), schedule.describe()));
     for at in next {
         output::data(&format!("  {}", at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z")));
     }

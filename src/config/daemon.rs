@@ -39,9 +39,14 @@ pub(super) fn zone(section: &Section<'_, '_>) -> Zone {
 
 /// The schedule under `key`, in the `timezone` beside it, or in `default`.
 pub(super) fn timetable(section: &Section<'_, '_>, key: &'static str, default: &Zone) -> Option<Timetable> {
-    let Zone(zone, zone_name) = if section.has("timezone") { parse_zone(section) } else { Some(default.clone()) }?;
-    let text = section.text(key)?;
-    match Schedule::parse(&text) {
+    let text = section.text(key);
+    let zone = if section.has("timezone") { parse_zone(section) } else { Some(default.clone()) };
+    in_zone(section, key, &text?, &zone?)
+}
+
+fn in_zone(section: &Section<'_, '_>, key: &'static str, text: &str, zone: &Zone) -> Option<Timetable> {
+    let Zone(zone, zone_name) = zone.clone();
+    match Schedule::parse(text) {
         Ok(schedule) => Some(Timetable { schedule, zone, zone_name }),
         Err(invalid) => {
             section.report(
@@ -91,8 +96,10 @@ pub(super) fn read(section: &Section<'_, '_>, zone: &Zone) -> Option<Daemon> {
     if section.raw("reap").and_then(|value| value.as_str()) == Some("never") {
         daemon.reap = None;
     } else if section.has("reap") {
-        daemon.reap = timetable(section, "reap", zone);
+        // `[daemon] timezone` was read before, and reported where it is none.
+        daemon.reap = section.text("reap").and_then(|text| in_zone(section, "reap", &text, zone));
     }
+    let _ = section.has("timezone");
     section.finish();
     Some(daemon)
 }

@@ -35,7 +35,12 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {
             way.finish();
             read
         }),
-        _ => {
+        [first, second, ..] => {
+            let message = format!("names two ways to tell: `{first}` and `{second}`");
+            section.report("", message, "give each way a `[[notify]]` of its own");
+            None
+        }
+        [] => {
             let names: Vec<_> = WAYS.iter().map(|way| format!("`{way}`")).collect();
             section.report("", "does not name one way to tell", format!("give exactly one of {}", names.join(", ")));
             None

@@ -14,6 +14,7 @@ use super::delivery::deliver;
 use super::health::Health;
 use super::jobs;
 use super::pulse;
+use crate::aws::resolve_secret;
 use crate::notify::{Deliverer, address, export};
 use crate::reap::{DeadRuns, reap};
 use crate::report::TestReport;
@@ -85,6 +86,7 @@ impl Agent {
     pub async fn run(mut self, stop: CancellationToken) {
         let environment = self.environment.clone();
         let estate = environment.estate.name.clone();
+        look_at_channels(&environment).await;
         let helpers = stop.child_token();
         let delivery = tokio::spawn(deliver(environment.clone(), Arc::clone(&self.ended), helpers.clone()));
         let pulse = tokio::spawn(pulse::keep(environment.clone(), self.health.clone(), helpers.clone()));
@@ -241,7 +243,7 @@ impl Agent {
                     continue;
                 }
             };
-            tracing::info!(run.id = %run.new.id, target = run.new.target, entries = history.len(), "carrying a run on");
+            tracing::info!(run.id = %run.new.id, database = run.new.target, entries = history.len(), "carrying a run on");
             self.spawn(run.new, owner, history);
         }
         Ok(())
@@ -281,7 +283,7 @@ impl Agent {
             match restore_test::carry_on(&environment, &new, owner, history).await {
                 Ok(Carried::Done(report)) => {
                     let outcome = report.outcome.name();
-                    tracing::info!(run.id = %id, target = new.target, outcome, reason = report.reason, "a test has ended");
+                    tracing::info!(run.id = %id, database = new.target, outcome, reason = report.reason, "a test has ended");
                     trace(&environment, &report).await;
                 }
                 Ok(Carried::Left) => {}
@@ -337,6 +339,18 @@ impl Agent {
         // What is due and was not started waits for room, or for its target: whoever ends wakes us.
         let until = if until.is_zero() { longest } else { until.min(longest) };
         Ok(clock.real(until))
+    }
+}
+
+/// A channel without its secret would be noticed only when there is something to tell.
+async fn look_at_channels(environment: &Environment) {
+    for channel in &environment.estate.channels {
+        for secret in channel.way.secrets() {
+            if let Err(error) = resolve_secret(&environment.aws, secret).await {
+                let error = format!("{error:#}");
+                tracing::error!(channel = channel.name, error, "a channel cannot send; messages to it wait");
+            }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::clock::{Clock, Stopwatch};
 /// So long after its last pass an agent counts as hung.
 const HUNG_AFTER: Duration = Duration::from_mins(3);
 
+const NOT_ASKED: &str = "not asked yet";
+
 /// How an agent stands. Clones look at the same one.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<Mutex<Inner>>);
@@ -32,7 +34,7 @@ pub struct Standing {
 
 impl Default for Health {
     fn default() -> Self {
-        let unknown = || Err("not asked yet".to_owned());
+        let unknown = || Err(NOT_ASKED.to_owned());
         Self(Arc::new(Mutex::new(Inner {
             last_pass: Clock::system().stopwatch(),
             aws: unknown(),
@@ -71,6 +73,12 @@ impl Health {
     /// AWS answered so.
     pub(super) fn asked_aws(&self, aws: Result<(), String>) {
         self.inner().aws = aws;
+    }
+
+    /// Whether everybody has been asked once: before that nobody can say how it stands.
+    pub(super) fn is_settled(&self) -> bool {
+        let inner = self.inner();
+        [&inner.aws, &inner.store].iter().all(|found| found.as_ref().err().is_none_or(|error| error != NOT_ASKED))
     }
 
     /// How it stands.

@@ -116,6 +116,14 @@ pub struct Planned {
     pub timetable: String,
 }
 
+impl Planned {
+    /// Whether it tests a database.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.job.starts_with(TEST)
+    }
+}
+
 /// What will be done from `from` on, for as long as `within`; and the jobs that are never due again.
 #[must_use]
 pub fn plan(estates: &[&Estate], from: Timestamp, within: Duration) -> (Vec<Planned>, Vec<Planned>) {

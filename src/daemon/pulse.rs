@@ -9,6 +9,10 @@ use crate::estate::Way;
 use crate::notify::{Pulse, address, ping};
 use crate::runbook::Environment;
 
+/// Until it is known how the agent stands, nothing is said.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Pings each switch at its interval until `stop`.
 pub(super) async fn keep(environment: Environment, health: Health, stop: CancellationToken) {
     let switches = environment.estate.channels.iter().filter_map(|channel| match &channel.way {
@@ -18,6 +22,9 @@ pub(super) async fn keep(environment: Environment, health: Health, stop: Cancell
     let pulses = switches.map(|(name, url, every)| {
         let (environment, health) = (environment.clone(), health.clone());
         async move {
+            while !health.is_settled() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             loop {
                 if let Err(error) = beat(&environment, &health, &url).await {
                     tracing::warn!(channel = name, %error, "the dead man's switch was not reached");
@@ -50,5 +57,3 @@ async fn beat(
     let pulse = if trouble.is_empty() { Pulse::Success } else { Pulse::Fail(trouble.join("\n")) };
     ping(&url, &pulse, environment.clock.now()).await
 }
-
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);

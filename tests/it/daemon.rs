@@ -283,3 +283,30 @@ fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
     held.wait().unwrap();
     rig.run(&["runs", "list"]).ends(0);
 }
+
+#[test]
+fn a_supervisor_is_told_of_the_start_each_reload_each_beat_and_the_end() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    let path = rig.scratch.0.join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let next = || {
+        let mut buffer = [0; 1024];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let mut command = rig.command(&["daemon"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000");
+    let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
+    assert_eq!(next().trim(), "READY=1");
+    assert_eq!(next().trim(), "WATCHDOG=1");
+    agent.signal("HUP");
+    let until = |wanted: &str| {
+        let said = std::iter::repeat_with(next).take(20).find(|said| said.contains(wanted));
+        said.unwrap_or_else(|| panic!("`{wanted}` was not said"))
+    };
+    assert!(until("RELOADING=1").contains("MONOTONIC_USEC="));
+    until("READY=1");
+    assert_eq!(agent.stop(), 0);
+    until("STOPPING=1");
+}

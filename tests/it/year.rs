@@ -49,7 +49,7 @@ fn now(rig: &Rig) -> Timestamp {
 fn go_to(rig: &Rig, at: Timestamp) {
     if std::env::var_os("DRCTL_TEST_WHOLE_YEAR").is_some() {
         while now(rig) < at {
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(50));
         }
         return;
     }
