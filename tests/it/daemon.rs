@@ -28,6 +28,17 @@ fn get(address: &str, path: &str) -> String {
     answer
 }
 
+/// An agent that was just taken up is not ready before its first round is over.
+fn wait_until_ready(address: &str) {
+    for _ in 0..600 {
+        if get(address, "/readyz").starts_with("HTTP/1.1 200") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("not ready: {}", get(address, "/readyz"));
+}
+
 fn runs(rig: &Rig) -> Vec<Value> {
     let ran = rig.run(&["runs", "list", "--output", "json"]).ends(0);
     serde_json::from_str::<Value>(&ran.out).unwrap()["runs"].as_array().unwrap().clone()
@@ -126,7 +137,7 @@ fn a_reload_says_what_changed_and_a_bad_one_changes_nothing() {
     let log = agent.log();
     assert!(log.contains("text: \\\"@daily\\\"") && log.contains("text: \\\"@weekly\\\""), "{log}");
     agent.wait_until("planned anew", |log| log.matches("@daily UTC").count() >= 1);
-    assert!(get(&agent.address(), "/readyz").starts_with("HTTP/1.1 200"));
+    wait_until_ready(&agent.address());
     assert_eq!(agent.stop(), 0);
 }
 
