@@ -18,10 +18,10 @@ impl Drop for Door {
 }
 
 impl Door {
-    /// Listens on `outside`, a port of loopback, for the database on `inside`.
-    pub(super) async fn open(outside: u16, inside: u16, clock: VirtualClock) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", outside)).await;
-        let listener = listener.with_context(|| format!("failed to listen on port {outside}"))?;
+    /// Lets the clients of `outside` in to the database on `inside`.
+    pub(super) fn open(outside: std::net::TcpListener, inside: u16, clock: VirtualClock) -> anyhow::Result<Self> {
+        outside.set_nonblocking(true).context("failed to listen for a copy's clients")?;
+        let listener = TcpListener::from_std(outside)?;
         let accept = tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let clock = clock.clone();

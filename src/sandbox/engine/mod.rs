@@ -155,8 +155,8 @@ impl Engines {
 
 impl Running {
     /// Lets clients in on `outside` too, on whose behalf the clock is held.
-    pub(super) async fn behind_door(mut self, outside: u16, clock: VirtualClock) -> anyhow::Result<Self> {
-        self.door = Some(Door::open(outside, self.port, clock).await?);
+    pub(super) fn behind_door(mut self, outside: std::net::TcpListener, clock: VirtualClock) -> anyhow::Result<Self> {
+        self.door = Some(Door::open(outside, self.port, clock)?);
         Ok(self)
     }
 

@@ -1,5 +1,6 @@
 //! Starts and stops the databases behind restored copies, outside the world's lock.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::model::Backend;
@@ -27,8 +28,13 @@ impl Copies {
         let (engines, backend, content, name) =
             (Arc::clone(&self.engines), backend.clone(), content.clone(), name.to_owned());
         let clock = self.clock.clone();
+        // Held from now on: until the database runs, another sandbox might take the port for one of its own.
+        let outside = TcpListener::bind(("127.0.0.1", port));
         tokio::spawn(async move {
-            let running = start(&engines, &content, port, &clock).await;
+            let running = match outside {
+                Ok(outside) => start(&engines, &content, outside, &clock).await,
+                Err(error) => Err(error.into()),
+            };
             if let Err(error) = &running {
                 tracing::warn!(name, error = format!("{error:#}"), "no database behind the restored copy");
             }
@@ -65,6 +71,11 @@ impl Copies {
     }
 }
 
-async fn start(engines: &Engines, content: &Content, port: u16, clock: &VirtualClock) -> anyhow::Result<Running> {
-    engines.start(content, free_port()?).await?.behind_door(port, clock.clone()).await
+async fn start(
+    engines: &Engines,
+    content: &Content,
+    outside: TcpListener,
+    clock: &VirtualClock,
+) -> anyhow::Result<Running> {
+    engines.start(content, free_port()?).await?.behind_door(outside, clock.clone())
 }
