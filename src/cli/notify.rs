@@ -33,22 +33,17 @@ pub(super) enum Verb {
 
 pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::Result<Exit> {
     let loaded = setup::load(config)?;
-    if let Verb::Test { channel, preview: true } = verb {
-        let channel = find(&loaded.estate, channel)?;
-        let message = trial(&loaded.estate, crate::clock::Clock::system().now());
-        return preview(channel, &message);
-    }
-    if let Verb::Test { channel, .. } = verb {
-        find(&loaded.estate, channel)?;
-    }
-    if let Verb::List = verb {
-        return list(&setup::store(&loaded).await?, &loaded.estate, format).await;
-    }
-    let (environment, _) = setup::environment(&loaded, CancellationToken::new(), progress::silent()).await?;
+    let environment = async || setup::environment(&loaded, CancellationToken::new(), progress::silent()).await;
     match verb {
-        Verb::Test { channel, .. } => test(&environment, find(&loaded.estate, channel)?, format).await,
-        Verb::List => list(&environment.store, &loaded.estate, format).await,
-        Verb::Retry => retry(&environment, format).await,
+        Verb::Test { channel, preview: only } => {
+            let channel = find(&loaded.estate, channel)?;
+            if *only {
+                return preview(channel, &trial(&loaded.estate, crate::clock::Clock::system().now()));
+            }
+            test(&environment().await?.0, channel, format).await
+        }
+        Verb::List => list(&setup::store(&loaded).await?, &loaded.estate, format).await,
+        Verb::Retry => retry(&environment().await?.0, format).await,
     }
 }
 

@@ -43,12 +43,6 @@ const KEEP_MESSAGES: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// The last delivery before the end.
 const LAST_DELIVERY: Duration = Duration::from_secs(10);
 
-/// Whether more can be started now.
-enum Room {
-    Some,
-    None,
-}
-
 /// One estate's agent.
 #[derive(Debug)]
 pub struct Agent {
@@ -86,8 +80,11 @@ impl Agent {
     pub async fn run(mut self, stop: CancellationToken) {
         let environment = self.environment.clone();
         let estate = environment.estate.name.clone();
-        look_at_channels(&environment).await;
         let helpers = stop.child_token();
+        let channels = {
+            let (environment, stop) = (environment.clone(), helpers.clone());
+            tokio::spawn(async move { stop.run_until_cancelled(look_at_channels(&environment)).await })
+        };
         let delivery = tokio::spawn(deliver(environment.clone(), Arc::clone(&self.ended), helpers.clone()));
         let pulse = tokio::spawn(pulse::keep(environment.clone(), self.health.clone(), helpers.clone()));
         while !stop.is_cancelled() {
@@ -112,7 +109,7 @@ impl Agent {
         }
         helpers.cancel();
         self.drain().await;
-        let _ = tokio::join!(delivery, pulse);
+        let _ = tokio::join!(delivery, pulse, channels);
         let last = Deliverer::new(environment);
         let _ = tokio::time::timeout(LAST_DELIVERY, last.pass()).await;
     }
@@ -141,7 +138,7 @@ impl Agent {
             self.planned = Some(self.environment.clock.stopwatch());
         }
         self.carry_on_others().await?;
-        while let Room::Some = self.room() {
+        while self.has_room() {
             if !self.start_next().await? {
                 break;
             }
@@ -152,9 +149,9 @@ impl Agent {
     /// A long gap between two rounds is an absence: the host was asleep, or its clock was set.
     fn note_presence(&mut self) {
         let now = self.environment.clock.now();
-        let gap = SignedDuration::try_from(self.environment.estate.daemon.missed_after).unwrap_or(SignedDuration::MAX);
         // In the sandbox a round takes as long as the clock is fast.
-        let gap = gap.max(SignedDuration::try_from(SIMULATED_ROUND * 3).unwrap_or(gap));
+        let gap = self.environment.estate.daemon.missed_after.max(self.longest_round() * 3);
+        let gap = SignedDuration::try_from(gap).unwrap_or(SignedDuration::MAX);
         self.present = match self.present {
             Some((since, last)) if now.duration_since(last) <= gap => Some((since, now)),
             _ => Some((now, now)),
@@ -185,11 +182,9 @@ impl Agent {
     async fn plan(&self) -> anyhow::Result<()> {
         let Environment { store, estate, clock, .. } = &self.environment;
         let now = clock.now();
-        let jobs = jobs::jobs(estate);
-        let list: Vec<_> = jobs.iter().map(|(job, _)| job.clone()).collect();
+        let list: Vec<_> = jobs::jobs(estate).into_iter().map(|(job, _)| job).collect();
         let when = |job: &crate::store::Job| {
-            let timetable = jobs.iter().find(|(other, _)| other == job).map(|(_, timetable)| timetable);
-            let due_at = timetable.and_then(|timetable| timetable.next(now, now));
+            let due_at = jobs::work(estate, &job.name).and_then(|(_, timetable)| timetable.next(now, now));
             jobs::occurrence(&estate.name, &job.name, due_at, estate.daemon.jitter)
         };
         store.plan_jobs(self.agenda(), now, &list, when).await?;
@@ -209,8 +204,9 @@ impl Agent {
         Ok(())
     }
 
-    fn room(&self) -> Room {
-        if self.running.len() < self.environment.estate.daemon.parallel { Room::Some } else { Room::None }
+    /// Whether more can be started now.
+    fn has_room(&self) -> bool {
+        self.running.len() < self.environment.estate.daemon.parallel
     }
 
     fn is_ours(&self, run_id: &str) -> bool {
@@ -225,7 +221,7 @@ impl Agent {
             if self.is_ours(&run.new.id) || elsewhere || estate.database(&run.new.target).is_none() {
                 continue;
             }
-            if let Room::None = self.room() {
+            if !self.has_room() {
                 break;
             }
             let owner = match store.claim(&run.new.id).await {
@@ -321,13 +317,16 @@ impl Agent {
         }));
     }
 
+    /// Between two rounds at most, as the clock shows it.
+    fn longest_round(&self) -> Duration {
+        let Environment { estate, clock, .. } = &self.environment;
+        if clock.is_simulated() { SIMULATED_ROUND } else { ROUND.min(estate.state.lease / 2) }
+    }
+
     /// Until the next job is due, but not so long that a change of the clock goes unnoticed.
     async fn pause(&self) -> anyhow::Result<Duration> {
-        let Environment { store, estate, clock, .. } = &self.environment;
-        let longest = match clock.is_simulated() {
-            true => SIMULATED_ROUND,
-            false => ROUND.min(estate.state.lease / 2),
-        };
+        let Environment { store, clock, .. } = &self.environment;
+        let longest = self.longest_round();
         let now = clock.now();
         let planned = store.jobs(self.agenda()).await?;
         let overdue = planned.iter().filter(|planned| planned.start_at.is_some_and(|at| at < now));

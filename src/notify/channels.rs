@@ -1,6 +1,6 @@
 //! One message to one channel, by whatever way it has.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::http::{self, NotSent};
@@ -26,13 +26,13 @@ pub struct Parcel<'p> {
 /// Where it did not arrive, with whether another attempt may go well.
 pub async fn send(environment: &Environment, channel: &Channel, parcel: Parcel<'_>) -> Result<(), NotSent> {
     let Parcel { id, message } = parcel;
-    let client = http::client().map_err(|error| NotSent::never(error.to_string()))?;
+    let client = http::client()?;
     let now = environment.clock.now();
     match &channel.way {
-        Way::SlackWebhook { webhook } => slack::post(&client, &secret(environment, webhook).await?, message, now).await,
+        Way::SlackWebhook { webhook } => slack::post(client, &secret(environment, webhook).await?, message, now).await,
         Way::SlackBot { token, channel: place, api } => {
             let token = secret(environment, token).await?;
-            let bot = Bot { client: &client, api, token, channel: place, now };
+            let bot = Bot { client, api, token, channel: place, now };
             post_in_thread(environment, channel, &bot, message).await
         }
         Way::Sns { topic_arn } => {
@@ -52,7 +52,7 @@ pub async fn send(environment: &Environment, channel: &Channel, parcel: Parcel<'
         }
         Way::PagerDuty { routing_key, api } => {
             let key = secret(environment, routing_key).await?;
-            let payload = pagerduty::payload(message, secrecy::ExposeSecret::expose_secret(&key));
+            let payload = pagerduty::payload(message, key.expose_secret());
             let Some(payload) = payload else { return Ok(()) };
             http::send(client.post(format!("{api}/v2/enqueue")).json(&payload), now).await.map(drop)
         }
@@ -61,7 +61,7 @@ pub async fn send(environment: &Environment, channel: &Channel, parcel: Parcel<'
             let payload = webhook::payload(id, message).map_err(|error| NotSent::never(error.to_string()))?;
             let body = payload.to_string();
             let mut request = client
-                .post(secrecy::ExposeSecret::expose_secret(&url))
+                .post(url.expose_secret())
                 .header("content-type", "application/json")
                 .header("idempotency-key", id);
             if let Some(key) = key {

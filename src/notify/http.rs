@@ -1,10 +1,11 @@
 //! What every channel over HTTP shares: one client, and what an answer means for the next attempt.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,20 +40,25 @@ impl NotSent {
     }
 }
 
-/// A client that follows no redirects: a message goes where the configuration says.
-pub(super) fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
-        .build()?)
+/// The one client. It follows no redirects, since a message goes where the configuration says, and keeps no connection:
+/// between two messages lie hours.
+pub(super) fn client() -> Result<&'static Client, NotSent> {
+    static CLIENT: LazyLock<reqwest::Result<Client>> = LazyLock::new(|| {
+        Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
+            .build()
+    });
+    CLIENT.as_ref().map_err(|error| NotSent::never(format!("no HTTP client: {error}")))
 }
 
 /// Sends a request and reads the body of a 2xx answer.
-pub(super) async fn send(request: reqwest::RequestBuilder, now: Timestamp) -> Result<String, NotSent> {
+pub(super) async fn send(request: RequestBuilder, now: Timestamp) -> Result<String, NotSent> {
     // The address of a webhook is a secret: errors must not repeat it.
-    let answer = request.send().await.map_err(|error| NotSent::again(chain(&error.without_url())))?;
+    let answer = request.send().await.map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error.without_url()))))?;
     let status = answer.status();
     let pause = pause(&answer, now);
     let body = body(answer).await;
@@ -94,10 +100,4 @@ fn pause(answer: &Response, now: Timestamp) -> Option<Duration> {
         }
     };
     Some(pause.min(LONGEST_PAUSE))
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -22,7 +22,7 @@ pub enum Pulse {
 /// # Errors
 /// Where nobody answered well.
 pub async fn ping(url: &SecretString, pulse: &Pulse, now: Timestamp) -> Result<(), NotSent> {
-    let client = http::client().map_err(|error| NotSent::never(error.to_string()))?;
+    let client = http::client()?;
     let url = url.expose_secret().trim_end_matches('/');
     let request = match pulse {
         Pulse::Start => client.post(format!("{url}/start")),

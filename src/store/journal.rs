@@ -13,7 +13,6 @@ use crate::aws::Resource;
 const MAX_ENTRIES: i64 = 100_000;
 /// How long a database may take to answer before it is asked again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,27 +133,11 @@ impl Store {
     pub async fn append(&self, owner: &Owner, seq: usize, at: Timestamp, entry: &Entry) -> anyhow::Result<()> {
         let text = serde_json::to_string(entry)?;
         let seq = i64::try_from(seq)?;
-        loop {
-            owner.still_ours()?;
-            // A file is waited for by SQLite itself.
-            let patience = if owner.lease().is_some() { ANSWER_TIMEOUT } else { Duration::MAX };
-            let written = tokio::time::timeout(patience, self.insert(owner, seq, at, &text)).await;
-            let error = match written {
-                Ok(Ok(true)) => return Ok(()),
-                Ok(Ok(false)) => anyhow::bail!("run `{}` was taken over by another process", owner.run_id),
-                Ok(Err(error)) => anyhow::Error::new(error),
-                Err(_) => anyhow::anyhow!("the database did not answer"),
-            };
-            if owner.may_wait().is_none_or(|left| left.is_zero()) {
-                return Err(error.context(format!("failed to journal run `{}`", owner.run_id)));
-            }
-            tracing::warn!(run.id = %owner.run_id, error = format!("{error:#}"), "the journal cannot be written; trying again");
-            tokio::time::sleep(RETRY_PAUSE).await;
-        }
+        owner.insist("the journal", ANSWER_TIMEOUT, || self.insert(owner, seq, at, &text)).await
     }
 
     /// Whether the entry is there now, as this owner wrote it.
-    async fn insert(&self, owner: &Owner, seq: i64, at: Timestamp, text: &str) -> Result<bool, sqlx::Error> {
+    async fn insert(&self, owner: &Owner, seq: i64, at: Timestamp, text: &str) -> anyhow::Result<bool> {
         let sql = format!(
             "insert into journal (run_id, seq, at, epoch, entry)
              select $1, cast($2 as bigint), $3, cast($4 as bigint), $5

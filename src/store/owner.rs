@@ -13,6 +13,9 @@ use sqlx::AssertSqlSafe;
 use super::lease::Lease;
 use super::schema::{Backend, Store};
 
+/// Between two attempts to write.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
 /// The right to act on a run. Dropping it gives the right back, a lease's when it has run out.
 #[derive(Debug)]
 pub struct Owner {
@@ -135,11 +138,11 @@ impl Store {
         Ok(open > 0)
     }
 
-    /// The length of a lease in milliseconds; beside a file there are none, and what is written runs out at once.
-    pub(super) fn lease_millis(&self) -> i64 {
+    /// The length of a lease in milliseconds; beside a file there are none.
+    pub(super) fn lease_millis(&self) -> Option<i64> {
         match self.backend {
-            Backend::Sqlite(_) => -1,
-            Backend::Postgres(lease) => i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
+            Backend::Sqlite(_) => None,
+            Backend::Postgres(lease) => Some(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)),
         }
     }
 
@@ -181,15 +184,36 @@ impl Owner {
         }
     }
 
-    /// Whether the run is still ours to write to.
-    pub(super) fn still_ours(&self) -> anyhow::Result<()> {
-        let left = self.may_wait().is_none_or(|left| !left.is_zero());
-        anyhow::ensure!(left, "the lease on run `{}` has run out", self.run_id);
-        Ok(())
-    }
-
-    /// How long a failed write may be tried again: until the lease has run out. A file is not tried again.
-    pub(super) fn may_wait(&self) -> Option<Duration> {
-        self.lease().map(|lease| lease.left())
+    /// Makes a change that only the owner may make; `attempt` says whether the run is still the owner's.
+    ///
+    /// In PostgreSQL a database that does not answer within `patience` is asked again for as long as the lease lasts. A
+    /// file is asked once: SQLite itself waits for it.
+    pub(super) async fn insist<F>(
+        &self,
+        what: &str,
+        patience: Duration,
+        attempt: impl Fn() -> F + Send,
+    ) -> anyhow::Result<()>
+    where
+        F: Future<Output = anyhow::Result<bool>> + Send,
+    {
+        let id = &self.run_id;
+        let lease = self.lease();
+        let patience = if lease.is_some() { patience } else { Duration::MAX };
+        let has_run_out = || lease.as_ref().is_some_and(|lease| lease.left().is_zero());
+        loop {
+            anyhow::ensure!(!has_run_out(), "the lease on run `{id}` has run out");
+            let error = match tokio::time::timeout(patience, attempt()).await {
+                Ok(Ok(true)) => return Ok(()),
+                Ok(Ok(false)) => anyhow::bail!("run `{id}` was taken over by another process"),
+                Ok(Err(error)) => error,
+                Err(_) => anyhow::anyhow!("the database did not answer"),
+            };
+            if lease.is_none() || has_run_out() {
+                return Err(error.context(format!("failed to write {what} of run `{id}`")));
+            }
+            tracing::warn!(run.id = %id, error = format!("{error:#}"), "{what} cannot be written; trying again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
     }
 }

@@ -66,8 +66,8 @@ pub(super) const COLUMNS: &str =
 
 /// A run's epoch when it begins.
 pub(super) const FIRST_EPOCH: i64 = 1;
+/// How long a database may take to answer before it is asked again.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
-const END_PAUSE: Duration = Duration::from_millis(500);
 
 impl Store {
     /// Starts a run. It belongs to this process from then on.
@@ -124,23 +124,10 @@ impl Store {
     /// # Errors
     /// Where it could not be written, or where the run belongs to somebody else by now.
     pub async fn end(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<()> {
-        loop {
-            owner.still_ours()?;
-            let patience = if owner.lease().is_some() { END_TIMEOUT } else { Duration::MAX };
-            let error = match tokio::time::timeout(patience, self.end_once(owner, ended, tell)).await {
-                Ok(Ok(true)) => return Ok(()),
-                Ok(Ok(false)) => anyhow::bail!("run `{}` was taken over by another process", owner.run_id),
-                Ok(Err(error)) => error,
-                Err(_) => anyhow::anyhow!("the database did not answer"),
-            };
-            if owner.may_wait().is_none_or(|left| left.is_zero()) {
-                return Err(error.context(format!("failed to end run `{}`", owner.run_id)));
-            }
-            tracing::warn!(run.id = %owner.run_id, error = format!("{error:#}"), "the result cannot be written; trying again");
-            tokio::time::sleep(END_PAUSE).await;
-        }
+        owner.insist("the result", END_TIMEOUT, || self.end_once(owner, ended, tell)).await
     }
 
+    /// Whether the run is ended now, by this owner.
     async fn end_once(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<bool> {
         let mut transaction = self.writing().await?;
         let row = sqlx::query(

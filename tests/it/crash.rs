@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 /// The id of the newest run.
 fn newest_run(rig: &Rig) -> String {
-    let list: Value = serde_json::from_str(&rig.run(&["runs", "list", "--output", "json"]).ends(0).out).unwrap();
-    list["runs"][0]["run_id"].as_str().unwrap().to_owned()
+    rig.runs()[0]["run_id"].as_str().unwrap().to_owned()
 }
 
 fn journal_length(rig: &Rig, id: &str) -> usize {

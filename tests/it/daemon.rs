@@ -39,11 +39,6 @@ fn wait_until_ready(address: &str) {
     panic!("not ready: {}", get(address, "/readyz"));
 }
 
-fn runs(rig: &Rig) -> Vec<Value> {
-    let ran = rig.run(&["runs", "list", "--output", "json"]).ends(0);
-    serde_json::from_str::<Value>(&ran.out).unwrap()["runs"].as_array().unwrap().clone()
-}
-
 #[test]
 fn what_cannot_work_is_refused_at_the_start() {
     for (text, part) in [
@@ -106,12 +101,12 @@ fn a_run_is_left_at_a_stop_and_carried_on_after_the_start() {
     let agent = Agent::start(&rig);
     agent.wait_for("making a resource");
     assert_eq!(agent.stop(), 0);
-    let found = runs(&rig);
+    let found = rig.runs();
     assert_eq!((found.len(), &found[0]["outcome"]), (1, &Value::from("running")));
     let agent = Agent::start(&rig);
     agent.wait_for("carrying a run on");
     agent.wait_for("a test has ended");
-    let found = runs(&rig);
+    let found = rig.runs();
     let first = found.last().unwrap();
     assert_eq!(first["outcome"], "passed", "{first:#}");
     // The next one may be at work already: nothing overlaps, and a stop leaves it again.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::far_end::FarEnd;
@@ -60,9 +59,7 @@ fn every_result_is_told_once_to_those_who_can_tell() {
     // Let what is open end, and see that everything that has ended by now was told.
     let began = Instant::now();
     let results = loop {
-        let ran = rig.run(&["runs", "list", "--most", "1000", "--output", "json"]).ends(0);
-        let document: Value = serde_json::from_str(&ran.out).unwrap();
-        let runs = document["runs"].as_array().unwrap().clone();
+        let runs = rig.runs();
         let ended: BTreeSet<String> = runs
             .iter()
             .filter(|run| run["outcome"] != "running")

@@ -34,8 +34,7 @@ fn an_interrupt_undoes_and_ends_with_130() {
         assert_eq!(child.wait().unwrap().code(), Some(130), "at `{word}`");
         assert_eq!(rig.state(), before, "at `{word}`");
     }
-    let runs: Value = serde_json::from_str(&rig.run(&["runs", "list", "--output", "json"]).ends(0).out).unwrap();
-    assert!(runs["runs"].as_array().unwrap().iter().all(|run| run["outcome"] == "interrupted"));
+    assert!(rig.runs().iter().all(|run| run["outcome"] == "interrupted"));
 }
 
 #[test]
@@ -188,9 +187,9 @@ fn what_a_dead_run_had_found_stands_when_it_is_unwound() {
     rig.fault(json!({ "action": "DeleteDBInstance", "times": 1, "effect": "denied" }));
     rig.run(&["restore-test", "shop-pg"]).ends(4);
     rig.run(&["reap"]).ends(0);
-    let runs: Value = serde_json::from_str(&rig.run(&["runs", "list", "--output", "json"]).ends(0).out).unwrap();
-    assert_eq!(runs["runs"][0]["outcome"], "failed");
-    let id = runs["runs"][0]["run_id"].as_str().unwrap();
+    let runs = rig.runs();
+    assert_eq!(runs[0]["outcome"], "failed");
+    let id = runs[0]["run_id"].as_str().unwrap();
     rig.run(&["runs", "show", id]).ends(0).says("orders are fresh");
 }
 

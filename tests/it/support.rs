@@ -233,6 +233,13 @@ impl Rig {
         (ran, document)
     }
 
+    /// All runs as `runs list` tells them, the newest first.
+    pub(crate) fn runs(&self) -> Vec<Value> {
+        let ran = self.run(&["runs", "list", "--most", "1000", "--output", "json"]).ends(0);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        document["runs"].as_array().unwrap().clone()
+    }
+
     /// Steers the sandbox.
     pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {
         let address = self.endpoint.strip_prefix("http://").unwrap();

@@ -61,13 +61,7 @@ fn go_to(rig: &Rig, at: Timestamp) {
 
 /// How many runs have ended.
 fn ended(rig: &Rig) -> usize {
-    runs(rig).iter().filter(|run| run["outcome"] != "running").count()
-}
-
-fn runs(rig: &Rig) -> Vec<Value> {
-    let ran = rig.run(&["runs", "list", "--most", "200", "--output", "json"]).ends(0);
-    let document: Value = serde_json::from_str(&ran.out).unwrap();
-    document["runs"].as_array().unwrap().iter().rev().cloned().collect()
+    rig.runs().iter().filter(|run| run["outcome"] != "running").count()
 }
 
 fn wait_for_runs(rig: &Rig, agent: &Agent, count: usize) {
@@ -102,7 +96,6 @@ fn a_year_of_weekly_tests() {
         match (sunday.month(), sunday.day()) {
             // For two weeks the backups lack rows.
             (5, 9) => drop(rig.control("POST", "damage", &json!({ "target": "shop-pg", "kind": "rows" }))),
-            (5, 23) => drop(rig.control("POST", "repair", &json!({ "target": "shop-pg" }))),
             // Nobody is there for a week: what is due is missed, and done as soon as somebody is back.
             (8, 15) => {
                 assert_eq!(agent.stop(), 0);
@@ -113,13 +106,17 @@ fn a_year_of_weekly_tests() {
         }
         expected += 1;
         wait_for_runs(&rig, &agent, expected);
+        if (sunday.month(), sunday.day()) == (5, 16) {
+            // Backups made from now on are whole again.
+            rig.control("POST", "repair", &json!({ "target": "shop-pg" }));
+        }
         sunday += 7.days();
     }
     far_end.wait(|requests| requests.len() >= expected);
     assert_eq!(agent.stop(), 0);
 
     let day = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap().to_zoned(dublin.clone());
-    let history = runs(&rig).into_iter().map(|run| {
+    let history = rig.runs().into_iter().rev().map(|run| {
         let started = day(&run["started_at"]);
         format!("{} {}\n", started.strftime("%a %Y-%m-%d"), run["outcome"].as_str().unwrap())
     });
