@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::{progress, setup};
+use crate::aws::{Aws, Destination};
 use crate::clock::Clock;
-use crate::config::Loaded;
-use crate::daemon::{Agent, Health, plan};
+use crate::config::{Loaded, changes};
+use crate::daemon::{Agent, Health, plan, wait_for_account};
 use crate::duration;
-use crate::estate::{Estate, StateLocation};
+use crate::estate::{Estate, State, StateLocation};
+use crate::runbook::Environment;
 use crate::store::{DaemonLock, Store};
 use crate::web::{self, Watched};
 
@@ -155,9 +157,7 @@ fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Res
 
 /// An estate with its agent.
 struct Tended {
-    /// Everything that the configuration says, to show what a reload changes. Addresses are cut short.
-    said: String,
-    /// Its text, to see whether a reload changes anything.
+    /// The configuration's text, to see what a reload changes.
     text: String,
     estate: Arc<Estate>,
     stop: CancellationToken,
@@ -169,7 +169,7 @@ struct Tended {
 struct Service {
     tended: BTreeMap<String, Tended>,
     retired: Vec<JoinHandle<()>>,
-    stores: BTreeMap<String, (Store, Arc<DaemonLock>)>,
+    stores: Vec<(State, Store, DaemonLock)>,
     watched: Arc<RwLock<Vec<Watched>>>,
 }
 
@@ -178,7 +178,6 @@ impl Service {
     async fn take_up(&mut self, loaded: Vec<Loaded>) -> anyhow::Result<()> {
         let mut fresh = Vec::new();
         for one in &loaded {
-            let said = format!("{:#?}", one.estate);
             let known = self.tended.get(&one.estate.name);
             if known.is_some_and(|known| known.text == one.text) {
                 continue;
@@ -187,11 +186,7 @@ impl Service {
                 let message = format!("`[state]` of estate `{}` cannot change while the daemon runs", one.estate.name);
                 return Err(output::usage(message, "stop the daemon, move the state, and start it again"));
             }
-            let store = self.store(one).await?;
-            let token = CancellationToken::new();
-            let (mut environment, _) = setup::environment_on(store, one, token, progress::logged()).await?;
-            environment.notify = true;
-            fresh.push((said, one.text.clone(), environment));
+            fresh.push((one, self.store(one).await?));
         }
         let gone: Vec<String> =
             self.tended.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
@@ -199,28 +194,27 @@ impl Service {
             tracing::info!(estate = name, "the estate is no longer configured");
             self.retire(&name);
         }
-        for (said, text, environment) in fresh {
-            let name = environment.estate.name.clone();
+        for (one, store) in fresh {
+            let (name, estate) = (one.estate.name.clone(), Arc::new(one.estate.clone()));
             if !self.tended.contains_key(&name) {
-                tracing::info!(estate = name, databases = environment.estate.databases.len(), "taking up an estate");
+                tracing::info!(estate = name, databases = estate.databases.len(), "taking up an estate");
             }
             if let Some(old) = self.tended.get(&name) {
-                if old.estate.daemon.listen != environment.estate.daemon.listen {
+                if old.estate.daemon.listen != estate.daemon.listen {
                     tracing::warn!(estate = name, "`[daemon] listen` is taken over at the next start");
                 }
-                for line in differences(&old.said, &said) {
+                for line in changes(&old.text, &one.text) {
                     tracing::info!(estate = name, change = line, "reloaded");
                 }
             }
             self.retire(&name);
-            let health = Health::default();
+            let watched = Watched { estate, store, clock: Clock::system(), health: Health::default() };
             let stop = CancellationToken::new();
-            let estate = Arc::clone(&environment.estate);
-            let agent = Agent::new(environment.clone(), health.clone());
-            let task = tokio::spawn(agent.run(stop.clone()));
-            self.tended.insert(name, Tended { said, text, estate, stop, task });
-            if let Ok(mut watched) = self.watched.write() {
-                watched.push(Watched { environment, health });
+            let task = tokio::spawn(tend(watched.clone(), stop.clone()));
+            let estate = Arc::clone(&watched.estate);
+            self.tended.insert(name, Tended { text: one.text.clone(), estate, stop, task });
+            if let Ok(mut all) = self.watched.write() {
+                all.push(watched);
             }
         }
         Ok(())
@@ -233,17 +227,18 @@ impl Service {
             self.retired.push(old.task);
         }
         if let Ok(mut watched) = self.watched.write() {
-            watched.retain(|one| one.environment.estate.name != name);
+            watched.retain(|one| one.estate.name != name);
         }
     }
 
     /// Estates that name the same state share one connection to it, and one right to be its daemon.
     async fn store(&mut self, loaded: &Loaded) -> anyhow::Result<Store> {
-        let key = match &loaded.estate.state.location {
-            StateLocation::Sqlite(path) => path.display().to_string(),
-            StateLocation::Postgres(_) => format!("{:?}", loaded.estate.state),
+        let state = &loaded.estate.state;
+        let is_same = |known: &State| match &state.location {
+            StateLocation::Sqlite(_) => known.location == state.location,
+            StateLocation::Postgres(_) => known == state,
         };
-        if let Some((store, _)) = self.stores.get(&key) {
+        if let Some((_, store, _)) = self.stores.iter().find(|(known, ..)| is_same(known)) {
             return Ok(store.clone());
         }
         let store = setup::store(loaded).await?;
@@ -251,7 +246,7 @@ impl Service {
             output::usage(format!("{error:#}"), "stop it, or share the work through PostgreSQL: `[state] url`")
         })?;
         store.forget_claims().await?;
-        self.stores.insert(key, (store.clone(), Arc::new(lock)));
+        self.stores.push((state.clone(), store.clone(), lock));
         Ok(store)
     }
 
@@ -298,6 +293,26 @@ impl Service {
     }
 }
 
+/// An estate's agent, from the moment at which AWS says who it is. What keeps AWS from answering keeps no other estate
+/// waiting, and can be mended meanwhile.
+async fn tend(watched: Watched, stop: CancellationToken) {
+    let Watched { estate, store, clock, health } = watched;
+    let aws = Aws::connect(&estate, &clock, &Destination::Environment).await;
+    let Some(account) = stop.run_until_cancelled(wait_for_account(&estate, &aws, &health)).await else { return };
+    let environment = Environment {
+        estate,
+        aws,
+        account: account.id,
+        clock,
+        store,
+        cancel: CancellationToken::new(),
+        leave: CancellationToken::new(),
+        notify: true,
+        reporter: progress::logged(),
+    };
+    Agent::new(environment, health).run(stop).await;
+}
+
 /// Takes the port before anything is begun.
 async fn listen(loaded: &[Loaded]) -> anyhow::Result<TcpListener> {
     let first = loaded.first().context("there is no estate")?;
@@ -316,24 +331,6 @@ fn announce(listener: &TcpListener) -> anyhow::Result<()> {
     output::data(&format!("listening on http://{address}"));
     tracing::info!(%address, "serving /metrics, /healthz and /readyz");
     Ok(())
-}
-
-/// The lines that are in one and not in the other.
-fn differences(before: &str, after: &str) -> Vec<String> {
-    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
-    let (before, after) = (lines(before), lines(after));
-    let only = |sign: char, these: &[String], those: &[String]| {
-        let mut left = those.to_vec();
-        let new = these.iter().filter(|line| match left.iter().position(|other| other == *line) {
-            Some(at) => {
-                left.remove(at);
-                false
-            }
-            None => true,
-        });
-        new.map(|line| format!("{sign} {line}")).collect::<Vec<_>>()
-    };
-    [only('-', &before, &after), only('+', &after, &before)].concat()
 }
 
 fn tell_supervisor(states: &[NotifyState<'_>]) {
@@ -355,16 +352,5 @@ async fn keep_beating(watched: Arc<RwLock<Vec<Watched>>>, stop: CancellationToke
         if alive {
             tell_supervisor(&[NotifyState::Watchdog]);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::differences;
-
-    #[test]
-    fn what_a_reload_changes_is_named_line_by_line() {
-        let found = differences("a: 1,\nb: 2,\nc: 3,\nc: 3,", "a: 1,\nb: 4,\nc: 3,");
-        assert_eq!(found, ["- b: 2,", "- c: 3,", "+ b: 4,"]);
     }
 }

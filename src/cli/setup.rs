@@ -50,40 +50,11 @@ pub(super) async fn environment_at(
     cancel: CancellationToken,
     reporter: Reporter,
 ) -> anyhow::Result<(Environment, Account)> {
-    let (clock, aws, account) = connect(destination, loaded).await?;
-    let store = store(loaded).await?;
-    Ok((assemble(store, loaded, clock, aws, &account, cancel, reporter), account))
-}
-
-/// The same with a store that is open already.
-pub(super) async fn environment_on(
-    store: Store,
-    loaded: &Loaded,
-    cancel: CancellationToken,
-    reporter: Reporter,
-) -> anyhow::Result<(Environment, Account)> {
-    let (clock, aws, account) = connect(&Destination::Environment, loaded).await?;
-    Ok((assemble(store, loaded, clock, aws, &account, cancel, reporter), account))
-}
-
-async fn connect(destination: &Destination, loaded: &Loaded) -> anyhow::Result<(Clock, Aws, Account)> {
     let clock = Clock::system();
     let aws = Aws::connect(&loaded.estate, &clock, destination).await;
     let account = aws.account().await?;
-    Ok((clock, aws, account))
-}
-
-fn assemble(
-    store: Store,
-    loaded: &Loaded,
-    clock: Clock,
-    aws: Aws,
-    account: &Account,
-    cancel: CancellationToken,
-    reporter: Reporter,
-) -> Environment {
-    Environment {
-        store,
+    let environment = Environment {
+        store: store(loaded).await?,
         estate: Arc::new(loaded.estate.clone()),
         aws,
         account: account.id.clone(),
@@ -92,8 +63,10 @@ fn assemble(
         leave: CancellationToken::new(),
         notify: false,
         reporter,
-    }
+    };
+    Ok((environment, account))
 }
+
 
 /// Opens the store alone.
 pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {

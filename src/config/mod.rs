@@ -2,6 +2,7 @@
 //!
 //! Each problem names the file, the line, the key, the value and what to write instead.
 
+mod changes;
 mod daemon;
 mod database;
 mod file;
@@ -10,6 +11,7 @@ mod outline;
 mod problem;
 mod reader;
 
+pub use changes::changes;
 pub use file::{Loaded, load, parse};
 pub use problem::{Invalid, Problem};
 pub use reader::{Section, Source};

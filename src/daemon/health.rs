@@ -50,6 +50,11 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The agent is alive, whatever it could do.
+    pub(super) fn went_round(&self) {
+        self.inner().last_pass = Clock::system().stopwatch();
+    }
+
     /// A pass was made, and the store answered so.
     pub(super) fn passed(&self, store: Result<(), String>) {
         let mut inner = self.inner();

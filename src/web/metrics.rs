@@ -76,12 +76,12 @@ pub(super) async fn render(all: &[Watched]) -> anyhow::Result<String> {
 
 impl Metrics {
     async fn fill(&self, watched: &Watched) -> anyhow::Result<()> {
-        let (store, estate) = (&watched.environment.store, &watched.environment.estate);
+        let Watched { estate, store, clock, health } = watched;
         let of_estate = OfEstate { estate: estate.name.clone() };
-        self.up.get_or_create(&of_estate).set(i64::from(watched.health.standing().trouble.is_empty()));
+        self.up.get_or_create(&of_estate).set(i64::from(health.standing().trouble.is_empty()));
         let stuck = i64::try_from(store.stuck_runs(&estate.name).await?)?;
         self.stuck.get_or_create(&of_estate).set(stuck);
-        let overdue = i64::try_from(watched.health.overdue())?;
+        let overdue = i64::try_from(health.overdue())?;
         self.overdue.get_or_create(&of_estate).set(overdue);
         for database in &estate.databases {
             let target = Target { estate: estate.name.clone(), target: database.id.clone() };
@@ -91,7 +91,7 @@ impl Metrics {
         for outcome in ["passed", "failed", "unknown"] {
             drop(self.results.get_or_create(&Results { estate: estate.name.clone(), outcome: outcome.to_owned() }));
         }
-        let simulated = watched.environment.clock.is_simulated();
+        let simulated = clock.is_simulated();
         for last in store.last_runs(&estate.name, simulated).await? {
             self.fill_target(&estate.name, &last);
         }

@@ -56,7 +56,7 @@ async fn readyz(State(watched): State<All>) -> Response {
 fn answer(standings: Vec<(&Watched, bool)>) -> Response {
     let well = !standings.is_empty() && standings.iter().all(|(_, well)| *well);
     let estates: serde_json::Map<String, serde_json::Value> =
-        standings.iter().map(|(one, _)| (one.environment.estate.name.clone(), json!(one.health.standing()))).collect();
+        standings.iter().map(|(one, _)| (one.estate.name.clone(), json!(one.health.standing()))).collect();
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(json!({ "ok": well, "estates": estates }))).into_response()
 }

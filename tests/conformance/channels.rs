@@ -101,6 +101,10 @@ fn a_mail_server_may_ask_for_patience_refuse_or_hang() {
     answer("greylist").ends(1).says("greylisted").says("it may go well later");
     let refused = answer("refuse").ends(1).says("relaying denied");
     assert!(!refused.err.contains("it may go well later"));
+    // Somebody has left the company: the others are told, and it is said who was not.
+    let mut gone = Smtp::start("gone");
+    gone.tried("smtp+plain", "", &moto, "").ends(0).says("no such mailbox").says("dba@example.com");
+    assert_eq!(gone.received()["to"], serde_json::json!(["ops@example.com"]));
     answer("hang").ends(1).says("it may go well later");
     // No encryption where it is asked for: nothing is sent.
     Smtp::start("greylist").tried("smtp", "", &moto, "").ends(1);

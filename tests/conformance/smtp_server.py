@@ -2,7 +2,7 @@
 
     smtp_server.py MODE DIRECTORY
 
-MODE: smtps | starttls (both want a login), greylist, refuse, hang. DIRECTORY takes ca.pem.
+MODE: smtps | starttls (both want a login), greylist, refuse, gone (refuses one of two), hang. DIRECTORY takes ca.pem.
 """
 
 import asyncio
@@ -65,6 +65,8 @@ class Handler:
             return "451 4.7.1 greylisted, come back in five minutes"
         if MODE == "refuse":
             return "550 5.7.1 relaying denied"
+        if MODE == "gone" and address.startswith("dba@"):
+            return "550 5.1.1 no such mailbox"
         if MODE == "hang":
             await asyncio.sleep(3600)
         envelope.rcpt_tos.append(address)

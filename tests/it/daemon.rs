@@ -130,7 +130,7 @@ fn a_reload_says_what_changed_and_a_bad_one_changes_nothing() {
     agent.signal("HUP");
     agent.wait_for("the configuration was read again");
     let log = agent.log();
-    assert!(log.contains("text: \\\"@daily\\\"") && log.contains("text: \\\"@weekly\\\""), "{log}");
+    assert!(log.contains("database.shop-pg.restore_test.schedule: \\\"@weekly\\\" -> \\\"@daily\\\""), "{log}");
     agent.wait_until("planned anew", |log| log.matches("@daily UTC").count() >= 1);
     wait_until_ready(&agent.address());
     assert_eq!(agent.stop(), 0);
@@ -205,6 +205,37 @@ fn several_estates_share_one_daemon() {
     std::fs::copy(folder.join("a.toml"), folder.join("c.toml")).unwrap();
     agent.signal("HUP");
     agent.wait_for("are both the estate `shop`");
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn an_estate_that_aws_does_not_let_in_waits_and_keeps_no_other_waiting() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    let folder = rig.scratch.0.join("estates");
+    std::fs::create_dir(&folder).unwrap();
+    let text = estate("@weekly", "");
+    std::fs::write(folder.join("a.toml"), &text).unwrap();
+    let role = "name   = \"store\"\nrole_arn = \"arn:aws:iam::123456789012:role/drctl\"";
+    std::fs::write(folder.join("b.toml"), text.replace("name   = \"shop\"", role)).unwrap();
+    rig.fault(serde_json::json!({ "action": "AssumeRole", "effect": "denied", "times": 100_000 }));
+    let mut command = rig.command(&["daemon", "--config"]);
+    command.arg(&folder).env_remove("DRCTL_CONFIG");
+    let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
+    let address = agent.address();
+    let planned = |log: &str, name: &str| {
+        log.lines().any(|line| line.contains("planned") && line.contains(&format!("estate=\"{name}\"")))
+    };
+    agent.wait_until("the other estate", |log| planned(log, "shop"));
+    agent.wait_for("AWS does not say who we are");
+    assert!(!planned(&agent.log(), "store"));
+    // Alive, but not ready.
+    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get(&address, "/readyz").starts_with("HTTP/1.1 503"));
+    let metrics = get(&address, "/metrics");
+    assert!(metrics.contains("drctl_agent_ready{estate=\"store\"} 0"), "{metrics}");
+    rig.control("DELETE", "faults", &Value::Null);
+    agent.wait_until("the estate, let in", |log| planned(log, "store"));
+    wait_until_ready(&address);
     assert_eq!(agent.stop(), 0);
 }
 
