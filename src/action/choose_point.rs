@@ -6,6 +6,7 @@ use rand::seq::IndexedRandom;
 use serde_json::{Map, Value};
 
 use super::point::{FIELDS, Point, PointType};
+use super::source::Source;
 use crate::aws::Snapshot;
 use crate::duration;
 use crate::estate::{Database, PointChoice};
@@ -70,19 +71,11 @@ pub(super) fn database<'c>(context: &'c Context<'_>, name: &str) -> Result<&'c D
     })
 }
 
-/// What the source says about itself.
-struct Source {
-    engine: String,
-    engine_version: String,
-    kms_key: Option<String>,
-    latest_restorable: Option<Timestamp>,
-}
-
 async fn choose(context: &Context<'_>, arguments: &Map<String, Value>) -> Result<Point, Failure> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let database = database(context, text("target").unwrap_or_default())?;
     let choice = text("point").map_or_else(|| database.test.point.clone(), PointChoice::parse);
-    let source = source(context, database).await?;
+    let source = Source::read(&context.environment.aws, database, &database.id).await?;
     if let Some(source) = source.as_ref().filter(|source| !database.kind.matches_engine(&source.engine)) {
         let message = format!("`{}` is `{}`, not of kind `{}`", database.id, source.engine, database.kind);
         return Err(Failure::refused(message, format!("correct `kind` of `{}`", database.id)));
@@ -130,25 +123,6 @@ fn list_command(database: &Database) -> String {
     } else {
         format!("`aws rds describe-db-snapshots --db-instance-identifier {}`", database.id)
     }
-}
-
-async fn source(context: &Context<'_>, database: &Database) -> Result<Option<Source>, Failure> {
-    let aws = &context.environment.aws;
-    if database.kind.is_cluster() {
-        let cluster = aws.cluster(database.kind, &database.id).await?;
-        return Ok(cluster.map(|found| Source {
-            engine: found.engine,
-            engine_version: found.engine_version,
-            kms_key: found.kms_key,
-            latest_restorable: found.latest_restorable,
-        }));
-    }
-    Ok(aws.instance(&database.id).await?.map(|found| Source {
-        engine: found.engine,
-        engine_version: found.engine_version,
-        kms_key: found.kms_key,
-        latest_restorable: found.latest_restorable,
-    }))
 }
 
 fn pick<'s>(

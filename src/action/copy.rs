@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::point::Point;
+use super::source::Source;
 use crate::aws::{Aws, Result};
 use crate::estate::{Database, HostPort};
 
@@ -39,63 +40,28 @@ pub struct Difference {
     pub copy: String,
 }
 
-/// The settings of a database that a recovery would miss.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Settings(Vec<(&'static str, Option<String>)>);
+/// Settings of a database by name.
+type Settings = Vec<(&'static str, Option<String>)>;
 
 /// Compares a copy with its source. `None` where the source is gone.
 pub(super) async fn compare(aws: &Aws, database: &Database, copy: &str) -> Result<Option<Vec<Difference>>> {
     let Some(source) = settings(aws, database, &database.id).await? else { return Ok(None) };
     let copy = settings(aws, database, copy).await?.unwrap_or_default();
-    Ok(Some(differences(&source, &copy)))
+    Ok(Some(differences(source, &copy)))
 }
 
+/// What a recovery would miss.
 async fn settings(aws: &Aws, database: &Database, id: &str) -> Result<Option<Settings>> {
-    if !database.kind.is_cluster() {
-        let Some(found) = aws.instance(id).await? else { return Ok(None) };
-        return Ok(Some(Settings(vec![
-            ("instance class", Some(found.class)),
-            ("parameter group", found.parameter_group),
-            ("Multi-AZ", found.multi_az.map(on_or_off)),
-            ("encryption", found.encrypted.map(on_or_off)),
-            ("IAM authentication", found.iam_authentication.map(on_or_off)),
-            ("log exports", Some(sorted(found.log_exports))),
-            ("deletion protection", found.deletion_protection.map(on_or_off)),
-            ("backup retention", found.backup_retention_days.map(|days| format!("{days} days"))),
-        ])));
-    }
-    let Some(found) = aws.cluster(database.kind, id).await? else { return Ok(None) };
-    let writer = found.members.iter().find(|member| member.is_writer).or_else(|| found.members.first());
-    let class = match writer {
-        Some(writer) => aws.instance(&writer.id).await?.map(|instance| instance.class),
-        None => None,
-    };
-    Ok(Some(Settings(vec![
-        ("instance class", class),
-        ("instances", Some(found.members.len().to_string())),
-        ("cluster parameter group", found.parameter_group),
-        ("Multi-AZ", found.multi_az.map(on_or_off)),
-        ("encryption", found.encrypted.map(on_or_off)),
-        ("IAM authentication", found.iam_authentication.map(on_or_off)),
-        ("log exports", Some(sorted(found.log_exports))),
-        ("deletion protection", found.deletion_protection.map(on_or_off)),
-    ])))
+    let Some(found) = Source::read(aws, database, id).await? else { return Ok(None) };
+    let class = ("instance class", found.class(aws).await?);
+    Ok(Some(std::iter::once(class).chain(found.settings).collect()))
 }
 
-fn on_or_off(on: bool) -> String {
-    if on { "on" } else { "off" }.to_owned()
-}
-
-fn sorted(mut names: Vec<String>) -> String {
-    names.sort();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-fn differences(source: &Settings, copy: &Settings) -> Vec<Difference> {
-    let of_copy = |name| copy.0.iter().find(|(other, _)| *other == name).and_then(|(_, value)| value.clone());
-    let differing = source.0.iter().filter_map(|(name, value)| {
-        let (source, copy) = (value.clone()?, of_copy(*name).unwrap_or_else(|| "unknown".to_owned()));
-        (source != copy).then(|| Difference { setting: (*name).to_owned(), source, copy })
+fn differences(source: Settings, copy: &Settings) -> Vec<Difference> {
+    let of_copy = |name| copy.iter().find(|(other, _)| *other == name).and_then(|(_, value)| value.clone());
+    let differing = source.into_iter().filter_map(|(name, value)| {
+        let (source, copy) = (value?, of_copy(name).unwrap_or_else(|| "unknown".to_owned()));
+        (source != copy).then(|| Difference { setting: name.to_owned(), source, copy })
     });
     differing.collect()
 }
@@ -106,9 +72,9 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_named() {
-        let source = Settings(vec![("Multi-AZ", Some("on".into())), ("encryption", Some("on".into())), ("x", None)]);
-        let copy = Settings(vec![("Multi-AZ", Some("off".into())), ("encryption", Some("on".into()))]);
-        let found = differences(&source, &copy);
+        let source = vec![("Multi-AZ", Some("on".into())), ("encryption", Some("on".into())), ("x", None)];
+        let copy = vec![("Multi-AZ", Some("off".into())), ("encryption", Some("on".into()))];
+        let found = differences(source, &copy);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].setting.as_str(), found[0].copy.as_str()), ("Multi-AZ", "off"));
     }

@@ -5,6 +5,7 @@ mod copy;
 mod point;
 mod preflight;
 mod restore;
+mod source;
 mod verify;
 mod wait;
 

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use super::choose_point::database;
 use super::copy::{self, Copy};
 use super::point::{Point, PointType};
+use super::source::Source;
 use super::{preflight, wait};
-use crate::aws::{Capacity, Change, Resource, ResourceKind, RestoreSource};
+use crate::aws::{Change, Resource, ResourceKind, RestoreSource};
 use crate::estate::{Database, DatabaseKind, HostPort, Tags};
 use crate::runbook::{
     Action, Argument, Context, EXPIRES_TAG, Failure, NAME_PREFIX, Preview, RUN_TAG, Spec, TARGET_TAG, ValueType,
@@ -90,8 +91,14 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
     let point: Point = serde_json::from_value(point).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
     let database = database(context, &point.target)?;
     let given = arguments.get("instance_class").and_then(Value::as_str).map(str::to_owned);
-    let settings = source_settings(context, database).await?;
-    let class = given.or_else(|| database.test.instance_class.clone()).or(settings.class);
+    // What the copy takes over from its source, since AWS would default it.
+    let aws = &context.environment.aws;
+    let source = Source::read(aws, database, &database.id).await?;
+    let of_source = match &source {
+        Some(source) => source.class(aws).await?,
+        None => None,
+    };
+    let class = given.or_else(|| database.test.instance_class.clone()).or(of_source);
     let estate = &context.environment.estate;
     let region = context.environment.aws.region.clone();
     let id = copy_id(&database.id, &context.run.id);
@@ -121,24 +128,25 @@ async fn plan<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> R
     } else {
         None
     };
-    let source = match (point.kind, &point.snapshot_id) {
+    let backup = match (point.kind, &point.snapshot_id) {
         (PointType::Snapshot, Some(snapshot)) => RestoreSource::Snapshot(snapshot.clone()),
         _ => RestoreSource::PointInTime { source: database.id.clone(), at: Some(point.taken_at) },
     };
     let restore = crate::aws::Restore {
         id,
-        source,
+        source: backup,
         engine: point.engine.clone(),
         engine_version: point.engine_version.clone(),
         class: if database.kind.is_cluster() { None } else { class },
         subnet_group: estate.quarantine.subnet_group.clone(),
         security_groups: estate.quarantine.security_groups.clone(),
         // A group fits one major version: an older snapshot's copy gets that version's default.
-        parameter_group: settings.parameter_group.filter(|_| {
+        parameter_group: source.as_ref().and_then(|source| {
             let of_point = point.engine_version.as_deref().map(major_version);
-            of_point.is_none() || settings.engine_version.as_deref().map(major_version) == of_point
+            let fits = of_point.is_none_or(|of_point| major_version(&source.engine_version) == of_point);
+            source.parameter_group.clone().filter(|_| fits)
         }),
-        capacity: settings.capacity,
+        capacity: source.and_then(|source| source.capacity),
         tags,
     };
     let restore = Change::Restore { kind: database.kind, restore };
@@ -153,14 +161,6 @@ fn copy_id(target: &str, run_id: &str) -> String {
     format!("{NAME_PREFIX}{}-{suffix}", target.trim_end_matches('-'))
 }
 
-#[derive(Default)]
-struct SourceSettings {
-    class: Option<String>,
-    parameter_group: Option<String>,
-    engine_version: Option<String>,
-    capacity: Option<Capacity>,
-}
-
 /// The part of a version that a parameter group's family names: `15` of PostgreSQL's 15.3, `8.0` of MySQL's 8.0.35.
 fn major_version(version: &str) -> String {
     let mut parts = version.split('.');
@@ -169,28 +169,6 @@ fn major_version(version: &str) -> String {
         (Ok(number), Some(second)) if number < 10 => format!("{first}.{second}"),
         _ => first.to_owned(),
     }
-}
-
-/// What the copy takes over from its source, since AWS would default it.
-async fn source_settings(context: &Context<'_>, database: &Database) -> Result<SourceSettings, Failure> {
-    let aws = &context.environment.aws;
-    if !database.kind.is_cluster() {
-        let found = aws.instance(&database.id).await?;
-        return Ok(found.map_or_else(SourceSettings::default, |instance| SourceSettings {
-            class: Some(instance.class).filter(|class| !class.is_empty()),
-            parameter_group: instance.parameter_group,
-            engine_version: Some(instance.engine_version),
-            capacity: None,
-        }));
-    }
-    let Some(cluster) = aws.cluster(database.kind, &database.id).await? else { return Ok(SourceSettings::default()) };
-    let writer = cluster.members.iter().find(|member| member.is_writer).or_else(|| cluster.members.first());
-    let class = match writer {
-        Some(writer) => aws.instance(&writer.id).await?.map(|instance| instance.class),
-        None => None,
-    };
-    let (parameter_group, capacity) = (cluster.parameter_group, cluster.capacity);
-    Ok(SourceSettings { class, parameter_group, engine_version: Some(cluster.engine_version), capacity })
 }
 
 /// Makes something and waits until it can be used.

@@ -67,7 +67,6 @@ pub(super) async fn environment_at(
     Ok((environment, account))
 }
 
-
 /// Opens the store alone.
 pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
     let state = &loaded.estate.state;

@@ -58,7 +58,10 @@ pub(super) fn client() -> Result<&'static Client, NotSent> {
 /// Sends a request and reads the body of a 2xx answer.
 pub(super) async fn send(request: RequestBuilder, now: Timestamp) -> Result<String, NotSent> {
     // The address of a webhook is a secret: errors must not repeat it.
-    let answer = request.send().await.map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error.without_url()))))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error.without_url()))))?;
     let status = answer.status();
     let pause = pause(&answer, now);
     let body = body(answer).await;

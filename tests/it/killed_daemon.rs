@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-
 use crate::agent::Agent;
 use crate::far_end::FarEnd;
 use crate::postgres::Dice;

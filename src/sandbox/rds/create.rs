@@ -1,6 +1,6 @@
 //! What is made new: members of clusters, empty databases, snapshots, subnet groups.
 
-use super::{Request, no_cluster, no_instance, render};
+use super::{Request, no_cluster, no_instance, render, room_for_cluster, room_for_instance};
 use crate::estate::{DatabaseKind, Protocol};
 use crate::sandbox::engine::{Content, free_port};
 use crate::sandbox::protocol::{Answer, Fault, xml_answer};
@@ -11,12 +11,7 @@ pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answe
     let (times, quota) = (world.times, world.instance_quota);
     let copies = world.copies();
     let region = world.region(request.region);
-    if region.instances.contains_key(&id) {
-        return Err(Fault::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
-    }
-    if region.instances.len() >= quota {
-        return Err(Fault::new(400, "InstanceQuotaExceeded", "DB Instance quota exceeded"));
-    }
+    room_for_instance(region, &id, quota)?;
     let class = request.params.required("DBInstanceClass")?.to_owned();
     let engine = request.params.required("Engine")?;
     let cluster = request.params.text("DBClusterIdentifier").map(str::to_ascii_lowercase);
@@ -68,12 +63,7 @@ pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer
     let content = empty(engine, request)?;
     let (times, quota) = (world.times, world.cluster_quota);
     let region = world.region(request.region);
-    if region.clusters.contains_key(&id) {
-        return Err(Fault::new(400, "DBClusterAlreadyExistsFault", "DB Cluster already exists"));
-    }
-    if region.clusters.len() >= quota {
-        return Err(Fault::new(403, "DBClusterQuotaExceededFault", "DB Cluster quota exceeded"));
-    }
+    room_for_cluster(region, &id, quota)?;
     let cluster = Cluster {
         id: id.clone(),
         members: Vec::new(),

@@ -9,7 +9,7 @@ mod restore;
 use jiff::Timestamp;
 
 use super::protocol::{Answer, Fault, Params};
-use super::world::World;
+use super::world::{Region, World};
 
 /// One request.
 struct Request<'r> {
@@ -58,6 +58,28 @@ pub(super) fn answer(
         "DeleteDBClusterSnapshot" => change::delete_cluster_snapshot(world, &request),
         _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
     }
+}
+
+/// Whether one more instance may be made, of this name.
+fn room_for_instance(region: &Region, id: &str, quota: usize) -> Result<(), Fault> {
+    if region.instances.contains_key(id) {
+        return Err(Fault::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
+    }
+    if region.instances.len() >= quota {
+        return Err(Fault::new(400, "InstanceQuotaExceeded", "DB Instance quota exceeded"));
+    }
+    Ok(())
+}
+
+/// Whether one more cluster may be made, of this name.
+fn room_for_cluster(region: &Region, id: &str, quota: usize) -> Result<(), Fault> {
+    if region.clusters.contains_key(id) {
+        return Err(Fault::new(400, "DBClusterAlreadyExistsFault", "DB Cluster already exists"));
+    }
+    if region.clusters.len() >= quota {
+        return Err(Fault::new(403, "DBClusterQuotaExceededFault", "DB Cluster quota exceeded"));
+    }
+    Ok(())
 }
 
 fn no_instance(id: &str) -> Fault {

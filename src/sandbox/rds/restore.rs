@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Request, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render};
+use super::{
+    Request, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render, room_for_cluster,
+    room_for_instance,
+};
 use crate::sandbox::engine::{Content, free_port};
 use crate::sandbox::protocol::{Answer, Fault, xml_answer};
 use crate::sandbox::world::{Backend, Cluster, Instance, Region, Settings, Timeline, World};
@@ -99,12 +102,7 @@ fn restore_instance(
     let (copies, times, quota) = (world.copies(), world.times, world.instance_quota);
     let region = world.region(request.region);
     check_subnet_group(region, &settings)?;
-    if region.instances.contains_key(&id) {
-        return Err(Fault::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
-    }
-    if region.instances.len() >= quota {
-        return Err(Fault::new(400, "InstanceQuotaExceeded", "DB Instance quota exceeded"));
-    }
+    room_for_instance(region, &id, quota)?;
     let instance = Instance {
         id: id.clone(),
         class: request.params.text("DBInstanceClass").map_or(class, str::to_owned),
@@ -185,12 +183,7 @@ fn restore_cluster(
     let (times, quota) = (world.times, world.cluster_quota);
     let region = world.region(request.region);
     check_subnet_group(region, &settings)?;
-    if region.clusters.contains_key(&id) {
-        return Err(Fault::new(400, "DBClusterAlreadyExistsFault", "DB Cluster already exists"));
-    }
-    if region.clusters.len() >= quota {
-        return Err(Fault::new(403, "DBClusterQuotaExceededFault", "DB Cluster quota exceeded"));
-    }
+    room_for_cluster(region, &id, quota)?;
     let cluster = Cluster {
         id: id.clone(),
         members: Vec::new(),
