@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -160,6 +161,8 @@ struct Tended {
     /// The configuration's text, to see what a reload changes.
     text: String,
     estate: Arc<Estate>,
+    /// Whether AWS has let it in.
+    at_work: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -186,6 +189,10 @@ impl Service {
                 let message = format!("`[state]` of estate `{}` cannot change while the daemon runs", one.estate.name);
                 return Err(output::usage(message, "stop the daemon, move the state, and start it again"));
             }
+            if known.is_some_and(|known| known.at_work.load(Ordering::Relaxed)) {
+                // What works is not given up for something that AWS does not let in.
+                Aws::connect(&one.estate, &Clock::system(), &Destination::Environment).await.account().await?;
+            }
             fresh.push((one, self.store(one).await?));
         }
         let gone: Vec<String> =
@@ -209,10 +216,10 @@ impl Service {
             }
             self.retire(&name);
             let watched = Watched { estate, store, clock: Clock::system(), health: Health::default() };
-            let stop = CancellationToken::new();
-            let task = tokio::spawn(tend(watched.clone(), stop.clone()));
+            let (at_work, stop) = (Arc::default(), CancellationToken::new());
+            let task = tokio::spawn(tend(watched.clone(), Arc::clone(&at_work), stop.clone()));
             let estate = Arc::clone(&watched.estate);
-            self.tended.insert(name, Tended { text: one.text.clone(), estate, stop, task });
+            self.tended.insert(name, Tended { text: one.text.clone(), estate, at_work, stop, task });
             if let Ok(mut all) = self.watched.write() {
                 all.push(watched);
             }
@@ -295,10 +302,11 @@ impl Service {
 
 /// An estate's agent, from the moment at which AWS says who it is. What keeps AWS from answering keeps no other estate
 /// waiting, and can be mended meanwhile.
-async fn tend(watched: Watched, stop: CancellationToken) {
+async fn tend(watched: Watched, at_work: Arc<AtomicBool>, stop: CancellationToken) {
     let Watched { estate, store, clock, health } = watched;
-    let aws = Aws::connect(&estate, &clock, &Destination::Environment).await;
-    let Some(account) = stop.run_until_cancelled(wait_for_account(&estate, &aws, &health)).await else { return };
+    let let_in = stop.run_until_cancelled(Box::pin(wait_for_account(&estate, &clock, &health))).await;
+    let Some((aws, account)) = let_in else { return };
+    at_work.store(true, Ordering::Relaxed);
     let environment = Environment {
         estate,
         aws,

@@ -36,24 +36,35 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
     let environment = async || setup::environment(&loaded, CancellationToken::new(), progress::silent()).await;
     match verb {
         Verb::Test { channel, preview: only } => {
-            let channel = find(&loaded.estate, channel)?;
+            let channels = find(&loaded.estate, channel)?;
             if *only {
-                return preview(channel, &trial(&loaded.estate, crate::clock::Clock::system().now()));
+                let message = trial(&loaded.estate, crate::clock::Clock::system().now());
+                channels.into_iter().try_for_each(|channel| preview(channel, &message))?;
+                return Ok(Exit::Passed);
             }
-            test(&environment().await?.0, channel, format).await
+            let environment = environment().await?.0;
+            let mut exits = Vec::new();
+            for channel in channels {
+                exits.push(test(&environment, channel, format).await?);
+            }
+            Ok(Exit::worst(exits))
         }
         Verb::List => list(&setup::store(&loaded).await?, &loaded.estate, format).await,
         Verb::Retry => retry(&environment().await?.0, format).await,
     }
 }
 
-fn find<'e>(estate: &'e Estate, name: &str) -> anyhow::Result<&'e Channel> {
+fn find<'e>(estate: &'e Estate, name: &str) -> anyhow::Result<Vec<&'e Channel>> {
+    let found = estate.channels_of(name);
+    if !found.is_empty() {
+        return Ok(found);
+    }
     let names: Vec<_> = estate.channels.iter().map(|channel| channel.name.as_str()).collect();
     let hint = match names.as_slice() {
         [] => "add a `[[notify]]` to the configuration".to_owned(),
         names => format!("the estate has: {}", names.join(", ")),
     };
-    estate.channel(name).ok_or_else(|| output::usage(format!("there is no channel `{name}`"), hint))
+    Err(output::usage(format!("there is no channel `{name}`"), hint))
 }
 
 /// A message that nobody can take for a real one.
@@ -80,7 +91,7 @@ fn trial(estate: &Estate, at: Timestamp) -> Message {
     }
 }
 
-fn preview(channel: &Channel, message: &Message) -> anyhow::Result<Exit> {
+fn preview(channel: &Channel, message: &Message) -> anyhow::Result<()> {
     match render(channel, Parcel { id: "trial", message })? {
         serde_json::Value::String(text) => output::data(&text),
         other => output::json(&other)?,
@@ -95,7 +106,7 @@ fn preview(channel: &Channel, message: &Message) -> anyhow::Result<Exit> {
         }
     }
     output::talk(&format!("preview: nothing was sent; it would go by {}", channel.way.name()));
-    Ok(Exit::Passed)
+    Ok(())
 }
 
 async fn test(environment: &Environment, channel: &Channel, format: Format) -> anyhow::Result<Exit> {

@@ -99,6 +99,9 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         Some(OpenError::Damaged { .. }) => {
             (Exit::Usage, Some("restore it from a backup, or move it away and start with an empty one".to_owned()))
         }
+        Some(away) if away.is_away() => {
+            (Exit::Unknown, Some("see whether the database server of `[state] url` is up, and try again".to_owned()))
+        }
         Some(OpenError::Database { .. }) => {
             let hint = "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
             (Exit::Usage, Some(hint.to_owned()))

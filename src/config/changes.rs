@@ -1,6 +1,6 @@
 //! What differs between two configurations, key by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
@@ -34,9 +34,11 @@ fn flatten(path: String, value: Value, found: &mut BTreeMap<String, Value>) {
             }
         }
         Value::Array(list) if list.iter().any(Value::is_table) => {
+            let mut names = BTreeSet::new();
             for (number, value) in list.into_iter().enumerate() {
                 let name = ["id", "name"].into_iter().find_map(|key| value.get(key)?.as_str());
-                let name = name.map_or_else(|| number.to_string(), str::to_owned);
+                let name = name.map(str::to_owned).filter(|name| names.insert(name.clone()));
+                let name = name.unwrap_or_else(|| number.to_string());
                 flatten(format!("{path}.{name}"), value, found);
             }
         }
@@ -46,7 +48,7 @@ fn flatten(path: String, value: Value, found: &mut BTreeMap<String, Value>) {
 
 fn show(value: &Value) -> String {
     let Some((_, address)) = value.as_str().and_then(|text| text.split_once("://")) else { return value.to_string() };
-    let host = address.split(['/', '?']).next().unwrap_or_default();
+    let host = address.split(['/', '?', '#']).next().unwrap_or_default();
     format!("an address at {}", host.rsplit('@').next().unwrap_or_default())
 }
 
@@ -67,6 +69,13 @@ mod tests {
         ];
         assert_eq!(changes(BEFORE, &after), expected);
         assert!(changes(BEFORE, &format!("# only words\n{BEFORE}")).is_empty());
+    }
+
+    #[test]
+    fn two_of_one_name_are_told_apart() {
+        let check = "[[database.restore_test.check]]\nname = \"rows\"\nexpect = ";
+        let with = |first: u8| format!("{BEFORE}[[database]]\nid = \"x\"\n{check}{first}\n{check}7\n");
+        assert_eq!(changes(&with(1), &with(2)), ["database.x.restore_test.check.rows.expect: 1 -> 2"]);
     }
 
     #[test]

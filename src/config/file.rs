@@ -108,7 +108,7 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         quarantine,
         databases: databases.into_iter().collect::<Option<_>>()?,
         daemon: daemon?,
-        channels: channels.into_iter().collect::<Option<_>>()?,
+        channels: channels.into_iter().collect::<Option<Vec<_>>>()?.concat(),
     })
 }
 

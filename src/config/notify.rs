@@ -18,8 +18,9 @@ const SMTP: [(&str, Encryption, u16); 3] = [
     ("smtp+plain://", Encryption::Off, 25),
 ];
 
-/// Reads one channel; `None` where something was wrong, which is then reported.
-pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {
+/// Reads one `[[notify]]`, which is a channel, or one for each recipient of a mail; `None` where something was wrong, which
+/// is then reported.
+pub(super) fn read(section: &Section<'_, '_>) -> Option<Vec<Channel>> {
     if !section.has("name") {
         section.report("name", "is missing", "add `name = \"ops\"`");
     }
@@ -29,9 +30,9 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {
     });
     let on = events(section);
     let given: Vec<_> = WAYS.into_iter().filter(|way| section.has(way)).collect();
-    let way = match given.as_slice() {
+    let ways = match given.as_slice() {
         [key] => section.section(key).and_then(|way| {
-            let read = read_way(key, &way);
+            let read = if *key == "email" { mails(&way) } else { read_way(key, &way).map(|way| vec![way]) };
             way.finish();
             read
         }),
@@ -47,7 +48,16 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Channel> {
         }
     };
     section.finish();
-    Some(Channel { name: name?, on, way: way? })
+    let (name, ways) = (name?, ways?);
+    let is_one = ways.len() == 1;
+    let channel = |way: Way| {
+        let name = match &way {
+            Way::Email(email) if !is_one => format!("{name}/{}", email.to),
+            _ => name.clone(),
+        };
+        Channel { name, on: on.clone(), way }
+    };
+    Some(ways.into_iter().map(channel).collect())
 }
 
 fn events(section: &Section<'_, '_>) -> BTreeSet<Event> {
@@ -86,7 +96,6 @@ fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
             });
             Some(Way::Sns { topic_arn: topic_arn? })
         }
-        "email" => email(way).map(Way::Email),
         "pagerduty" => {
             required(way, "routing_key", "add `routing_key = \"env:PAGERDUTY_ROUTING_KEY\"`");
             let api = way.text("api").unwrap_or_else(|| PAGERDUTY_API.to_owned());
@@ -134,7 +143,8 @@ pub(super) fn secret(section: &Section<'_, '_>, key: &'static str) -> Option<Sec
     reference
 }
 
-fn email(way: &Section<'_, '_>) -> Option<Email> {
+/// A mail to each recipient.
+fn mails(way: &Section<'_, '_>) -> Option<Vec<Way>> {
     for (key, hint) in [
         ("smtp", "add `smtp = \"smtps://mail.example.com\"`"),
         ("from", "add `from = \"drctl@example.com\"`"),
@@ -145,7 +155,10 @@ fn email(way: &Section<'_, '_>) -> Option<Email> {
     let expected = "`\"smtps://host\"`, or `\"smtp://host\"` for STARTTLS, with `:port` where it is another";
     let server = way.parsed("smtp", expected, server);
     let from = way.parsed("from", "an address such as `\"drctl@example.com\"`", mailbox);
-    let to = way.texts("to");
+    let to: BTreeSet<String> = way.texts("to").into_iter().collect();
+    if to.is_empty() && way.has("to") {
+        way.report("to", "names nobody", "write `to = [\"dba@example.com\"]`");
+    }
     for address in to.iter().filter(|address| mailbox(address).is_none()) {
         way.report("to", format!("`{address}` is not an address"), "write it as `\"dba@example.com\"`");
     }
@@ -159,7 +172,18 @@ fn email(way: &Section<'_, '_>) -> Option<Email> {
     if encryption == Encryption::Off && username.is_some() {
         way.report("smtp", "would send the password in the clear", "write `smtps://` or `smtp://`");
     }
-    Some(Email { host, port, encryption, from: from?, to, username, password, ca })
+    let from = from?;
+    let mail = |to| Email {
+        host: host.clone(),
+        port,
+        encryption,
+        from: from.clone(),
+        to,
+        username: username.clone(),
+        password: password.clone(),
+        ca: ca.clone(),
+    };
+    Some(to.into_iter().map(|to| Way::Email(mail(to))).collect())
 }
 
 fn server(text: &str) -> Option<(String, u16, Encryption)> {

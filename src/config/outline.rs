@@ -1,5 +1,6 @@
 //! The tables that describe what drctl does not test yet: their keys are checked, their values wait.
 
+use super::notify::secret;
 use super::reader::Section;
 
 /// Tables by name, each with the keys that it may hold. A key ending in `.` is a table of its own.
@@ -30,6 +31,7 @@ pub(super) fn check(root: &Section<'_, '_>) {
             for key in keys {
                 let _ = section.has(key);
             }
+            secret(&section, "token");
             section.finish();
         }
     }

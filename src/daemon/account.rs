@@ -3,23 +3,24 @@
 use std::time::Duration;
 
 use super::health::Health;
-use crate::aws::{Account, Aws};
+use crate::aws::{Account, Aws, Destination};
+use crate::clock::Clock;
 use crate::estate::Estate;
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// Asks AWS who we are until it says so: a host that has just started may have no network yet, and credentials that are
-/// missing or expired can be mended meanwhile.
-pub async fn wait_for_account(estate: &Estate, aws: &Aws, health: &Health) -> Account {
+/// Asks AWS who we are until it says so: a host that has just started may have no network yet, and a role, or credentials
+/// in a file, can be mended meanwhile. The clients are new each time, since they remember what they found.
+pub async fn wait_for_account(estate: &Estate, clock: &Clock, health: &Health) -> (Aws, Account) {
     loop {
+        let aws = Aws::connect(estate, clock, &Destination::Environment).await;
         match aws.account().await {
-            Ok(account) => return account,
+            Ok(account) => return (aws, account),
             Err(error) => {
                 let hint = error.hint();
                 tracing::error!(estate = estate.name, %error, hint, "AWS does not say who we are; nothing is tested until it does");
                 health.asked_aws(Err(error.to_string()));
-                // It goes round, although nothing can be done yet: no supervisor can mend this by a restart.
                 health.went_round();
             }
         }

@@ -26,6 +26,8 @@ use crate::store::{Agenda, Entry, NewRun, Owner};
 const ROUND: Duration = Duration::from_secs(15);
 /// The same on a sandbox's clock, which is read anew with every round.
 const SIMULATED_ROUND: Duration = Duration::from_mins(20);
+/// The longest that a round takes where AWS does not answer.
+const SLOW_ROUND: Duration = Duration::from_mins(3);
 /// Between two rounds at least.
 const SHORTEST_ROUND: Duration = Duration::from_millis(20);
 /// After a round that failed.
@@ -149,8 +151,9 @@ impl Agent {
     /// A long gap between two rounds is an absence: the host was asleep, or its clock was set.
     fn note_presence(&mut self) {
         let now = self.environment.clock.now();
-        // In the sandbox a round takes as long as the clock is fast.
-        let gap = self.environment.estate.daemon.missed_after.max(self.longest_round() * 3);
+        // A round may take long: AWS does not answer, or, in the sandbox, the clock is fast.
+        let slow = if self.environment.clock.is_simulated() { SIMULATED_ROUND * 3 } else { SLOW_ROUND };
+        let gap = self.environment.estate.daemon.missed_after.max(slow);
         let gap = SignedDuration::try_from(gap).unwrap_or(SignedDuration::MAX);
         self.present = match self.present {
             Some((since, last)) if now.duration_since(last) <= gap => Some((since, now)),

@@ -53,10 +53,11 @@ impl Estate {
         self.databases.iter().find(|database| database.id == id)
     }
 
-    /// The channel of this name.
+    /// The channels that a `[[notify]]` of this name has become: one, or one for each recipient of a mail.
     #[must_use]
-    pub fn channel(&self, name: &str) -> Option<&Channel> {
-        self.channels.iter().find(|channel| channel.name == name)
+    pub fn channels_of(&self, name: &str) -> Vec<&Channel> {
+        let is_of = |channel: &&Channel| channel.name == name || channel.name.split('/').next() == Some(name);
+        self.channels.iter().filter(is_of).collect()
     }
 }
 

@@ -82,7 +82,7 @@ impl Address {
 /// One way to reach people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// Its name.
+    /// Its name; of one of several recipients of a mail `NAME/ADDRESS`.
     pub name: String,
     /// What is told there.
     pub on: BTreeSet<Event>,
@@ -181,8 +181,8 @@ pub struct Email {
     pub encryption: Encryption,
     /// Who sends.
     pub from: String,
-    /// Who receives.
-    pub to: Vec<String>,
+    /// Who receives. Each recipient has a channel, so that one who is refused keeps nothing from the others.
+    pub to: String,
     /// Who logs in.
     pub username: Option<String>,
     /// With which password.

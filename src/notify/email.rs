@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use lettre::address::Envelope;
 use lettre::message::{Mailbox, MultiPart, header};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -22,13 +21,11 @@ pub(super) fn mail(email: &Email, id: &str, message: &Message) -> anyhow::Result
     let mut mail = lettre::Message::builder()
         .message_id(Some(format!("<{id}@{domain}>")))
         .from(email.from.parse::<Mailbox>()?)
+        .to(email.to.parse::<Mailbox>()?)
         .subject(format!("[drctl] {}", message.title()))
         .date(std::time::SystemTime::from(message.at))
         // Out-of-office replies help nobody.
         .header(AutoSubmitted("auto-generated".to_owned()));
-    for to in &email.to {
-        mail = mail.to(to.parse::<Mailbox>()?);
-    }
     if let Some(incident) = &message.incident {
         mail = mail.references(format!("<{incident}@{domain}>"));
     }
@@ -88,34 +85,10 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Sends a mail. Where the server refuses somebody of several, nobody has got it: then it goes to each alone, so that one
-/// address that is no more does not keep it from the others.
+/// Sends a mail.
 pub(super) async fn send(email: &Email, password: Option<SecretString>, mail: lettre::Message) -> Result<(), NotSent> {
     let transport = transport(email, password).map_err(|error| NotSent::never(format!("{error:#}")))?;
-    let (all, text) = (mail.envelope(), mail.formatted());
-    let refusal = match hand_over(&transport, all, &text).await {
-        Err(refused) if !refused.again && all.to().len() > 1 => refused,
-        ended => return ended,
-    };
-    let mut arrived = false;
-    for to in all.to() {
-        let one = Envelope::new(all.from().cloned(), vec![to.clone()]);
-        let one = one.map_err(|error| NotSent::never(error.to_string()))?;
-        match hand_over(&transport, &one, &text).await {
-            Ok(()) => arrived = true,
-            Err(error) if error.again => return Err(error),
-            Err(error) => tracing::error!(%to, %error, "this address gets no mail; correct `to` in the configuration"),
-        }
-    }
-    if arrived { Ok(()) } else { Err(refusal) }
-}
-
-async fn hand_over(
-    transport: &AsyncSmtpTransport<Tokio1Executor>,
-    envelope: &Envelope,
-    text: &[u8],
-) -> Result<(), NotSent> {
-    match tokio::time::timeout(TIMEOUT, transport.send_raw(envelope, text)).await {
+    match tokio::time::timeout(TIMEOUT, transport.send(mail)).await {
         Ok(Ok(_)) => Ok(()),
         // A 5xx is the server's last word; a 4xx, such as greylisting, is not.
         Ok(Err(error)) if error.is_permanent() && !is_about_login(&error) => {

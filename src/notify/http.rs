@@ -1,6 +1,6 @@
 //! What every channel over HTTP shares: one client, and what an answer means for the next attempt.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -43,16 +43,20 @@ impl NotSent {
 /// The one client. It follows no redirects, since a message goes where the configuration says, and keeps no connection:
 /// between two messages lie hours.
 pub(super) fn client() -> Result<&'static Client, NotSent> {
-    static CLIENT: LazyLock<reqwest::Result<Client>> = LazyLock::new(|| {
-        Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
-            .build()
-    });
-    CLIENT.as_ref().map_err(|error| NotSent::never(format!("no HTTP client: {error}")))
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    let built = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
+        .build();
+    // Such as a host without certificates of authorities, which can be mended.
+    let built = built.map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error))))?;
+    Ok(CLIENT.get_or_init(|| built))
 }
 
 /// Sends a request and reads the body of a 2xx answer.

@@ -137,6 +137,22 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether a server does not answer, or not yet, and may do so later.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| code == CANNOT_CONNECT_NOW),
+            _ => false,
+        }
+    }
+}
+
+/// PostgreSQL's code while it starts or ends (its documentation, appendix A).
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
 /// Which database it is, and so how a run is known to be somebody's.
 #[derive(Clone, Debug)]
 pub(super) enum Backend {

@@ -2,7 +2,7 @@
 
     smtp_server.py MODE DIRECTORY
 
-MODE: smtps | starttls (both want a login), greylist, refuse, gone (refuses one of two), hang. DIRECTORY takes ca.pem.
+MODE: smtps | starttls (both want a login), greylist, refuse, gone (refuses dba@), hang. DIRECTORY takes ca.pem.
 """
 
 import asyncio

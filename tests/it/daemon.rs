@@ -236,6 +236,35 @@ fn an_estate_that_aws_does_not_let_in_waits_and_keeps_no_other_waiting() {
     rig.control("DELETE", "faults", &Value::Null);
     agent.wait_until("the estate, let in", |log| planned(log, "store"));
     wait_until_ready(&address);
+    // Once it is at work, a new configuration that AWS does not let in changes nothing.
+    rig.fault(serde_json::json!({ "action": "AssumeRole", "effect": "denied", "times": 100_000 }));
+    std::fs::write(folder.join("b.toml"), text.replace("name   = \"shop\"", &role.replace("role/drctl", "role/other")))
+        .unwrap();
+    agent.signal("HUP");
+    agent.wait_for("the old one stays");
+    assert!(!agent.log().contains("the configuration was read again"));
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn credentials_in_a_file_can_be_mended_meanwhile() {
+    let rig = Rig::start(&estate("@weekly", ""));
+    let file = rig.scratch.0.join("credentials");
+    let mut command = rig.command(&["daemon"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", &file).env("AWS_CONFIG_FILE", rig.scratch.0.join("none"));
+    let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
+    agent.wait_for("AWS does not say who we are");
+    std::fs::write(&file, "[default]\naws_access_key_id = sandbox\naws_secret_access_key = sandbox\n").unwrap();
+    agent.wait_for("planned");
+    // Who still waits can be stopped at once.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(agent.stop(), 0);
+    let mut command = rig.command(&["daemon"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", &file).env("AWS_CONFIG_FILE", rig.scratch.0.join("none"));
+    let agent = Agent::spawn(command, rig.scratch.0.join("other.log"));
+    agent.wait_for("AWS does not say who we are");
     assert_eq!(agent.stop(), 0);
 }
 
@@ -265,7 +294,7 @@ fn a_database_that_goes_away_and_comes_back_costs_nothing() {
     postgres.go_down();
     let mut command = rig.command(&["runs", "list"]);
     command.env("DRCTL_STATE_URL", postgres.url());
-    crate::support::Ran::from(command.output().unwrap()).ends(2).says("failed to open the state in `postgres://");
+    crate::support::Ran::from(command.output().unwrap()).ends(3).says("failed to open the state in `postgres://");
 }
 
 #[test]
