@@ -176,6 +176,30 @@ mod tests {
     }
 
     #[test]
+    fn each_recipient_of_a_mail_is_a_channel() {
+        let text = |to: &str| {
+            format!(
+                "{HEAD}[[notify]]\nname = \"mail\"\n[notify.email]\nsmtp = \"smtps://localhost\"\n\
+                 from = \"drctl@example.com\"\nto = [{to}]\n"
+            )
+        };
+        let names = |to: &str| {
+            parse("x", &text(to)).unwrap().channels.into_iter().map(|channel| channel.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("\"dba@example.com\""), ["mail"]);
+        let two = names("\"dba@example.com\", \"On call <ops@example.com>\", \"dba@example.com\"");
+        assert_eq!(two, ["mail/ops@example.com", "mail/dba@example.com"]);
+        assert_eq!(problems(&text(""))[0].1, "notify[1].email.to");
+        assert_eq!(problems(&text("\"nobody\""))[0].1, "notify[1].email.to");
+    }
+
+    #[test]
+    fn a_sinks_token_is_no_plain_text() {
+        let found = problems(&format!("{HEAD}[sink]\ntoken = \"hunter2\"\n"));
+        assert!(found[0].1 == "sink.token" && !found[0].2.contains("hunter2"), "{found:?}");
+    }
+
+    #[test]
     fn a_misspelt_key_is_told_its_neighbour() {
         let invalid = parse("x", &format!("{HEAD}[quarantine]\nsubnet_groop = \"a\"\n")).unwrap_err();
         assert_eq!(invalid.problems[0].hint, "did you mean `subnet_group`?");

@@ -52,7 +52,7 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Vec<Channel>> {
     let is_one = ways.len() == 1;
     let channel = |way: Way| {
         let name = match &way {
-            Way::Email(email) if !is_one => format!("{name}/{}", email.to),
+            Way::Email(email) if !is_one => format!("{name}/{}", bare(&email.to)),
             _ => name.clone(),
         };
         Channel { name, on: on.clone(), way }
@@ -197,6 +197,11 @@ fn server(text: &str) -> Option<(String, u16, Encryption)> {
         None => (rest, port),
     };
     (!host.is_empty()).then(|| (host.to_owned(), port, encryption))
+}
+
+/// The address alone, without the name of whom it belongs to.
+fn bare(text: &str) -> String {
+    text.parse::<lettre::message::Mailbox>().map_or_else(|_| text.to_owned(), |mailbox| mailbox.email.to_string())
 }
 
 fn mailbox(text: &str) -> Option<String> {

@@ -18,6 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Makes the mail. Its id is the message's, so that a mail that came twice is known as one.
 pub(super) fn mail(email: &Email, id: &str, message: &Message) -> anyhow::Result<lettre::Message> {
     let domain = email.from.rsplit_once('@').map_or("drctl", |(_, domain)| domain.trim_end_matches('>'));
+    // A recipient's address is part of the id, and may not stand in this one as it is (RFC 5322, 3.6.4).
+    let id: String = id.chars().map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '=' }).collect();
     let mut mail = lettre::Message::builder()
         .message_id(Some(format!("<{id}@{domain}>")))
         .from(email.from.parse::<Mailbox>()?)
@@ -126,4 +128,43 @@ fn transport(email: &Email, password: Option<SecretString>) -> anyhow::Result<As
         transport = transport.credentials(Credentials::new(username.clone(), password.expose_secret().to_owned()));
     }
     Ok(transport.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::message::Reason;
+
+    #[test]
+    fn the_id_of_a_mail_has_one_at_sign() {
+        let message = Message {
+            event: Event::Failed,
+            because: Reason::First,
+            estate: "shop".to_owned(),
+            environment: "prod".to_owned(),
+            target: "db".to_owned(),
+            run_id: "1".to_owned(),
+            incident: None,
+            since: None,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            summary: String::new(),
+            findings: Vec::new(),
+            measured: Vec::new(),
+            next: String::new(),
+            simulated: false,
+        };
+        let email = Email {
+            host: "localhost".to_owned(),
+            port: 25,
+            encryption: Encryption::Off,
+            from: "drctl <drctl@example.com>".to_owned(),
+            to: "On call <ops@example.com>".to_owned(),
+            username: None,
+            password: None,
+            ca: None,
+        };
+        let mail = mail(&email, "1-failed-mail/ops@example.com-1", &message).unwrap();
+        let text = String::from_utf8(mail.formatted()).unwrap();
+        assert!(text.contains("Message-ID: <1-failed-mail=ops=example.com-1@example.com>\r\n"), "{text}");
+    }
 }
