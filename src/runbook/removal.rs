@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::action::{Environment, Happening};
 use super::tags::{NAME_PREFIX, RUN_TAG};
 use crate::aws::{Change, Kind, Resource};
+use crate::clock::Clock;
 use crate::estate::DatabaseKind;
 
-/// How long a removal may take.
+/// How long it may take until something can be told to go, and then how long until it is gone.
 const PATIENCE: Duration = Duration::from_hours(1);
 /// Between two tries to delete something that is not in a state to be deleted.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -40,10 +41,10 @@ impl Remover<'_> {
     pub async fn remove(&self, resource: &Resource) -> anyhow::Result<()> {
         anyhow::ensure!(resource.id.starts_with(NAME_PREFIX), "`{}` is not named `{NAME_PREFIX}...`", resource.id);
         let clock = &self.environment.clock;
-        let give_up_at = clock.now().checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+        let mut patience = self.patience();
         let mut looks = 0;
         let mut failed_looks = 0;
-        while clock.now() < give_up_at {
+        while patience.lasts() {
             let (tags, status) = match self.environment.aws.look(self.kind, resource).await {
                 Ok(Some(found)) => found,
                 Ok(None) if looks < LOOKS => {
@@ -63,11 +64,11 @@ impl Remover<'_> {
             let owner = tags.get(RUN_TAG).map_or("nobody", String::as_str);
             anyhow::ensure!(owner == self.run_id, "`{}` carries the tag of {owner}, not of this run", resource.id);
             if status == "deleting" {
-                return self.wait_until_gone(resource, give_up_at).await;
+                return self.wait_until_gone(resource).await;
             }
             let change = Change::Delete { kind: self.kind, resource: resource.clone() };
             match self.environment.aws.apply(&change).await {
-                Ok(()) => return self.wait_until_gone(resource, give_up_at).await,
+                Ok(()) => return self.wait_until_gone(resource).await,
                 Err(error) if error.kind == Kind::NotFound => return Ok(()),
                 Err(error) if error.kind == Kind::State || error.is_transient() => clock.sleep(PAUSE).await,
                 Err(error) => return Err(error.into()),
@@ -76,11 +77,17 @@ impl Remover<'_> {
         anyhow::bail!("`{}` could not be removed within {}", resource.id, crate::duration::show(PATIENCE))
     }
 
-    async fn wait_until_gone(&self, resource: &Resource, give_up_at: Timestamp) -> anyhow::Result<()> {
+    fn patience(&self) -> Patience<'_> {
+        let clock = &self.environment.clock;
+        Patience { clock, ends_at: clock.now().checked_add(PATIENCE).unwrap_or(Timestamp::MAX), is_over: false }
+    }
+
+    async fn wait_until_gone(&self, resource: &Resource) -> anyhow::Result<()> {
+        let mut patience = self.patience();
         let mut watcher = self.environment.aws.watch(resource);
         let mut failed_looks = 0;
         let mut last = String::new();
-        while self.environment.clock.now() < give_up_at {
+        while patience.lasts() {
             match watcher.next().await {
                 Ok(None) => return Ok(()),
                 Ok(Some(status)) => {
@@ -97,5 +104,38 @@ impl Remover<'_> {
             }
         }
         anyhow::bail!("`{}` was told to go, but is still {last}", resource.id)
+    }
+}
+
+/// A bound on trying. There is always one try after it: a host that slept through it must not cry wolf over something that
+/// is gone meanwhile.
+struct Patience<'c> {
+    clock: &'c Clock,
+    ends_at: Timestamp,
+    is_over: bool,
+}
+
+impl Patience<'_> {
+    /// Whether to try once more.
+    fn lasts(&mut self) -> bool {
+        let was_over = self.is_over;
+        self.is_over = self.clock.now() >= self.ends_at;
+        !was_over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_try_after_the_bound_and_no_other() {
+        let clock = Clock::system();
+        let after = |ends_at| {
+            let mut patience = Patience { clock: &clock, ends_at, is_over: false };
+            [patience.lasts(), patience.lasts(), patience.lasts()]
+        };
+        assert_eq!(after(Timestamp::MAX), [true, true, true]);
+        assert_eq!(after(Timestamp::UNIX_EPOCH), [true, false, false]);
     }
 }
