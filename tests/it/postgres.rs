@@ -67,7 +67,7 @@ impl Postgres {
         let mut initdb = as_nobody(programs.join("initdb"));
         let made = initdb.args(["-U", "drctl", "-A", "trust", "-N", "-E", "UTF8", "--locale=C", "-D"]).arg(&directory);
         assert!(made.status().unwrap().success(), "initdb");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let process = launch(&programs, &directory, port);
         let server = Self { _scratch: scratch, directory, programs, port, process };
         server.wait();
@@ -119,6 +119,12 @@ impl Drop for Postgres {
 
 pub(crate) fn url(port: u16) -> String {
     format!("postgres://drctl@127.0.0.1:{port}/postgres?sslmode=disable")
+}
+
+/// A port that the system gives to no connection: a server that goes down gets it back.
+fn free_port() -> u16 {
+    let first = 10_000 + u16::try_from(std::process::id() % 9_000).unwrap();
+    (first..20_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// A wire to a port that can be cut and mended.

@@ -1,12 +1,14 @@
 //! Child processes that end with their parent, unprivileged users, and copies of directories.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
+use rand::Rng;
 use tokio::process::{Child, ChildStdin, Command};
 
 /// How long a database may take to stop by itself.
@@ -14,6 +16,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a database may take to start.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_PAUSE: Duration = Duration::from_millis(50);
+/// Above the well-known services, and below what Linux gives to connections (`ip_local_port_range` begins at 32768).
+const PORTS: Range<u16> = 20_000..32_000;
+const PORT_TRIES: usize = 20;
 
 /// Starts its arguments and signals them when its standard input closes: when we say so, or when we die.
 const KEEPER: &str =
@@ -138,10 +143,13 @@ pub(super) async fn copy_directory(from: &Path, to: &Path) -> anyhow::Result<()>
     run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to), None).await.map(drop)
 }
 
-/// A port of 127.0.0.1 that nobody listened on a moment ago.
+/// A port of 127.0.0.1 that nobody listened on a moment ago. Not one of those that the system gives to connections: in
+/// the time that a database takes to start, any client might get it.
 pub(in crate::sandbox) fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("failed to find a free port")?;
-    Ok(listener.local_addr()?.port())
+    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
+    let chosen = (0..PORT_TRIES).find_map(|_| bind(rand::rng().random_range(PORTS)).ok());
+    let address = chosen.map_or_else(|| bind(0), Ok).context("failed to find a free port")?;
+    Ok(address.port())
 }
 
 /// A program in one of some directories, or in `PATH`.

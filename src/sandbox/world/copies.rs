@@ -7,6 +7,9 @@ use super::model::Backend;
 use crate::clock::VirtualClock;
 use crate::sandbox::engine::{Content, Engines, Running, free_port};
 
+/// How often a database is started before its copy goes without.
+const START_TRIES: usize = 3;
+
 /// What it takes to start a copy.
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Copies {
@@ -77,5 +80,14 @@ async fn start(
     outside: TcpListener,
     clock: &VirtualClock,
 ) -> anyhow::Result<Running> {
-    engines.start(content, free_port()?).await?.behind_door(outside, clock.clone())
+    let mut tries = 0;
+    let running = loop {
+        tries += 1;
+        match engines.start(content, free_port()?).await {
+            // Somebody else may have taken the port meanwhile.
+            Err(error) if tries < START_TRIES => tracing::info!(error = format!("{error:#}"), "starting a copy again"),
+            ended => break ended?,
+        }
+    };
+    running.behind_door(outside, clock.clone())
 }
