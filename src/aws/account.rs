@@ -1,10 +1,10 @@
 //! Who is calling, and whether a key can be used: STS and KMS.
 
 use super::connect::Aws;
-use super::error::{Result, classify};
+use super::error::{Error, Kind, Result, classify};
 
 /// The account that the credentials belong to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Twelve digits.
     pub id: String,
@@ -33,6 +33,18 @@ impl Aws {
         Ok(Account { id: answer.account.unwrap_or_default(), arn: answer.arn.unwrap_or_default() })
     }
 
+    /// Who the credentials belong to, where that is the account that is meant. Nothing is asked before this.
+    ///
+    /// # Errors
+    /// Where the call failed, or the credentials are of another account than `wanted`.
+    pub async fn account_of(&self, wanted: Option<&str>) -> Result<Account> {
+        let account = self.account().await?;
+        match wanted {
+            Some(wanted) if wanted != account.id => Err(wrong_account(wanted, &account)),
+            _ => Ok(account),
+        }
+    }
+
     /// The state of a KMS key. Not being allowed to look is [`KeyState::Unknown`], not an error.
     pub async fn key_state(&self, key: &str) -> KeyState {
         match self.kms.describe_key().key_id(key).send().await.map_err(|e| classify("DescribeKey", e)) {
@@ -47,4 +59,10 @@ impl Aws {
             Err(error) => KeyState::Unknown(error.to_string()),
         }
     }
+}
+
+fn wrong_account(wanted: &str, account: &Account) -> Error {
+    let Account { id, arn } = account;
+    let message = format!("`{arn}` is of account {id}, and `[estate] account` is {wanted}");
+    Error { operation: "GetCallerIdentity", code: None, message, kind: Kind::WrongAccount }
 }

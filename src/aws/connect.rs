@@ -1,14 +1,16 @@
 //! One place that makes AWS configuration: credentials, Region, role, timeouts and the one retry layer.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
@@ -26,7 +28,10 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(90);
-const STS_SESSION: &str = "drctl";
+/// What the names of sessions begin with, so that CloudTrail tells drctl's calls from others'.
+const SESSION_PREFIX: &str = "drctl";
+/// The longest name that STS takes for a session.
+const MAX_SESSION_CHARS: usize = 64;
 
 /// The header with which the sandbox tells its clock. AWS never sends it.
 pub(crate) const SANDBOX_HEADER: &str = "x-drctl-sandbox";
@@ -45,6 +50,61 @@ pub struct Aws {
     /// The Region that the clients talk to.
     pub region: String,
     sandbox: Arc<SandboxListener>,
+    pub(super) origin: Arc<Origin>,
+}
+
+/// What clients are made from, and those that were made for other Regions.
+#[derive(Debug)]
+pub(super) struct Origin {
+    identity: Identity,
+    clock: Clock,
+    destination: Destination,
+    config: SdkConfig,
+    /// Whose credentials they are before any role is assumed.
+    pub(super) base: Option<SharedCredentialsProvider>,
+    regions: Mutex<BTreeMap<String, Clients>>,
+}
+
+/// Who the estate works as, and where.
+#[derive(Clone, Debug)]
+struct Identity {
+    region: String,
+    role_arn: Option<String>,
+    external_id: Option<String>,
+    session_name: String,
+}
+
+/// Clients of one Region.
+#[derive(Clone, Debug)]
+struct Clients {
+    rds: aws_sdk_rds::Client,
+    docdb: aws_sdk_docdb::Client,
+    sts: aws_sdk_sts::Client,
+    kms: aws_sdk_kms::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+    sns: aws_sdk_sns::Client,
+    watch: Watch,
+}
+
+impl Clients {
+    fn new(config: &SdkConfig, listen: &SharedListener, clock: &Clock) -> Self {
+        let rds = aws_sdk_rds::config::Builder::from(config).interceptor(listen.clone()).build();
+        let docdb = aws_sdk_docdb::config::Builder::from(config).interceptor(listen.clone()).build();
+        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(listen.clone()).build();
+        let kms = aws_sdk_kms::config::Builder::from(config).interceptor(listen.clone()).build();
+        let secrets = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(listen.clone()).build();
+        let sns = aws_sdk_sns::config::Builder::from(config).interceptor(listen.clone()).build();
+        let rds = aws_sdk_rds::Client::from_conf(rds);
+        Self {
+            watch: Watch::new(rds.clone(), clock.clone()),
+            rds,
+            docdb: aws_sdk_docdb::Client::from_conf(docdb),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+            kms: aws_sdk_kms::Client::from_conf(kms),
+            secrets: aws_sdk_secretsmanager::Client::from_conf(secrets),
+            sns: aws_sdk_sns::Client::from_conf(sns),
+        }
+    }
 }
 
 /// What the sandbox says about itself with every answer.
@@ -70,56 +130,61 @@ pub enum Destination {
 impl Aws {
     /// Makes clients for the estate. Talks to nobody yet, unless credentials come from a service.
     pub async fn connect(estate: &Estate, clock: &Clock, destination: &Destination) -> Self {
-        let sandbox = Arc::new(SandboxListener { clock: clock.clone(), ca: OnceLock::new() });
-        let retries = RetryConfig::standard()
-            .with_max_attempts(ATTEMPTS)
-            .with_initial_backoff(FIRST_BACKOFF)
-            .with_max_backoff(LONGEST_BACKOFF);
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(CALL_TIMEOUT)
-            .build();
-        let loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(aws_config::Region::new(estate.region.clone()))
-            .retry_config(retries)
-            .timeout_config(timeouts);
-        let loader = match destination {
-            Destination::Environment => loader,
-            Destination::Sandbox(address) => loader
-                .endpoint_url(format!("http://{address}"))
-                .credentials_provider(Credentials::new("sandbox", "sandbox", None, None, "sandbox")),
+        let identity = Identity {
+            region: estate.region.clone(),
+            role_arn: estate.role_arn.clone(),
+            external_id: estate.external_id.clone(),
+            session_name: session_name(&estate.name, &estate.environment),
         };
-        let mut config = loader.load().await;
-        if let Some(role) = &estate.role_arn {
-            let provider = aws_config::sts::AssumeRoleProvider::builder(role)
-                .session_name(STS_SESSION)
-                .configure(&config)
-                .build()
-                .await;
-            let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider);
-            config = config.into_builder().credentials_provider(provider).build();
+        let sandbox = Arc::new(SandboxListener { clock: clock.clone(), ca: OnceLock::new() });
+        Self::make(identity, clock, destination, sandbox).await
+    }
+
+    async fn make(identity: Identity, clock: &Clock, destination: &Destination, sandbox: Arc<SandboxListener>) -> Self {
+        let (config, base) = configure(&identity, destination).await;
+        let region = identity.region.clone();
+        let (clock, destination) = (clock.clone(), destination.clone());
+        let origin = Origin { identity, clock, destination, config, base, regions: Mutex::default() };
+        Self::in_region(Arc::new(origin), sandbox, &region)
+    }
+
+    /// Clients that share a poller with everybody else who works in the same Region.
+    fn in_region(origin: Arc<Origin>, sandbox: Arc<SandboxListener>, region: &str) -> Self {
+        let clients = {
+            let mut regions = origin.regions.lock().unwrap_or_else(PoisonError::into_inner);
+            let make = || {
+                let config = origin.config.to_builder().region(aws_config::Region::new(region.to_owned())).build();
+                Clients::new(&config, &SharedListener(Arc::clone(&sandbox)), &origin.clock)
+            };
+            regions.entry(region.to_owned()).or_insert_with(make).clone()
+        };
+        let Clients { rds, docdb, sts, kms, secrets, sns, watch } = clients;
+        Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: region.to_owned(), sandbox, origin }
+    }
+
+    /// The same clients for another Region: what a run made is looked for where it was made, and nowhere else.
+    #[must_use]
+    pub fn for_region(&self, region: &str) -> Self {
+        if region == self.region || region.is_empty() {
+            return self.clone();
         }
-        let listen = SharedListener(Arc::clone(&sandbox));
-        let rds = aws_sdk_rds::Client::from_conf(
-            aws_sdk_rds::config::Builder::from(&config).interceptor(listen.clone()).build(),
-        );
-        let docdb = aws_sdk_docdb::Client::from_conf(
-            aws_sdk_docdb::config::Builder::from(&config).interceptor(listen.clone()).build(),
-        );
-        let sts = aws_sdk_sts::Client::from_conf(
-            aws_sdk_sts::config::Builder::from(&config).interceptor(listen.clone()).build(),
-        );
-        let kms = aws_sdk_kms::Client::from_conf(
-            aws_sdk_kms::config::Builder::from(&config).interceptor(listen.clone()).build(),
-        );
-        let secrets = aws_sdk_secretsmanager::Client::from_conf(
-            aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(listen.clone()).build(),
-        );
-        let sns =
-            aws_sdk_sns::Client::from_conf(aws_sdk_sns::config::Builder::from(&config).interceptor(listen).build());
-        let watch = Watch::new(rds.clone(), clock.clone());
-        Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: estate.region.clone(), sandbox }
+        let there = Self::in_region(Arc::clone(&self.origin), Arc::clone(&self.sandbox), region);
+        match &self.guard {
+            Some(guard) => there.guarded(guard.clone()),
+            None => there,
+        }
+    }
+
+    /// The same clients with credentials that are looked for anew: somebody may have logged in again, or a file may hold
+    /// others by now.
+    pub async fn renewed(&self) -> Self {
+        let Origin { identity, clock, destination, .. } = &*self.origin;
+        let made = Self::make(identity.clone(), clock, destination, Arc::clone(&self.sandbox)).await;
+        let there = made.for_region(&self.region);
+        match &self.guard {
+            Some(guard) => there.guarded(guard.clone()),
+            None => there,
+        }
     }
 
     /// The same clients, for a run that `guard` watches over.
@@ -145,6 +210,45 @@ impl Aws {
     pub fn sandbox_ca(&self) -> Option<PathBuf> {
         self.sandbox.ca.get().cloned().flatten()
     }
+}
+
+/// The configuration of every client, and the credentials before any role is assumed.
+async fn configure(identity: &Identity, destination: &Destination) -> (SdkConfig, Option<SharedCredentialsProvider>) {
+    let retries = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(LONGEST_BACKOFF);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build();
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(aws_config::Region::new(identity.region.clone()))
+        .retry_config(retries)
+        .timeout_config(timeouts);
+    let loader = match destination {
+        Destination::Environment => loader,
+        Destination::Sandbox(address) => loader
+            .endpoint_url(format!("http://{address}"))
+            .credentials_provider(Credentials::new("sandbox", "sandbox", None, None, "sandbox")),
+    };
+    let config = loader.load().await;
+    let base = config.credentials_provider();
+    let Some(role) = &identity.role_arn else { return (config, base) };
+    let mut role = aws_config::sts::AssumeRoleProvider::builder(role).session_name(&identity.session_name);
+    if let Some(id) = &identity.external_id {
+        role = role.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(role.configure(&config).build().await);
+    (config.into_builder().credentials_provider(provider).build(), base)
+}
+
+/// `drctl-shop-prod`: whose calls these are. STS takes letters, digits and a few signs.
+fn session_name(estate: &str, environment: &str) -> String {
+    let name = format!("{SESSION_PREFIX}-{estate}-{environment}");
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "+=,.@_-".contains(char);
+    name.chars().map(|char| if allowed(char) { char } else { '-' }).take(MAX_SESSION_CHARS).collect()
 }
 
 #[derive(Debug)]
@@ -175,5 +279,17 @@ impl Intercept for SharedListener {
         }
         let _ = self.0.ca.set(note.ca);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session_name;
+
+    #[test]
+    fn a_session_is_named_for_its_estate() {
+        assert_eq!(session_name("shop", "prod"), "drctl-shop-prod");
+        assert_eq!(session_name("Läden & Co", "eu/1"), "drctl-L-den---Co-eu-1");
+        assert_eq!(session_name(&"x".repeat(100), "prod").len(), 64);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -16,8 +17,18 @@ pub enum Kind {
     Throttled,
     /// An account quota is reached.
     Quota,
+    /// AWS has no capacity of the asked-for class in these zones now.
+    Capacity,
+    /// The network does not allow it: VPC, subnets, free addresses.
+    Network,
+    /// A parameter group or an option group is not there.
+    MissingGroup,
     /// The caller may not, or is not known.
     Denied,
+    /// The credentials have expired, or could not be had.
+    Credentials,
+    /// The credentials are of another account than the estate's.
+    WrongAccount,
     /// The encryption key cannot be used.
     Key,
     /// The thing is in a state that does not allow the call.
@@ -47,6 +58,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.code {
+            None if self.kind == Kind::WrongAccount => f.write_str(&self.message),
             Some(code) => write!(f, "`{}` answered `{code}`: {}", self.operation, self.message),
             None => write!(f, "`{}` got no answer: {}", self.operation, self.message),
         }
@@ -62,21 +74,112 @@ impl Error {
         matches!(self.kind, Kind::Throttled | Kind::Unavailable)
     }
 
+    /// Whether nobody knows what became of the call: it may have done its work.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
     /// What a person can do about it.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self.kind {
-            Kind::Denied => {
-                "check the credentials with `aws sts get-caller-identity` and the policy with `drctl iam-policy`"
-            }
-            Kind::Throttled => "another client is using up the account's API rate; try again, or later",
-            Kind::Unavailable => "check the network and `AWS_ENDPOINT_URL`, then run `drctl doctor`",
-            Kind::Quota => "remove unused resources, or raise the quota in Service Quotas",
-            Kind::Key => "enable the KMS key, or allow this role to use it",
-            Kind::NotFound | Kind::AlreadyExists | Kind::State | Kind::Invalid => {
-                "run `drctl doctor` to see what differs from the configuration"
-            }
+    pub fn hint(&self) -> String {
+        if self.kind == Kind::Denied {
+            return self.denial_hint();
         }
+        match (self.code.as_deref(), self.kind) {
+            (Some("StorageQuotaExceeded"), _) => {
+                "the account's RDS storage quota is reached: raise it in Service Quotas, or remove what is not used"
+            }
+            (Some("PointInTimeRestoreNotEnabled"), _) => {
+                "automated backups are off: set a backup retention of at least 1 day on the source"
+            }
+            (Some(code), Kind::NotFound) if code.contains("Snapshot") => {
+                "the snapshot is gone, or of another account or Region: choose another point with `--point`"
+            }
+            (Some(code), Kind::NotFound) if code.contains("SubnetGroup") => {
+                "make the subnet group in this Region, or correct `subnet_group` under `[quarantine]`"
+            }
+            (Some("DBSubnetGroupDoesNotCoverEnoughAZs"), _) => {
+                "give the quarantine's subnet group subnets in at least two zones"
+            }
+            (Some("InsufficientAvailableIPsInSubnetFault"), _) => {
+                "the quarantine's subnets have no free address: remove what is not used, or add a subnet"
+            }
+            (_, kind) => kind_hint(kind),
+        }
+        .to_owned()
+    }
+
+    fn denial_hint(&self) -> String {
+        const CREDENTIALS: &str = "check the credentials with `aws sts get-caller-identity`";
+        if !self.code.as_deref().is_some_and(is_missing_permission) {
+            return CREDENTIALS.to_owned();
+        }
+        let action = self.denied_action();
+        if self.message.contains("explicit deny") {
+            return format!(
+                "an explicit deny forbids `{action}`: look at service control policies, permission boundaries and the \
+                 role's policies; allowing it elsewhere is not enough"
+            );
+        }
+        format!("allow `{action}`: `drctl iam-policy` prints the whole policy; {CREDENTIALS}")
+    }
+
+    /// The action that was denied. The message is the only place that names it; where it does not, the call does.
+    #[must_use]
+    pub fn denied_action(&self) -> String {
+        let named = self.message.split("to perform").nth(1).map(|rest| rest.trim_start_matches([':', ' ']));
+        let is_part = |char: char| char.is_ascii_alphanumeric() || char == ':' || char == '-';
+        let named = named.map(|rest| rest.split(|char: char| !is_part(char)).next().unwrap_or_default());
+        match named.filter(|action| {
+            action.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty())
+        }) {
+            Some(action) => action.to_owned(),
+            None => format!("{}:{}", service_of(self.operation), self.operation),
+        }
+    }
+}
+
+fn kind_hint(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Denied => "check the credentials with `aws sts get-caller-identity`",
+        Kind::Credentials => {
+            "renew the credentials (`aws sso login`, or whatever issues them) and check them with `aws sts \
+             get-caller-identity`"
+        }
+        Kind::WrongAccount => {
+            "use the estate's own credentials (`AWS_PROFILE`), or correct `account` under `[estate]`; nothing was done"
+        }
+        Kind::Throttled => "another client is using up the account's API rate; try again, or later",
+        Kind::Unavailable => "check the network and `AWS_ENDPOINT_URL`, then run `drctl doctor`",
+        Kind::Quota => "remove unused resources, or raise the quota in Service Quotas",
+        Kind::Capacity => {
+            "AWS has none of this class free in the quarantine's zones: choose another `instance_class`, add zones to \
+             the subnet group, or try again later (a real recovery would meet the same)"
+        }
+        Kind::Network => {
+            "check the quarantine: its subnets, their zones and free addresses, and that the security groups are of \
+             the same VPC as `subnet_group`"
+        }
+        Kind::MissingGroup => {
+            "the source's parameter group or option group is not in this account and Region: make it again, since a \
+             recovery needs it too"
+        }
+        Kind::Key => "enable the KMS key, or allow this role to use it",
+        Kind::NotFound | Kind::AlreadyExists | Kind::State | Kind::Invalid => {
+            "run `drctl doctor` to see what differs from the configuration"
+        }
+    }
+}
+
+/// The prefix of an operation's IAM action.
+fn service_of(operation: &str) -> &'static str {
+    match operation {
+        "GetCallerIdentity" | "AssumeRole" => "sts",
+        "DescribeKey" => "kms",
+        "GetSecretValue" => "secretsmanager",
+        "Publish" => "sns",
+        _ => "rds",
     }
 }
 
@@ -94,9 +197,15 @@ where
             let message = error.message().map_or_else(|| "no message".to_owned(), str::to_owned);
             Error { operation, code, message, kind }
         }
+        other if lacks_credentials(&other) => failure(operation, Kind::Credentials, &chain(&other)),
         SdkError::ConstructionFailure(cause) => failure(operation, Kind::Invalid, &format!("{cause:?}")),
         other => failure(operation, Kind::Unavailable, &chain(&other)),
     }
+}
+
+/// Whether the call was never sent because no credentials could be had.
+fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<CredentialsError>)
 }
 
 fn failure(operation: &'static str, kind: Kind, message: &str) -> Error {
@@ -120,38 +229,85 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 fn kind_of(code: Option<&str>) -> Kind {
     let Some(code) = code else { return Kind::Unavailable };
     let has = |part: &str| code.contains(part);
-    if has("NotFound") {
+    if has("ParameterGroupNotFound") || has("OptionGroupNotFound") {
+        Kind::MissingGroup
+    } else if has("KMS") && !has("Throttling") || CODES_OF_KEYS.contains(&code) {
+        Kind::Key
+    } else if has("NotFound") {
         Kind::NotFound
     } else if has("AlreadyExists") {
         Kind::AlreadyExists
-    } else if has("Throttl") || has("RequestLimitExceeded") || has("TooManyRequests") {
+    } else if has("Throttl") || has("RequestLimitExceeded") || has("TooManyRequests") || code == "SlowDown" {
         Kind::Throttled
     } else if has("QuotaExceeded") || has("LimitExceeded") {
         Kind::Quota
-    } else if has("KMSKey") || has("KMSInvalid") {
-        Kind::Key
+    } else if has("Insufficient") && has("Capacity") || CODES_OF_CAPACITY.contains(&code) {
+        Kind::Capacity
+    } else if CODES_OF_NETWORK.contains(&code) {
+        Kind::Network
+    } else if CODES_OF_CREDENTIALS.contains(&code) {
+        Kind::Credentials
     } else if is_denial(code) {
         Kind::Denied
-    } else if has("InternalFailure") || has("InternalError") || has("ServiceUnavailable") || has("ServiceFailure") {
+    } else if has("InternalFailure")
+        || has("InternalError")
+        || has("InternalServiceError")
+        || has("InternalServerError")
+        || has("ServiceUnavailable")
+        || has("ServiceFailure")
+        || code == "RequestTimeout"
+    {
         Kind::Unavailable
-    } else if has("State") {
+    } else if has("Invalid") && has("State") || code == "DBInstanceNotReady" {
         Kind::State
     } else {
         Kind::Invalid
     }
 }
 
+/// What AWS does not offer in these zones, now or ever.
+const CODES_OF_CAPACITY: [&str; 2] = ["ProvisionedIopsNotAvailableInAZFault", "StorageTypeNotAvailableFault"];
+
+/// What is wrong with where a copy would stand.
+const CODES_OF_NETWORK: [&str; 8] = [
+    "InvalidVPCNetworkStateFault",
+    "InvalidSubnet",
+    "InsufficientAvailableIPsInSubnetFault",
+    "DBSubnetGroupDoesNotCoverEnoughAZs",
+    "DBSubnetGroupNotAllowedFault",
+    "InvalidDBSubnetGroupFault",
+    "NetworkTypeNotSupported",
+    "VpcEncryptionControlViolationException",
+];
+
+/// KMS's own codes, and Secrets Manager's where a secret's key cannot be used.
+const CODES_OF_KEYS: [&str; 3] = ["DisabledException", "KeyUnavailableException", "DecryptionFailure"];
+
+/// Credentials whose time is over: renewed ones would do.
+const CODES_OF_CREDENTIALS: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+
 fn is_denial(code: &str) -> bool {
-    const CODES: [&str; 9] = [
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
+    const CODES: [&str; 6] = [
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "SignatureDoesNotMatch",
-        "ExpiredToken",
-        "ExpiredTokenException",
         "MissingAuthenticationToken",
+        "IncompleteSignature",
+        "OptInRequired",
+    ];
+    is_missing_permission(code) || CODES.contains(&code)
+}
+
+/// The caller is known, and may not do this.
+fn is_missing_permission(code: &str) -> bool {
+    const CODES: [&str; 6] = [
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "NotAuthorized",
+        "AuthorizationError",
+        "IamRoleMissingPermissions",
     ];
     CODES.contains(&code)
 }
@@ -165,20 +321,75 @@ mod tests {
         for (code, kind) in [
             ("DBInstanceNotFound", Kind::NotFound),
             ("DBClusterNotFoundFault", Kind::NotFound),
+            ("DBParameterGroupNotFound", Kind::MissingGroup),
+            ("DBClusterParameterGroupNotFound", Kind::MissingGroup),
+            ("OptionGroupNotFoundFault", Kind::MissingGroup),
             ("DBClusterAlreadyExistsFault", Kind::AlreadyExists),
             ("InstanceQuotaExceeded", Kind::Quota),
             ("DBClusterQuotaExceededFault", Kind::Quota),
+            ("StorageQuotaExceeded", Kind::Quota),
+            ("InsufficientDBInstanceCapacity", Kind::Capacity),
+            ("InsufficientDBClusterCapacityFault", Kind::Capacity),
+            ("InsufficientStorageClusterCapacity", Kind::Capacity),
+            ("InvalidVPCNetworkStateFault", Kind::Network),
+            ("InvalidSubnet", Kind::Network),
             ("Throttling", Kind::Throttled),
+            ("KMSThrottling", Kind::Throttled),
             ("RequestLimitExceeded", Kind::Throttled),
             ("KMSKeyNotAccessibleFault", Kind::Key),
+            ("KMSInvalidStateException", Kind::Key),
+            ("KMSAccessDenied", Kind::Key),
             ("InvalidDBInstanceState", Kind::State),
             ("InvalidDBClusterStateFault", Kind::State),
+            ("StateMachineDoesNotExist", Kind::Invalid),
             ("AccessDenied", Kind::Denied),
+            ("ExpiredToken", Kind::Credentials),
+            ("ExpiredTokenException", Kind::Credentials),
             ("InternalFailure", Kind::Unavailable),
+            ("InternalServiceError", Kind::Unavailable),
             ("InvalidParameterValue", Kind::Invalid),
         ] {
             assert_eq!(kind_of(Some(code)), kind, "{code}");
         }
         assert_eq!(kind_of(None), Kind::Unavailable);
+    }
+
+    fn denied(message: &str) -> Error {
+        let (code, message) = (Some("AccessDenied".to_owned()), message.to_owned());
+        Error { operation: "DeleteDBCluster", code, message, kind: Kind::Denied }
+    }
+
+    #[test]
+    fn a_denial_names_the_missing_action() {
+        let error = denied(
+            "User: arn:aws:sts::123456789012:assumed-role/drctl/x is not authorized to perform: rds:DeleteDBInstance on \
+             resource: arn:aws:rds:eu-west-1:123456789012:db:y because no identity-based policy allows it",
+        );
+        assert_eq!(error.denied_action(), "rds:DeleteDBInstance");
+        assert!(error.hint().starts_with("allow `rds:DeleteDBInstance`"), "{}", error.hint());
+        // Where AWS names none, the call does.
+        assert_eq!(denied("Access denied").denied_action(), "rds:DeleteDBCluster");
+        let forbidden =
+            denied("not authorized to perform: kms:CreateGrant with an explicit deny in a service control policy");
+        assert!(forbidden.hint().starts_with("an explicit deny forbids `kms:CreateGrant`"), "{}", forbidden.hint());
+    }
+
+    #[test]
+    fn a_short_class_a_wrong_network_and_a_missing_group_say_what_to_do() {
+        let error = |code: &str| {
+            let kind = kind_of(Some(code));
+            Error { operation: "CreateDBInstance", code: Some(code.to_owned()), message: String::new(), kind }
+        };
+        for (code, part) in [
+            ("InsufficientDBInstanceCapacity", "another `instance_class`"),
+            ("InvalidVPCNetworkStateFault", "same VPC"),
+            ("OptionGroupNotFoundFault", "option group"),
+            ("StorageQuotaExceeded", "storage quota"),
+            ("KMSKeyNotAccessibleFault", "enable the KMS key"),
+            ("ExpiredToken", "renew the credentials"),
+            ("DBSnapshotNotFound", "choose another point"),
+        ] {
+            assert!(error(code).hint().contains(part), "{code}: {}", error(code).hint());
+        }
     }
 }

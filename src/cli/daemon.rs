@@ -191,7 +191,8 @@ impl Service {
             }
             if known.is_some_and(|known| known.at_work.load(Ordering::Relaxed)) {
                 // What works is not given up for something that AWS does not let in.
-                Aws::connect(&one.estate, &Clock::system(), &Destination::Environment).await.account().await?;
+                let aws = Aws::connect(&one.estate, &Clock::system(), &Destination::Environment).await;
+                aws.account_of(one.estate.account.as_deref()).await?;
             }
             fresh.push((one, self.store(one).await?));
         }

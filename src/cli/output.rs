@@ -89,8 +89,9 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         return (Exit::Usage, None);
     }
     if let Some(error) = error.downcast_ref::<aws::Error>() {
-        let exit = if error.kind == aws::Kind::Denied { Exit::Usage } else { Exit::Unknown };
-        return (exit, Some(error.hint().to_owned()));
+        let is_refusal = matches!(error.kind, aws::Kind::Denied | aws::Kind::Credentials | aws::Kind::WrongAccount);
+        let exit = if is_refusal { Exit::Usage } else { Exit::Unknown };
+        return (exit, Some(error.hint()));
     }
     match error.downcast_ref::<OpenError>() {
         Some(OpenError::Newer { .. }) => {

@@ -52,7 +52,7 @@ pub(super) async fn environment_at(
 ) -> anyhow::Result<(Environment, Account)> {
     let clock = Clock::system();
     let aws = Aws::connect(&loaded.estate, &clock, destination).await;
-    let account = aws.account().await?;
+    let account = aws.account_of(loaded.estate.account.as_deref()).await?;
     let environment = Environment {
         store: store(loaded).await?,
         estate: Arc::new(loaded.estate.clone()),

@@ -13,6 +13,8 @@ use crate::estate::{Estate, Objectives, Quarantine, StateLocation, Way};
 
 /// The largest configuration that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// An AWS account's number has so many.
+const ACCOUNT_DIGITS: usize = 12;
 const DEFAULT_OBJECTIVES: Objectives = Objectives { rto: Duration::from_hours(1), rpo: Duration::from_hours(24) };
 
 /// An estate and where it came from.
@@ -95,6 +97,11 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     let role_arn = head.parsed("role_arn", "an ARN such as `\"arn:aws:iam::123456789012:role/drctl\"`", |text| {
         text.starts_with("arn:").then(|| text.to_owned())
     });
+    let account = read_account(&head, role_arn.as_deref());
+    let external_id = head.text("external_id");
+    if external_id.is_some() && role_arn.is_none() {
+        head.report("external_id", "is for a role, and there is none", "add `role_arn`, or remove the line");
+    }
     head.finish();
     root.finish();
     Some(Estate {
@@ -102,7 +109,9 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         environment,
         region: region?,
         backup_region,
+        account,
         role_arn,
+        external_id,
         objectives,
         state: state?,
         quarantine,
@@ -110,6 +119,20 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         daemon: daemon?,
         channels: channels.into_iter().collect::<Option<Vec<_>>>()?.concat(),
     })
+}
+
+/// The account that is meant. A role of another one cannot be meant.
+fn read_account(head: &Section<'_, '_>, role_arn: Option<&str>) -> Option<String> {
+    let account = head.parsed("account", "the account's twelve digits, such as `\"123456789012\"`", |text| {
+        (text.len() == ACCOUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
+    })?;
+    // arn:PARTITION:iam::ACCOUNT:role/NAME
+    let of_role = role_arn.and_then(|arn| arn.split(':').nth(4));
+    if let Some(of_role) = of_role.filter(|of_role| *of_role != account) {
+        let message = format!("is `{account}`, and `role_arn` is of account `{of_role}`");
+        head.report("account", message, "name the account that the role is of");
+    }
+    Some(account)
 }
 
 fn read_quarantine(section: &Section<'_, '_>) -> Quarantine {
@@ -203,6 +226,18 @@ mod tests {
     fn a_misspelt_key_is_told_its_neighbour() {
         let invalid = parse("x", &format!("{HEAD}[quarantine]\nsubnet_groop = \"a\"\n")).unwrap_err();
         assert_eq!(invalid.problems[0].hint, "did you mean `subnet_group`?");
+    }
+
+    #[test]
+    fn an_account_is_twelve_digits_and_the_roles() {
+        let account = |lines: &str| parse("x", &format!("{HEAD}{lines}\n"));
+        assert_eq!(account("account = \"123456789012\"").unwrap().account.as_deref(), Some("123456789012"));
+        assert_eq!(account("account = \"12345678901\"").unwrap_err().problems[0].key, "estate.account");
+        let role = "role_arn = \"arn:aws:iam::210987654321:role/drctl\"";
+        assert!(account(&format!("{role}\naccount = \"210987654321\"\nexternal_id = \"x\"")).is_ok());
+        let other = account(&format!("{role}\naccount = \"123456789012\"")).unwrap_err();
+        assert!(other.problems[0].message.contains("210987654321"), "{other:?}");
+        assert_eq!(account("external_id = \"x\"").unwrap_err().problems[0].key, "estate.external_id");
     }
 
     #[test]

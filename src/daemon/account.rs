@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 pub async fn wait_for_account(estate: &Estate, clock: &Clock, health: &Health) -> (Aws, Account) {
     loop {
         let aws = Aws::connect(estate, clock, &Destination::Environment).await;
-        match aws.account().await {
+        match aws.account_of(estate.account.as_deref()).await {
             Ok(account) => return (aws, account),
             Err(error) => {
                 let hint = error.hint();

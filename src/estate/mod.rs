@@ -30,8 +30,12 @@ pub struct Estate {
     pub region: String,
     /// The Region that backups are copied to.
     pub backup_region: Option<String>,
+    /// The only AWS account that may be worked in, as twelve digits; whatever the credentials belong to where absent.
+    pub account: Option<String>,
     /// A role to assume before anything else.
     pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
     /// What the estate as a whole was promised.
     pub objectives: Objectives,
     /// Where runs and their journals are kept.

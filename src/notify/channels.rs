@@ -39,7 +39,9 @@ pub async fn send(environment: &Environment, channel: &Channel, parcel: Parcel<'
         Way::Sns { topic_arn } => {
             let published = environment.aws.publish(&sns::publish(topic_arn, id, message)).await;
             published.map_err(|error| match error.kind {
-                Kind::Throttled | Kind::Unavailable | Kind::Denied => NotSent::again(error.to_string()),
+                Kind::Throttled | Kind::Unavailable | Kind::Denied | Kind::Credentials | Kind::Key => {
+                    NotSent::again(error.to_string())
+                }
                 _ => NotSent::never(error.to_string()),
             })
         }

@@ -52,10 +52,10 @@ impl From<crate::aws::Error> for Failure {
     fn from(error: crate::aws::Error) -> Self {
         let state = match error.kind {
             Kind::Key => RunState::Failed,
-            Kind::Denied => RunState::Refused,
+            Kind::Denied | Kind::Credentials | Kind::WrongAccount => RunState::Refused,
             _ => RunState::Unknown,
         };
         let transient = error.is_transient();
-        Self { state, hint: Some(error.hint().to_owned()), transient, error: error.into() }
+        Self { state, hint: Some(error.hint()), transient, error: error.into() }
     }
 }

@@ -11,6 +11,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests compare with the real clock")]
 
+mod accounts_and_regions;
 mod agent;
 mod bad_input;
 mod channels;
