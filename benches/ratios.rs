@@ -173,6 +173,7 @@ fn login(protocol: Protocol, port: u16) -> Login {
         address: HostPort { host: "127.0.0.1".to_owned(), port },
         tls: TlsMode::Off,
         tunnelled: false,
+        certificate_name: "127.0.0.1".to_owned(),
         ca: None,
         username: "bench".to_owned(),
         password: "bench".to_owned().into(),

@@ -4,6 +4,7 @@
 //! what stands above it in this list or beside it:
 //!
 //! - [`clock`], [`duration`] and [`schedule`]: time
+//! - [`text`]: what others wrote, made safe to read
 //! - [`estate`]: what drctl is told about, as plain data
 //! - [`config`]: the file as written becomes a valid estate
 //! - [`aws`]: the only importer of the AWS SDKs
@@ -36,5 +37,6 @@ pub mod runbook;
 pub mod sandbox;
 pub mod schedule;
 pub mod store;
+pub mod text;
 pub mod verify;
 pub mod web;

@@ -171,6 +171,7 @@ async fn prove(
         address: test.connect.clone().unwrap_or_else(|| copy.endpoint.clone()),
         tls: test.tls,
         tunnelled: test.connect.is_some(),
+        certificate_name: copy.endpoint.host.clone(),
         ca: test.ca.clone().or_else(|| environment.aws.sandbox_ca()),
         username: test.username.clone(),
         password,

@@ -50,7 +50,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 /// Talk.
 pub(super) fn talk(text: &str) {
     let mut err = std::io::stderr().lock();
-    let _ = writeln!(err, "{text}");
+    let _ = writeln!(err, "{}", crate::text::printable(text));
 }
 
 /// Whether a stream takes colour.

@@ -101,7 +101,7 @@ fn live() -> Reporter {
                 }
             }
             Happening::Ended { state, reason } => {
-                let text = format!("{} {reason}", coloured(*state));
+                let text = format!("{} {}", coloured(*state), crate::text::clean(reason));
                 line.bar.finish_with_message(text);
                 return;
             }

@@ -56,7 +56,7 @@ pub enum Probe {
 pub enum Expectation {
     /// No row.
     Empty,
-    /// At least one row.
+    /// At least one row, the first value of which is not null.
     NotEmpty,
     /// A comparison of the first value with a number.
     Number(Comparison, f64),

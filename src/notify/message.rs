@@ -84,7 +84,9 @@ impl Message {
             Reason::Still => format!("still {}", self.event.name()),
             _ => self.event.name().to_owned(),
         };
-        format!("{rehearsal}{} {word} ({}, {})", self.target, self.estate, self.environment)
+        let title = format!("{rehearsal}{} {word} ({}, {})", self.target, self.estate, self.environment);
+        // One line, whatever the names are: it becomes a header of a mail.
+        crate::text::clean(&title)
     }
 
     /// Since when, and why this is told.
@@ -141,10 +143,7 @@ pub(super) fn cut(text: &str) -> String {
     cut_to(text, MAX_TEXT_CHARS)
 }
 
+/// One line of at most so many characters.
 pub(super) fn cut_to(text: &str, chars: usize) -> String {
-    if text.chars().count() <= chars {
-        return text.to_owned();
-    }
-    let head: String = text.chars().take(chars.saturating_sub(1)).collect();
-    format!("{head}…")
+    crate::text::clean_to(text, chars)
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::http::{self, NotSent};
 use super::message::{Message, cut_to};
+use crate::text::lines_to;
 
 const HEADER_CHARS: usize = 150;
 const SECTION_CHARS: usize = 3000;
@@ -40,7 +41,8 @@ pub(super) fn payload(message: &Message) -> Value {
 }
 
 fn section(text: &str) -> Value {
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": cut_to(text, SECTION_CHARS) } })
+    // Verbatim: Slack makes neither links nor mentions of what it finds in the text.
+    json!({ "type": "section", "text": { "type": "mrkdwn", "text": lines_to(text, SECTION_CHARS), "verbatim": true } })
 }
 
 /// Slack reads `&`, `<` and `>` as its own.

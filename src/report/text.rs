@@ -4,13 +4,17 @@ use std::fmt::Write;
 
 use super::model::{Cleanup, TestReport};
 use crate::duration::show_seconds;
+use crate::text::{clean, clean_to};
+
+/// Characters of one line: a check's text with its name, or a list of names.
+const LINE_CHARS: usize = 2000;
 
 /// One test in full.
 #[must_use]
 pub fn test(report: &TestReport) -> String {
-    let mut text = format!("{}  {}  {}\n", report.outcome.name().to_uppercase(), report.target, report.reason);
+    let mut text = format!("{}  {}  {}\n", report.outcome.name().to_uppercase(), report.target, clean(&report.reason));
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "  {name:<8} {value}");
+        let _ = writeln!(text, "  {name:<8} {}", clean_to(&value, LINE_CHARS));
     };
     if let Some(point) = &report.point {
         let most = point.max_age_seconds.map_or_else(String::new, |most| format!(", at most {}", show_seconds(most)));

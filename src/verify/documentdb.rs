@@ -16,7 +16,7 @@ use mongodb::{Client, Database};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::answer::{Catalog, Refusal, Scan};
+use super::answer::{Catalog, Digest as RowsDigest, First, Refusal, Scan};
 use super::model::{Login, Plan, RelationFacts, Trouble};
 use crate::estate::TlsMode;
 
@@ -135,7 +135,7 @@ impl Worker {
             return self.digest(collection, doc! {}).await;
         }
         let rows = self.count_by_scan(collection).await?;
-        Ok(Scan { rows, fingerprint: None })
+        Ok(Scan { rows, digest: None })
     }
 
     /// Reads documents in `_id` order, which goes through the index on `_id`, and hashes their bytes.
@@ -149,7 +149,9 @@ impl Worker {
             hash.update(cursor.current().as_bytes());
             rows += 1;
         }
-        Ok(Scan { rows, fingerprint: Some(format!("{:x}", hash.finalize())) })
+        let (sum, _) = hash.finalize().split_first_chunk().map(|(head, rest)| (*head, rest.len())).unwrap_or_default();
+        let digest = RowsDigest { method: "sha256".to_owned(), sum: i128::from_be_bytes(sum) };
+        Ok(Scan { rows, digest: Some(digest) })
     }
 
     async fn count_by_scan(&self, collection: &str) -> Result<u64, Trouble> {
@@ -202,13 +204,13 @@ impl Worker {
         &mut self,
         collection: &str,
         pipeline: &[serde_json::Value],
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<First, Trouble> {
         let stages: Result<Vec<Document>, Trouble> = pipeline.iter().map(stage).collect();
         let collection = self.database.collection::<Document>(collection);
         let aggregate = collection.aggregate(stages?).max_time(self.timeout);
         let mut cursor = aggregate.await.map_err(|error| trouble(&error))?;
         let first = cursor.try_next().await.map_err(|error| trouble(&error))?;
-        Ok(first.map(|document| first_of(&document)))
+        Ok(first.map_or(First::NoRow, |document| first_of(&document)))
     }
 }
 
@@ -221,12 +223,15 @@ fn stage(json: &serde_json::Value) -> Result<Document, Trouble> {
 }
 
 /// The first field that is not `_id`, or `_id` where there is no other.
-fn first_of(document: &Document) -> String {
+fn first_of(document: &Document) -> First {
     let value = document.iter().find(|(key, _)| *key != "_id").or_else(|| document.iter().next());
     match value {
-        Some((_, Bson::String(text))) => text.clone(),
-        Some((_, value)) => number_of(value).map_or_else(|| value.to_string(), |number| number.to_string()),
-        None => String::new(),
+        Some((_, Bson::String(text))) => First::Value(text.clone()),
+        Some((_, Bson::Null)) => First::Null,
+        Some((_, value)) => {
+            First::Value(number_of(value).map_or_else(|| value.to_string(), |number| number.to_string()))
+        }
+        None => First::Value(String::new()),
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::answer::{Catalog, Refusal, Scan};
+use super::answer::{Catalog, First, Refusal, Scan};
 use super::model::{
     BROKE_TWICE, Check, CheckKind, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,
 };
 use super::{documentdb, judge, mysql, postgres};
 use crate::clock::{Clock, Stopwatch};
 use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
+use crate::text;
 
 /// Connections that read at the same time.
 const WORKERS: usize = 4;
@@ -31,7 +32,8 @@ pub(super) enum Worker {
 }
 
 impl Worker {
-    async fn scan(&mut self, relation: &str, facts: &RelationFacts, full: bool) -> Result<Scan, Trouble> {
+    async fn scan(&mut self, relation: &str, part: usize, facts: &RelationFacts, full: bool) -> Result<Scan, Trouble> {
+        let _ = part;
         match self {
             Self::Postgres(worker) => worker.scan(relation, full).await,
             Self::Mysql(worker) => worker.scan(relation, &facts.columns, full).await,
@@ -61,10 +63,11 @@ impl Worker {
             Self::Mysql(worker) => worker.settled(relation, column, before).await,
             Self::Mongo(worker) => worker.settled(relation, column, before).await,
         }?;
-        Ok(SettledFacts { before, rows: scan.rows, fingerprint: scan.fingerprint.unwrap_or_default() })
+        let fingerprint = scan.digest.map(|digest| digest.to_string()).unwrap_or_default();
+        Ok(SettledFacts { before, rows: scan.rows, fingerprint })
     }
 
-    async fn first_value(&mut self, probe: &Probe) -> Result<Option<String>, Trouble> {
+    async fn first_value(&mut self, probe: &Probe) -> Result<First, Trouble> {
         match (self, probe) {
             (Self::Postgres(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
             (Self::Mysql(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
@@ -80,7 +83,7 @@ impl Worker {
 pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn Fn(&Check) + Sync)) -> Proof {
     let watch = clock.stopwatch();
     let expected = expected_connection(login);
-    let (workers, catalog) = match connect_patiently(login, plan, clock).await {
+    let (workers, catalog) = match connect_patiently(login, plan, WORKERS, clock).await {
         Ok(connected) => connected,
         Err(refusal) => {
             let check = Check { seconds: watch.worked_seconds(), ..refused(&refusal, &expected, login.fresh_password) };
@@ -139,19 +142,24 @@ fn refused(refusal: &Refusal, expected: &str, fresh_password: bool) -> Check {
         name: "connect".to_owned(),
         kind: CheckKind::Connect,
         outcome,
-        expected: expected.to_owned(),
-        actual: actual.clone(),
+        expected: text::clean(expected),
+        actual: text::clean(actual),
         seconds: 0.0,
         fix: Some(fix.to_owned()),
         data_loss_seconds: None,
     }
 }
 
-async fn connect_patiently(login: &Login, plan: &Plan, clock: &Clock) -> Result<(Vec<Worker>, Catalog), Refusal> {
+async fn connect_patiently(
+    login: &Login,
+    plan: &Plan,
+    count: usize,
+    clock: &Clock,
+) -> Result<(Vec<Worker>, Catalog), Refusal> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let refusal = match connect(login, plan).await {
+        let refusal = match connect(login, plan, count).await {
             Ok(connected) => return Ok(connected),
             Err(refusal) => refusal,
         };
@@ -167,18 +175,18 @@ async fn connect_patiently(login: &Login, plan: &Plan, clock: &Clock) -> Result<
     }
 }
 
-async fn connect(login: &Login, plan: &Plan) -> Result<(Vec<Worker>, Catalog), Refusal> {
+async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
     match login.protocol {
         Protocol::Postgres => {
-            let (workers, catalog) = postgres::connect(login, plan, WORKERS).await?;
+            let (workers, catalog) = postgres::connect(login, plan, count).await?;
             Ok((workers.into_iter().map(Worker::Postgres).collect(), catalog))
         }
         Protocol::Mysql => {
-            let (workers, catalog) = mysql::connect(login, plan, WORKERS).await?;
+            let (workers, catalog) = mysql::connect(login, plan, count).await?;
             Ok((workers.into_iter().map(Worker::Mysql).collect(), catalog))
         }
         Protocol::Mongo => {
-            let (workers, catalog) = documentdb::connect(login, plan, WORKERS).await?;
+            let (workers, catalog) = documentdb::connect(login, plan, count).await?;
             Ok((workers.into_iter().map(Worker::Mongo).collect(), catalog))
         }
     }
@@ -186,7 +194,8 @@ async fn connect(login: &Login, plan: &Plan) -> Result<(Vec<Worker>, Catalog), R
 
 /// One question.
 enum Job {
-    Scan(String, RelationFacts),
+    /// A part of a relation, counted from 0.
+    Scan(String, usize, RelationFacts),
     Structure(String),
     Custom(usize, CustomCheck),
 }
@@ -209,7 +218,8 @@ impl Span {
 /// Everything that was answered.
 #[derive(Default)]
 struct Answers {
-    scans: BTreeMap<String, Result<Scan, Trouble>>,
+    /// By relation: what each part yielded, in no order.
+    scans: BTreeMap<String, Vec<Result<Scan, Trouble>>>,
     defects: Vec<Trouble>,
     custom: BTreeMap<usize, Check>,
     settled: BTreeMap<String, SettledFacts>,
@@ -222,7 +232,10 @@ struct Answers {
 async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan, clock: &Clock) -> Answers {
     // Structure comes last: what breaks a server there must not hide what can still be read.
     let custom = plan.checks.iter().cloned().enumerate().map(|(at, check)| Job::Custom(at, check));
-    let scans = catalog.relations.iter().map(|(name, facts)| Job::Scan(name.clone(), facts.clone()));
+    let scans = catalog.relations.iter().flat_map(|(name, facts)| {
+        let parts = 0..parts_of(catalog, name);
+        parts.map(move |part| Job::Scan(name.clone(), part, facts.clone()))
+    });
     let structure = catalog.relations.keys().map(|name| Job::Structure(name.clone()));
     let jobs: VecDeque<Job> = custom.chain(scans).chain(structure).collect();
     let jobs = Arc::new(Mutex::new(jobs));
@@ -240,6 +253,11 @@ async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan
     let mut answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
     answers.in_time = in_time;
     answers
+}
+
+/// In how many parts a relation is read.
+fn parts_of(catalog: &Catalog, relation: &str) -> usize {
+    catalog.parts.get(relation).copied().unwrap_or(1).max(1)
 }
 
 /// Where workers take jobs from and leave answers.
@@ -285,7 +303,7 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
 }
 
 async fn reconnect(login: &Login, plan: &Plan, clock: &Clock) -> Option<Worker> {
-    connect_patiently(login, plan, clock).await.ok()?.0.into_iter().next()
+    connect_patiently(login, plan, 1, clock).await.ok()?.0.into_iter().next()
 }
 
 enum Answer {
@@ -320,8 +338,8 @@ impl Answer {
 
 async fn answer(worker: &mut Worker, job: &Job, plan: &Plan, watch: &Stopwatch) -> Answer {
     match job {
-        Job::Scan(name, facts) => {
-            let scan = worker.scan(name, facts, plan.content == ContentMode::Full).await;
+        Job::Scan(name, part, facts) => {
+            let scan = worker.scan(name, *part, facts, plan.content == ContentMode::Full).await;
             Answer::Scan(name.clone(), scan)
         }
         Job::Structure(name) => Answer::Structure(worker.structure(name).await.err()),
@@ -337,7 +355,7 @@ fn keep(answers: &mut Answers, answer: Answer, from: f64, to: f64) {
     match answer {
         Answer::Scan(name, scan) => {
             answers.scanned.include(from, to);
-            answers.scans.insert(name, scan);
+            answers.scans.entry(name).or_default().push(scan);
         }
         Answer::Structure(defect) => {
             answers.structures += 1;
@@ -356,7 +374,7 @@ async fn custom_check(worker: &mut Worker, custom: &CustomCheck, plan: &Plan) ->
     match &custom.probe {
         Probe::Sql { expect, .. } | Probe::Aggregate { expect, .. } => {
             let check = match worker.first_value(&custom.probe).await {
-                Ok(first) => judge::query(name, expect, first.as_deref()),
+                Ok(first) => judge::query(name, expect, &first),
                 Err(trouble) => judge::troubled(name, CheckKind::Query, &expect.to_string(), &trouble),
             };
             (check, None)
@@ -405,7 +423,27 @@ async fn ask_settled(
 /// What is said of a question that was not reached.
 const NOT_REACHED: &str = "there was no time, or no connection, to look at this";
 
+/// A relation from what its parts yielded. One part that could not be read is enough for a trouble, and damage outweighs.
+fn whole(parts: Vec<Result<Scan, Trouble>>, expected: usize) -> Result<Scan, Trouble> {
+    let reached = parts.len() >= expected;
+    let (mut read, mut trouble) = (Scan::default(), None);
+    for part in parts {
+        match part {
+            Ok(scan) => read = read.merge(scan),
+            Err(Trouble::Damage(message)) => return Err(Trouble::Damage(message)),
+            Err(other) => trouble = Some(other),
+        }
+    }
+    match trouble {
+        Some(trouble) => Err(trouble),
+        None if reached => Ok(read),
+        None => Err(Trouble::Unable(NOT_REACHED.to_owned())),
+    }
+}
+
 fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
+    let parts: BTreeMap<String, usize> =
+        catalog.relations.keys().map(|name| (name.clone(), parts_of(&catalog, name))).collect();
     let mut facts = Facts {
         point_id: plan.point_id.clone(),
         point_at: plan.point,
@@ -417,10 +455,10 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     let mut scans = answers.scans;
     let mut troubles = BTreeMap::new();
     for (name, relation) in &mut facts.relations {
-        match scans.remove(name).unwrap_or_else(|| Err(Trouble::Unable(NOT_REACHED.to_owned()))) {
+        match whole(scans.remove(name).unwrap_or_default(), parts[name]) {
             Ok(scan) => {
                 relation.rows = Some(scan.rows);
-                relation.fingerprint = scan.fingerprint;
+                relation.fingerprint = scan.digest.map(|digest| digest.to_string());
             }
             Err(trouble) => {
                 troubles.insert(name.clone(), trouble);

@@ -23,6 +23,8 @@ pub struct Login {
     pub tls: TlsMode,
     /// Whether the address is a tunnel's: the certificate's name is then another one than the address.
     pub tunnelled: bool,
+    /// The name that the certificate has to be good for: the copy's own, whatever the address is.
+    pub certificate_name: String,
     /// PEM file of the authorities to trust.
     pub ca: Option<PathBuf>,
     /// Who connects.

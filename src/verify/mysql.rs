@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row, SqlSafeStr};
 
-use super::answer::{Catalog, Refusal, Scan, from_epoch};
+use super::answer::{Catalog, Digest, First, Refusal, Scan, from_epoch};
 use super::model::{Login, Plan, RelationFacts, Trouble};
 use crate::estate::TlsMode;
 
@@ -153,7 +153,8 @@ impl Worker {
         let Some(row) = row else { return Err(Trouble::Unable("the count yielded nothing".to_owned())) };
         let rows = text(&row, 0).map_err(|error| trouble(&error))?.parse().unwrap_or(0);
         let sum = text(&row, 1).map_err(|error| trouble(&error))?;
-        Ok(Scan { rows, fingerprint: digest.map(|_| sum) })
+        let sum = sum.parse().unwrap_or_default();
+        Ok(Scan { rows, digest: digest.map(|_| Digest { method: "md5".to_owned(), sum }) })
     }
 
     pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
@@ -204,16 +205,16 @@ impl Worker {
         self.count(&quote_path(relation), Some(digest_of(&columns)), &condition).await
     }
 
-    pub(super) async fn first_value(&mut self, sql: &str) -> Result<Option<String>, Trouble> {
+    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
         let sql = sql.trim().trim_end_matches(';');
         let wrapped = format!("select * from (\n{sql}\n) as drctl limit 1");
         // The server prepares one statement only: whatever would follow it is a mistake, and not let through.
         let prepared = self.connection.prepare(AssertSqlSafe(wrapped.clone()).into_sql_str()).await;
         prepared.map_err(|error| trouble(&error))?;
         let row = self.first_row(wrapped).await.map_err(|error| trouble(&error))?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row else { return Ok(First::NoRow) };
         let value: Option<String> = row.try_get_unchecked(0).map_err(|error| trouble(&error))?;
-        Ok(Some(value.unwrap_or_else(|| "null".to_owned())))
+        Ok(value.map_or(First::Null, First::Value))
     }
 }
 

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use super::answer::{Catalog, Refusal, Scan, from_epoch};
+use super::answer::{Catalog, Digest, First, Refusal, Scan, from_epoch};
 use super::model::{Login, Plan, RelationFacts, Trouble};
 use crate::estate::TlsMode;
 
@@ -157,7 +157,7 @@ async fn catalog(connection: &mut PgConnection, amcheck: bool) -> Result<Catalog
     } else {
         "no invalid index; `amcheck` is not installed, so indexes were not compared with their tables".to_owned()
     };
-    Ok(Catalog { version, relations, unvalidated, defects, structure_note })
+    Ok(Catalog { version, relations, unvalidated, defects, structure_note, ..Catalog::default() })
 }
 
 impl Worker {
@@ -181,7 +181,7 @@ impl Worker {
         }
         let sql = format!("select count(*) from only {relation}");
         let row: Option<(i64,)> = self.ask(&sql).await.map_err(|error| trouble(&error))?;
-        Ok(Scan { rows: row.map_or(0, |(rows,)| rows.unsigned_abs()), fingerprint: None })
+        Ok(Scan { rows: row.map_or(0, |(rows,)| rows.unsigned_abs()), digest: None })
     }
 
     /// Counts and digests in one pass. The digest is a sum, so that neither order nor parallel workers matter.
@@ -198,7 +198,8 @@ impl Worker {
         };
         let row = row.map_err(|error| trouble(&error))?;
         let (rows, digest) = row.unwrap_or_default();
-        Ok(Scan { rows: rows.unsigned_abs(), fingerprint: Some(format!("{}/{method}:{digest}", self.major)) })
+        let sum = digest.parse().unwrap_or_default();
+        Ok(Scan { rows: rows.unsigned_abs(), digest: Some(Digest { method: format!("{}/{method}", self.major), sum }) })
     }
 
     pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
@@ -237,25 +238,26 @@ impl Worker {
         self.digest(&quote_path(relation), &condition).await
     }
 
-    pub(super) async fn first_value(&mut self, sql: &str) -> Result<Option<String>, Trouble> {
+    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
         let sql = sql.trim().trim_end_matches(';');
         let wrapped = format!("select row_to_json(drctl)::text from (\n{sql}\n) as drctl limit 1");
         execute(&mut self.connection, "savepoint drctl").await.map_err(|error| trouble(&error))?;
         let row = sqlx::query(AssertSqlSafe(wrapped)).persistent(false).fetch_optional(&mut self.connection).await;
         let _ = execute(&mut self.connection, "rollback to savepoint drctl").await;
-        let Some(row) = row.map_err(|error| trouble(&error))? else { return Ok(None) };
+        let Some(row) = row.map_err(|error| trouble(&error))? else { return Ok(First::NoRow) };
         let json: String = row.try_get(0).map_err(|error| trouble(&error))?;
-        Ok(Some(first_of_json(&json)))
+        Ok(first_of_json(&json))
     }
 }
 
 /// The first member of a JSON object, as text.
-fn first_of_json(json: &str) -> String {
+fn first_of_json(json: &str) -> First {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
     match object.into_iter().next() {
-        Some((_, serde_json::Value::String(text))) => text,
-        Some((_, value)) => value.to_string(),
-        None => String::new(),
+        Some((_, serde_json::Value::String(text))) => First::Value(text),
+        Some((_, serde_json::Value::Null)) => First::Null,
+        Some((_, value)) => First::Value(value.to_string()),
+        None => First::Value(String::new()),
     }
 }
 

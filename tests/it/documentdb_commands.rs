@@ -46,6 +46,7 @@ fn only_documented_commands_are_sent() {
         address,
         tls: TlsMode::VerifyFull,
         tunnelled: false,
+        certificate_name: "127.0.0.1".to_owned(),
         ca: Some(ca),
         username: "drctl_sandbox".to_owned(),
         password: "sandbox only".to_owned().into(),

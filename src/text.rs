@@ -1,0 +1,106 @@
+//! Text that others wrote, made safe to read: what a database or AWS says is cut, and can neither steer a terminal nor
+//! forge a line.
+
+/// Characters of one text in a report.
+pub const MAX_CHARS: usize = 600;
+
+/// One line of at most [`MAX_CHARS`] characters.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    clean_to(text, MAX_CHARS)
+}
+
+/// One line of at most `chars` characters, with an ellipsis where it was cut. What is not shown as it is, is escaped.
+#[must_use]
+pub fn clean_to(text: &str, chars: usize) -> String {
+    cut(text, chars, |_| false)
+}
+
+/// Lines of at most `chars` characters in all: as [`clean_to`], but line breaks stay.
+#[must_use]
+pub fn lines_to(text: &str, chars: usize) -> String {
+    cut(text, chars, |c| c == '\n')
+}
+
+fn cut(text: &str, chars: usize, keeps: fn(char) -> bool) -> String {
+    let mut line = String::with_capacity(text.len().min(chars.saturating_mul(4)));
+    let mut left = chars;
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if left <= 1 && (left == 0 || rest.clone().next().is_some()) {
+            // Written in place of the last character that there is room for.
+            line.push('…');
+            break;
+        }
+        left -= 1;
+        if keeps(c) {
+            line.push(c);
+        } else {
+            push(&mut line, c);
+        }
+    }
+    line
+}
+
+/// Several lines of any length: only what stands between line breaks is escaped.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    lines_to(text, usize::MAX)
+}
+
+/// The beginning of `text`, at most `bytes` long, on a character's boundary.
+#[must_use]
+pub fn head(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn push(line: &mut String, c: char) {
+    if is_plain(c) {
+        line.push(c);
+    } else {
+        line.extend(c.escape_default());
+    }
+}
+
+/// Neither a control character, nor one that is invisible or changes the direction of what follows (Unicode TR36).
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_a_terminal_or_forges_a_line() {
+        let text = "a\u{1b}[2Jb\nPASSED\rc\u{202e}d\u{9b}e";
+        assert_eq!(clean(text), "a\\u{1b}[2Jb\\nPASSED\\rc\\u{202e}d\\u{9b}e");
+        assert_eq!(printable("a\u{7}\nb"), "a\\u{7}\nb");
+        assert_eq!(lines_to("a\u{7}\nbcd", 5), "a\\u{7}\nb…");
+    }
+
+    #[test]
+    fn a_text_is_cut_at_a_number_of_characters() {
+        assert_eq!(clean_to("äöü", 3), "äöü");
+        assert_eq!(clean_to("äöüß", 3), "äö…");
+        assert_eq!(clean_to("", 3), "");
+        assert_eq!(clean(&"x".repeat(10_000_000)).chars().count(), MAX_CHARS);
+        assert_eq!(head("aä", 2), "a");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_one_plain_line(text: String, chars in 1_usize..40) {
+            let line = clean_to(&text, chars);
+            proptest::prop_assert!(line.chars().all(is_plain));
+            proptest::prop_assert_eq!(text.chars().count() <= chars && text.chars().all(is_plain), line == text);
+        }
+    }
+}
