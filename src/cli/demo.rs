@@ -53,7 +53,8 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
         estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate });
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = sandbox::Options { listen, time_scale: args.time_scale, corrupt: Vec::new(), start: None };
+    let (time_scale, aws) = (args.time_scale, sandbox::AwsBehaviour::default());
+    let options = sandbox::Options { listen, time_scale, corrupt: Vec::new(), start: None, aws };
     let all: Vec<_> = estates.iter().map(|loaded| loaded.estate.clone()).collect();
     let sandbox = Sandbox::start(&all, &options).await?;
     for missing in &sandbox.missing {

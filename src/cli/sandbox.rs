@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::exit::Exit;
 use super::{output, setup};
 use crate::estate::Estate;
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::{AwsBehaviour, Options, Sandbox};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,6 +24,9 @@ pub(super) struct Args {
     /// Damage a database's backups: `TARGET=rows`, `TARGET=page` or `TARGET=index`.
     #[arg(long, value_name = "TARGET=KIND", value_parser = parse_corrupt)]
     corrupt: Vec<(String, String)>,
+    /// How closely to keep to AWS's delays: kind (everything at once), documented, or harsh (a bad day).
+    #[arg(long, value_name = "MODE", default_value_t = AwsBehaviour::default(), value_parser = AwsBehaviour::parse)]
+    aws: AwsBehaviour,
 }
 
 fn parse_scale(text: &str) -> Result<f64, String> {
@@ -43,7 +46,7 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
         estates.push(setup::load(config)?.estate);
     }
     let (listen, time_scale, corrupt) = (args.listen, args.time_scale, args.corrupt.clone());
-    let options = Options { listen, time_scale, corrupt, start: args.start };
+    let options = Options { listen, time_scale, corrupt, start: args.start, aws: args.aws };
     let sandbox = Sandbox::start(&estates, &options).await?;
     for missing in &sandbox.missing {
         output::talk(&format!("warning: {missing}"));

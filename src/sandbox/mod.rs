@@ -5,6 +5,7 @@
 //! first client connects to it.
 //! A service is one file that answers requests from the [`world::World`]; `server.rs` lists them.
 
+mod behaviour;
 mod control;
 mod engine;
 mod fault;
@@ -17,4 +18,5 @@ mod shared;
 mod sts;
 mod world;
 
+pub use behaviour::AwsBehaviour;
 pub use server::{Options, Sandbox};

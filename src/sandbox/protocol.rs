@@ -180,14 +180,18 @@ impl Params {
         (1..).map_while(at).collect()
     }
 
-    /// Filters by name, each with the values that it lets through.
-    pub(super) fn filters(&self) -> BTreeMap<String, Vec<String>> {
+    /// Filters by name, each with the values that it lets through: at least one.
+    pub(super) fn filters(&self) -> Result<BTreeMap<String, Vec<String>>, Fault> {
         let at = |number: usize| {
             let name = self.text(&format!("Filters.Filter.{number}.Name"))?;
             let value = |of: usize| self.text(&format!("Filters.Filter.{number}.Values.Value.{of}")).map(str::to_owned);
             Some((name.to_owned(), (1..).map_while(value).collect()))
         };
-        (1..).map_while(at).collect()
+        let filters: BTreeMap<String, Vec<String>> = (1..).map_while(at).collect();
+        match filters.iter().find(|(_, values)| values.is_empty()) {
+            Some((name, _)) => Err(Fault::invalid(format!("Filter {name} has no values"))),
+            None => Ok(filters),
+        }
     }
 
     /// One page of `items`, and the marker of the next. A marker is the number of items before it.
@@ -222,7 +226,7 @@ mod tests {
         );
         assert_eq!(params.list("VpcSecurityGroupIds.VpcSecurityGroupId"), ["sg-1", "sg-2"]);
         assert_eq!(params.tags().get("a").map(String::as_str), Some("b"));
-        assert_eq!(params.filters()["engine"], ["docdb"]);
+        assert_eq!(params.filters().unwrap()["engine"], ["docdb"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::behaviour::AwsBehaviour;
 use super::control::{control, damage};
 use super::engine::{Engines, missing};
 use super::fault::{self, Effect};
@@ -44,6 +45,8 @@ pub struct Options {
     pub corrupt: Vec<(String, String)>,
     /// What its clock shows at first; the machine's time where absent.
     pub start: Option<Timestamp>,
+    /// How closely it keeps to AWS's delays.
+    pub aws: AwsBehaviour,
 }
 
 /// A sandbox that serves.
@@ -76,7 +79,7 @@ impl Sandbox {
         let root = std::env::temp_dir().join(format!("drctl-sandbox-{}-{}", std::process::id(), address.port()));
         std::fs::create_dir_all(&root).with_context(|| format!("failed to make `{}`", root.display()))?;
         let clock = VirtualClock::start(options.time_scale, options.start);
-        let mut world = World::new(clock.clone(), Engines::new(&root)?);
+        let mut world = World::new(clock.clone(), options.aws, Engines::new(&root)?);
         for estate in estates {
             world.add(estate)?;
         }

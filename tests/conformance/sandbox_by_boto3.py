@@ -84,23 +84,82 @@ rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier="own-1")
 rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="own-copy", DBSnapshotIdentifier="own-1")
 copy = rds.describe_db_instances(DBInstanceIdentifier="own-copy")["DBInstances"][0]
 assert copy["TagList"] == [{"Key": "team", "Value": "a"}] or copy["TagList"] == [], "no tags passed: the source's"
-assert copy["DBParameterGroups"][0]["DBParameterGroupName"] == "default.postgres" and not copy["MultiAZ"]
+assert copy["DBParameterGroups"][0]["DBParameterGroupName"] == "default.postgres15" and not copy["MultiAZ"]
 assert not copy["DeletionProtection"], "a restore takes defaults"
 fails("InvalidRestoreFault", rds.restore_db_instance_to_point_in_time, SourceDBInstanceIdentifier="shop-pg",
       TargetDBInstanceIdentifier="too-late", RestoreTime=datetime.datetime(2099, 1, 1))
 fails("PointInTimeRestoreNotEnabled", rds.restore_db_instance_to_point_in_time,
       SourceDBInstanceIdentifier="shop-pg-replica", TargetDBInstanceIdentifier="no", UseLatestRestorableTime=True)
-rds.restore_db_instance_to_point_in_time(SourceDBInstanceIdentifier="own", TargetDBInstanceIdentifier="own-pitr",
+fails("PointInTimeRestoreNotEnabled", rds.restore_db_instance_to_point_in_time, SourceDBInstanceIdentifier="own",
+      TargetDBInstanceIdentifier="too-early", UseLatestRestorableTime=True)
+fails("InvalidParameterValue", rds.restore_db_instance_to_point_in_time, SourceDBInstanceIdentifier="shop-pg",
+      TargetDBInstanceIdentifier="too-old", RestoreTime=datetime.datetime(1999, 1, 1))
+fails("InvalidParameterCombination", rds.restore_db_instance_to_point_in_time, SourceDBInstanceIdentifier="shop-pg",
+      TargetDBInstanceIdentifier="both", UseLatestRestorableTime=True, RestoreTime=datetime.datetime(2026, 11, 1))
+rds.restore_db_instance_to_point_in_time(SourceDBInstanceIdentifier="shop-pg", TargetDBInstanceIdentifier="own-pitr",
                                          UseLatestRestorableTime=True)
 fails("InvalidParameterCombination", rds.delete_db_instance, DBInstanceIdentifier="own", SkipFinalSnapshot=True)
 rds.modify_db_instance(DBInstanceIdentifier="own", DeletionProtection=False, ApplyImmediately=True)
 fails("InvalidParameterCombination", rds.delete_db_instance, DBInstanceIdentifier="own")
 for name in ("own", "own-copy", "own-pitr"):
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
     rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier=name)
 fails("InvalidDBSnapshotState", rds.delete_db_snapshot, DBSnapshotIdentifier=automated[0]["DBSnapshotIdentifier"])
 rds.delete_db_snapshot(DBSnapshotIdentifier="own-1")
 passed("instances")
+
+# Automated backups: of what lives, and of what is gone.
+living = rds.describe_db_instance_automated_backups(DBInstanceIdentifier="shop-pg")["DBInstanceAutomatedBackups"][0]
+assert living["Status"] == "active" and living["DbiResourceId"] == source["DbiResourceId"]
+assert living["RestoreWindow"]["EarliestTime"] < living["RestoreWindow"]["LatestTime"]
+rds.modify_db_instance(DBInstanceIdentifier="shop-pg", DeletionProtection=False, ApplyImmediately=True)
+rds.delete_db_instance(DBInstanceIdentifier="shop-pg", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
+fails("DBInstanceNotFound", rds.describe_db_instances, DBInstanceIdentifier="shop-pg")
+kept = rds.describe_db_instance_automated_backups(DbiResourceId=source["DbiResourceId"])["DBInstanceAutomatedBackups"][0]
+assert kept["Status"] == "retained" and kept["DBInstanceIdentifier"] == "shop-pg", kept
+only = rds.describe_db_instance_automated_backups(Filters=[{"Name": "status", "Values": ["retained"]}])
+assert [b["DbiResourceId"] for b in only["DBInstanceAutomatedBackups"]] == [source["DbiResourceId"]]
+fails("DBInstanceNotFound", rds.restore_db_instance_to_point_in_time, SourceDBInstanceIdentifier="shop-pg",
+      TargetDBInstanceIdentifier="back", UseLatestRestorableTime=True)
+rds.restore_db_instance_to_point_in_time(SourceDbiResourceId=source["DbiResourceId"],
+                                         TargetDBInstanceIdentifier="back", UseLatestRestorableTime=True)
+rds.restore_db_instance_to_point_in_time(
+    SourceDBInstanceAutomatedBackupsArn=kept["DBInstanceAutomatedBackupsArn"], TargetDBInstanceIdentifier="back-2",
+    RestoreTime=kept["RestoreWindow"]["EarliestTime"])
+for name in ("back", "back-2"):
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+fails("DBInstanceAutomatedBackupNotFound", rds.describe_db_instance_automated_backups, DbiResourceId="db-NOTHING")
+backups = rds.describe_db_cluster_automated_backups()["DBClusterAutomatedBackups"]
+assert [b["DBClusterIdentifier"] for b in backups] == ["shop-apg"], "DocumentDB keeps none"
+assert backups[0]["RestoreWindow"]["EarliestTime"] < backups[0]["RestoreWindow"]["LatestTime"]
+passed("automated backups")
+
+# Groups, and what can be ordered.
+group = rds.describe_db_subnet_groups(DBSubnetGroupName="drctl-quarantine")["DBSubnetGroups"][0]
+assert group["VpcId"].startswith("vpc-") and len({s["SubnetAvailabilityZone"]["Name"] for s in group["Subnets"]}) == 3
+families = {g["DBParameterGroupName"]: g["DBParameterGroupFamily"] for g in rds.describe_db_parameter_groups()["DBParameterGroups"]}
+assert families["shop-pg-params"] == "postgres15" and families["default.mysql8.0"] == "mysql8.0"
+fails("DBParameterGroupNotFound", rds.describe_db_parameter_groups, DBParameterGroupName="nothing")
+of_cluster = rds.describe_db_cluster_parameter_groups(DBClusterParameterGroupName="shop-apg-params")
+assert of_cluster["DBClusterParameterGroups"][0]["DBParameterGroupFamily"] == "aurora-postgresql15"
+assert docdb.describe_db_cluster_parameter_groups(DBClusterParameterGroupName="shop-docs-params")
+fails("DBParameterGroupNotFound", rds.describe_db_cluster_parameter_groups, DBClusterParameterGroupName="nothing")
+options = rds.describe_option_groups(OptionGroupName="default:postgres-15")["OptionGroupsList"][0]
+assert options["EngineName"] == "postgres" and options["MajorEngineVersion"] == "15" and "VpcId" not in options
+fails("OptionGroupNotFoundFault", rds.describe_option_groups, OptionGroupName="nothing")
+fails("InvalidParameterCombination", rds.describe_option_groups, MajorEngineVersion="15")
+ordered = rds.describe_orderable_db_instance_options(Engine="aurora-postgresql", EngineVersion="15.3", DBInstanceClass="db.r6g.large")
+assert len(ordered["OrderableDBInstanceOptions"]) == 1
+assert [z["Name"] for z in ordered["OrderableDBInstanceOptions"][0]["AvailabilityZones"]] == [region + z for z in "abc"]
+assert not rds.describe_orderable_db_instance_options(Engine="docdb", DBInstanceClass="db.m6g.large")["OrderableDBInstanceOptions"]
+assert docdb.describe_orderable_db_instance_options(Engine="docdb", DBInstanceClass="db.r6g.large")["OrderableDBInstanceOptions"]
+fails("InvalidParameterValue", rds.describe_orderable_db_instance_options, Engine="db3")
+found = [o for page in rds.get_paginator("describe_orderable_db_instance_options").paginate(Engine="postgres")
+         for o in page["OrderableDBInstanceOptions"]]
+assert len(found) > 200 and {"Vpc", "SupportsClusters", "StorageType"} <= found[0].keys()
+passed("groups, and what can be ordered")
 
 # Clusters, by both clients.
 for client, engine, source in ((rds, "aurora-postgresql", "shop-apg"), (docdb, "docdb", "shop-docs")):

@@ -104,8 +104,18 @@ pub(super) fn delete_instance(world: &mut World, request: &Request<'_>) -> Resul
         final_snapshot_is_settled(request, "FinalDBSnapshotIdentifier")?;
         Copies::stop(&instance.backend);
     }
-    instance.timeline.delete(request.now, seconds);
-    let instance = instance.clone();
+    let kept = request.params.boolean("DeleteAutomatedBackups") == Some(false);
+    let instance = {
+        let before = instance.clone();
+        instance.timeline.delete(request.now, seconds);
+        let instance = instance.clone();
+        if kept {
+            region.retain_instance(&before, request.now);
+        } else {
+            region.drop_automated(&before.resource_id);
+        }
+        instance
+    };
     if let Some(cluster) = instance.cluster.as_ref().and_then(|name| region.clusters.get(name)) {
         let others = cluster.members.iter().filter(|member| **member != id);
         let others_live = others.filter_map(|member| region.instances.get(member));
@@ -137,10 +147,18 @@ pub(super) fn delete_cluster(world: &mut World, request: &Request<'_>) -> Result
         let message = "Cluster cannot be deleted, it still contains DB instances in non-deleting state.";
         return Err(fault(message.to_owned()));
     }
+    let kept = request.params.boolean("DeleteAutomatedBackups") == Some(false);
     let cluster = region.clusters.get_mut(&id).ok_or_else(|| no_cluster(&id))?;
+    let before = cluster.clone();
     cluster.timeline.delete(request.now, seconds);
     Copies::stop(&cluster.backend);
     let cluster = cluster.clone();
+    // DocumentDB keeps no automated backups of a deleted cluster.
+    if kept && cluster.settings.engine != "docdb" {
+        region.retain_cluster(&before, request.now);
+    } else {
+        region.drop_automated(&before.resource_id);
+    }
     region.tell(request.now, "db-cluster", &id, "DB cluster deleted");
     Ok(xml_answer(request.action, vec![render::cluster(region, &cluster, request.now)]))
 }

@@ -1,10 +1,15 @@
 //! What is made new: members of clusters, empty databases, snapshots, subnet groups.
 
+use std::collections::BTreeMap;
+
 use super::{Request, no_cluster, no_instance, render, room_for_cluster, room_for_instance};
 use crate::estate::{DatabaseKind, Protocol};
 use crate::sandbox::engine::{Content, free_port};
 use crate::sandbox::protocol::{Answer, Fault, xml_answer};
-use crate::sandbox::world::{Backend, Cluster, Instance, Settings, Snapshot, SubnetGroup, Timeline, World};
+use crate::sandbox::world::network::{DEFAULT_SECURITY_GROUP, VPC, zones};
+use crate::sandbox::world::{
+    Backend, Cluster, Instance, Settings, Snapshot, Storage, SubnetGroup, Timeline, World, resource_id,
+};
 
 pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
     let id = request.params.id("DBInstanceIdentifier")?;
@@ -44,6 +49,9 @@ pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answe
         cluster,
         replica_of: None,
         public: request.params.boolean("PubliclyAccessible").unwrap_or(false),
+        pending: BTreeMap::new(),
+        resource_id: resource_id("db"),
+        stalled_at: None,
         created_at: request.now,
         timeline,
         settings,
@@ -67,6 +75,8 @@ pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer
     let cluster = Cluster {
         id: id.clone(),
         members: Vec::new(),
+        resource_id: resource_id("cluster"),
+        stalled_at: None,
         created_at: request.now,
         timeline: Timeline::after(request.now, "creating", times.restore_cluster),
         settings,
@@ -87,7 +97,7 @@ fn new_settings(request: &Request<'_>, engine: &str) -> Result<Settings, Fault> 
         username: params.required("MasterUsername")?.to_owned(),
         port: free_port().map_err(|error| Fault::new(500, "InternalFailure", error.to_string()))?,
         subnet_group: params.text("DBSubnetGroupName").unwrap_or("default").to_owned(),
-        security_groups: if groups.is_empty() { vec!["sg-0default".to_owned()] } else { groups },
+        security_groups: if groups.is_empty() { vec![DEFAULT_SECURITY_GROUP.to_owned()] } else { groups },
         parameter_group: params.text("DBParameterGroupName").unwrap_or("default").to_owned(),
         multi_az: params.boolean("MultiAZ").unwrap_or(false),
         encrypted: params.boolean("StorageEncrypted").unwrap_or(false),
@@ -97,6 +107,12 @@ fn new_settings(request: &Request<'_>, engine: &str) -> Result<Settings, Fault> 
         deletion_protection: params.boolean("DeletionProtection").unwrap_or(false),
         backup_retention_days: params.number("BackupRetentionPeriod").unwrap_or(1),
         tags: params.tags(),
+        option_group: String::new(),
+        storage: Storage::default(),
+        zones: zones(request.region),
+        database: params.text("DBName").or_else(|| params.text("DatabaseName")).map(str::to_owned),
+        copy_tags: params.boolean("CopyTagsToSnapshot").unwrap_or(false),
+        scaling: None,
     })
 }
 
@@ -123,6 +139,8 @@ pub(super) fn instance_snapshot(world: &mut World, request: &Request<'_>) -> Res
     }
     let (settings, class) = (instance.settings.clone(), instance.class.clone());
     let snapshot = snapshot(request, seconds, [id.clone(), source, class], settings, instance.content.clone());
+    let snapshot =
+        Snapshot { resource_id: instance.resource_id.clone(), source_created_at: instance.created_at, ..snapshot };
     let body = render::instance_snapshot(region, &snapshot, request.now);
     region.instance_snapshots.insert(id, snapshot);
     Ok(xml_answer(request.action, vec![body]))
@@ -144,6 +162,8 @@ pub(super) fn cluster_snapshot(world: &mut World, request: &Request<'_>) -> Resu
     }
     let (settings, content) = (cluster.settings.clone(), cluster.content.clone());
     let snapshot = snapshot(request, seconds, [id.clone(), source, String::new()], settings, content);
+    let snapshot =
+        Snapshot { resource_id: cluster.resource_id.clone(), source_created_at: cluster.created_at, ..snapshot };
     let body = render::cluster_snapshot(region, &snapshot, request.now);
     region.cluster_snapshots.insert(id, snapshot);
     Ok(xml_answer(request.action, vec![body]))
@@ -159,8 +179,12 @@ fn snapshot(
     Snapshot {
         id,
         source,
+        resource_id: String::new(),
         origin: "manual".to_owned(),
         created_at: request.now,
+        original_at: request.now,
+        source_created_at: request.now,
+        copied_from: None,
         timeline: Timeline::after(request.now, "creating", seconds),
         settings: Settings { tags: request.params.tags(), ..settings },
         class,
@@ -173,12 +197,13 @@ pub(super) fn subnet_group(world: &mut World, request: &Request<'_>) -> Result<A
     let description = request.params.text("DBSubnetGroupDescription").unwrap_or_default().to_owned();
     let subnets = request.params.list("SubnetIds.SubnetIdentifier");
     let region = world.region(request.region);
-    if region.subnet_groups.contains_key(&name) {
+    if region.network.subnet_groups.contains_key(&name) {
         let message = format!("DB subnet group {name} already exists.");
         return Err(Fault::new(400, "DBSubnetGroupAlreadyExists", message));
     }
-    let group = SubnetGroup { name: name.clone(), description, subnets };
+    let subnets = subnets.into_iter().zip(zones(request.region).into_iter().cycle()).collect();
+    let group = SubnetGroup { name: name.clone(), description, vpc: VPC.to_owned(), subnets };
     let body = render::subnet_group(region, &group);
-    region.subnet_groups.insert(name, group);
+    region.network.subnet_groups.insert(name, group);
     Ok(xml_answer(request.action, vec![body]))
 }

@@ -6,22 +6,27 @@ use super::{Request, name_of, no_cluster, no_cluster_snapshot, no_instance, no_i
 use crate::sandbox::protocol::{Answer, Fault, Node, element, leaf, xml_answer};
 use crate::sandbox::world::{Snapshot, World, after};
 
-type Filters = BTreeMap<String, Vec<String>>;
+pub(super) type Filters = BTreeMap<String, Vec<String>>;
 
 /// Whether a filter lets a value through; one that is not set lets everything through.
-fn lets(filters: &Filters, name: &str, value: &str) -> bool {
+pub(super) fn lets(filters: &Filters, name: &str, value: &str) -> bool {
     filters.get(name).is_none_or(|values| values.iter().any(|wanted| name_of(wanted) == value))
 }
 
 /// Refuses filters that the operation does not have.
-fn known(filters: &Filters, names: &[&str]) -> Result<(), Fault> {
+pub(super) fn known(filters: &Filters, names: &[&str]) -> Result<(), Fault> {
     match filters.keys().find(|name| !names.contains(&name.as_str())) {
         Some(name) => Err(Fault::invalid(format!("Unrecognized filter name: {name}"))),
         None => Ok(()),
     }
 }
 
-fn paged(request: &Request<'_>, name: &str, nodes: Vec<Node>) -> Result<Answer, Fault> {
+/// "This parameter isn't currently supported": filters of such an operation are refused, as any unknown one.
+pub(super) fn no_filters(request: &Request<'_>) -> Result<(), Fault> {
+    known(&request.params.filters()?, &[])
+}
+
+pub(super) fn paged(request: &Request<'_>, name: &str, nodes: Vec<Node>) -> Result<Answer, Fault> {
     let (page, marker) = request.params.page(nodes)?;
     let mut result = vec![element(name, page)];
     result.extend(marker.map(|marker| leaf("Marker", marker)));
@@ -29,7 +34,7 @@ fn paged(request: &Request<'_>, name: &str, nodes: Vec<Node>) -> Result<Answer, 
 }
 
 pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
-    let filters = request.params.filters();
+    let filters = request.params.filters()?;
     known(&filters, &["db-instance-id", "db-cluster-id", "engine", "dbi-resource-id", "domain"])?;
     let wanted = request.params.text("DBInstanceIdentifier").map(|id| name_of(id).to_ascii_lowercase());
     let region = world.region(request.region);
@@ -49,7 +54,7 @@ pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answ
 }
 
 pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
-    let filters = request.params.filters();
+    let filters = request.params.filters()?;
     known(&filters, &["db-cluster-id", "engine", "clone-group-id", "db-cluster-resource-id", "domain"])?;
     let wanted = request.params.text("DBClusterIdentifier").map(|id| name_of(id).to_ascii_lowercase());
     let region = world.region(request.region);
@@ -94,7 +99,7 @@ fn asked(
     [id, source]: [&str; 2],
     [id_filter, source_filter]: [&'static str; 2],
 ) -> Result<Asked, Fault> {
-    let filters = request.params.filters();
+    let filters = request.params.filters()?;
     known(&filters, &[id_filter, source_filter, "snapshot-type", "engine"])?;
     let text = |name| request.params.text(name).map(|id| name_of(id).to_ascii_lowercase());
     let snapshot_type = request.params.text("SnapshotType").map(str::to_owned);
@@ -125,20 +130,6 @@ pub(super) fn cluster_snapshots(world: &mut World, request: &Request<'_>) -> Res
     }
 }
 
-pub(super) fn subnet_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
-    let wanted = request.params.text("DBSubnetGroupName").map(str::to_ascii_lowercase);
-    let region = world.region(request.region);
-    let groups = region.subnet_groups.values();
-    let groups = groups.filter(|group| wanted.as_ref().is_none_or(|name| *name == group.name));
-    let found: Vec<_> = groups.map(|group| render::subnet_group(region, group)).collect();
-    match wanted {
-        Some(name) if found.is_empty() => {
-            Err(Fault::new(404, "DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist.")))
-        }
-        _ => paged(request, "DBSubnetGroups", found),
-    }
-}
-
 pub(super) fn events(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
     let minutes = request.params.number("Duration").unwrap_or(60);
     let since = after(request.now, -minutes * 60);
@@ -149,7 +140,7 @@ pub(super) fn events(world: &mut World, request: &Request<'_>) -> Result<Answer,
             && params.text("SourceIdentifier").is_none_or(|source| source == event.source)
             && params.text("SourceType").is_none_or(|kind| kind == event.source_type)
     });
-    let found = events.map(render::event).collect();
+    let found = events.map(|event| render::event(region, event)).collect();
     paged(request, "Events", found)
 }
 

@@ -3,6 +3,8 @@
 mod change;
 mod create;
 mod describe;
+mod describe_backups;
+mod describe_groups;
 mod render;
 mod restore;
 
@@ -34,7 +36,13 @@ pub(super) fn answer(
         "DescribeDBClusters" => describe::clusters(world, &request),
         "DescribeDBSnapshots" => describe::instance_snapshots(world, &request),
         "DescribeDBClusterSnapshots" => describe::cluster_snapshots(world, &request),
-        "DescribeDBSubnetGroups" => describe::subnet_groups(world, &request),
+        "DescribeDBSubnetGroups" => describe_groups::subnet_groups(world, &request),
+        "DescribeDBParameterGroups" => describe_groups::parameter_groups(world, &request),
+        "DescribeDBClusterParameterGroups" => describe_groups::cluster_parameter_groups(world, &request),
+        "DescribeOptionGroups" => describe_groups::option_groups(world, &request),
+        "DescribeOrderableDBInstanceOptions" => describe_groups::orderable(world, &request),
+        "DescribeDBInstanceAutomatedBackups" => describe_backups::instances(world, &request),
+        "DescribeDBClusterAutomatedBackups" => describe_backups::clusters(world, &request),
         "DescribeEvents" => describe::events(world, &request),
         "DescribeAccountAttributes" => Ok(describe::quotas(world, &request)),
         "ListTagsForResource" => change::list_tags(world, &request),
@@ -96,6 +104,14 @@ fn no_instance_snapshot(id: &str) -> Fault {
 
 fn no_cluster_snapshot(id: &str) -> Fault {
     Fault::new(404, "DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {id} not found."))
+}
+
+fn no_subnet_group(name: &str) -> Fault {
+    Fault::new(404, "DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist."))
+}
+
+fn no_option_group(name: &str) -> Fault {
+    Fault::new(404, "OptionGroupNotFoundFault", format!("Specified OptionGroupName: {name} not found."))
 }
 
 /// A name, or the name at the end of an ARN. Automated snapshots have a colon in theirs.

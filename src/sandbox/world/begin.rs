@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Backend, Cluster, Instance, Settings, Snapshot, SubnetGroup, Timeline};
-use super::{ACCOUNT, Region, World, sources};
+use super::model::{Backend, Cluster, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
+use super::network::{SOURCE_SECURITY_GROUP, SubnetGroup, VPC, default_option_group, zones};
+use super::{ACCOUNT, Region, World, after, catalog, sources};
 use crate::estate::{Database, DatabaseKind, Estate, Protocol, SecretRef, Tags};
 use crate::sandbox::engine::{Content, Damage, Seed};
 
 /// When daily snapshots are taken, in seconds after midnight.
-const BACKUP_SECOND: i64 = 3 * 3600 + 5 * 60;
+pub(super) const BACKUP_SECOND: i64 = 3 * 3600 + 5 * 60;
 const DAY: i64 = 86_400;
 /// Daily snapshots that are kept at most.
 const MAX_DAILY_SNAPSHOTS: i64 = 7;
 const CLUSTER_MEMBERS: usize = 2;
+/// How old the sources are.
+const SOURCE_AGE_DAYS: i64 = 400;
 
 impl World {
     /// Adds an estate: its databases, its quarantine, its secrets.
@@ -35,13 +38,11 @@ impl World {
             self.region(&estate.region).add(database, &content, port, now);
         }
         let region = self.region(&estate.region);
-        for name in std::iter::once("default").chain(estate.quarantine.subnet_group.as_deref()) {
-            let group = SubnetGroup {
-                name: name.to_owned(),
-                description: "of the sandbox".to_owned(),
-                subnets: vec!["subnet-0aa".to_owned(), "subnet-0bb".to_owned()],
-            };
-            region.subnet_groups.insert(name.to_owned(), group);
+        if let Some(name) = &estate.quarantine.subnet_group {
+            region.network.add_subnet_group(SubnetGroup::new(name, &estate.region));
+        }
+        for group in &estate.quarantine.security_groups {
+            region.network.add_security_group(group, VPC);
         }
         region.catch_up(now);
         Ok(())
@@ -72,37 +73,51 @@ impl Region {
     fn add(&mut self, database: &Database, content: &Content, port: u16, now: Timestamp) {
         let kind = database.kind;
         let settings = Settings { port, ..settings_of(database, &self.name) };
-        let instance = |id: String, cluster: Option<String>, replica_of: Option<String>| Instance {
+        let created_at = after(now, -SOURCE_AGE_DAYS * DAY);
+        let family = catalog::find(&settings.engine, &settings.engine_version).map_or("", |version| version.family);
+        let instance = |id: String, settings: Settings| Instance {
             id,
             class: "db.r6g.xlarge".to_owned(),
-            cluster,
-            replica_of,
+            cluster: None,
+            replica_of: None,
             public: false,
-            created_at: now,
+            pending: BTreeMap::new(),
+            resource_id: resource_id("db"),
+            created_at,
+            stalled_at: None,
             timeline: Timeline::available(),
-            settings: settings.clone(),
+            settings,
             content: content.clone(),
             backend: Backend::default(),
         };
         let id = &database.id;
         if !kind.is_cluster() {
-            self.instances.insert(id.clone(), instance(id.clone(), None, None));
+            self.network.add_parameter_group(&settings.parameter_group, family);
             let replica = format!("{id}-replica");
-            let copy = Instance {
-                settings: Settings { multi_az: false, backup_retention_days: 0, ..settings.clone() },
-                ..instance(replica.clone(), None, Some(id.clone()))
-            };
+            let of_replica = Settings { multi_az: false, backup_retention_days: 0, ..settings.clone() };
+            let copy = Instance { replica_of: Some(id.clone()), ..instance(replica.clone(), of_replica) };
             self.instances.insert(replica, copy);
+            self.instances.insert(id.clone(), instance(id.clone(), settings));
             return;
         }
+        self.network.add_cluster_parameter_group(&settings.parameter_group, family);
         let members: Vec<String> = (1..=CLUSTER_MEMBERS).map(|number| format!("{id}-{number}")).collect();
-        for member in &members {
-            self.instances.insert(member.clone(), instance(member.clone(), Some(id.clone()), None));
+        for (member, zone) in members.iter().zip(settings.zones.iter().cycle()) {
+            let of_member = Settings {
+                parameter_group: format!("default.{family}"),
+                zones: vec![zone.clone()],
+                deletion_protection: false,
+                ..settings.clone()
+            };
+            let member = Instance { cluster: Some(id.clone()), ..instance(member.clone(), of_member) };
+            self.instances.insert(member.id.clone(), member);
         }
         let cluster = Cluster {
             id: id.clone(),
             members,
-            created_at: now,
+            resource_id: resource_id("cluster"),
+            created_at,
+            stalled_at: None,
             timeline: Timeline::available(),
             settings,
             content: content.clone(),
@@ -114,15 +129,36 @@ impl Region {
     /// Takes the daily snapshots that are due and drops those past their retention.
     pub(super) fn take_daily_snapshots(&mut self, now: Timestamp) {
         let instances = self.instances.values().filter(|instance| instance.cluster.is_none());
-        let of_instances: Vec<Snapshot> = instances
-            .flat_map(|instance| daily(&instance.id, &instance.settings, &instance.class, &instance.content, now))
-            .collect();
-        let clusters = self.clusters.values();
+        let of_instances: Vec<Snapshot> = instances.flat_map(|instance| daily(&Source::from(instance), now)).collect();
         let of_clusters: Vec<Snapshot> =
-            clusters.flat_map(|cluster| daily(&cluster.id, &cluster.settings, "", &cluster.content, now)).collect();
+            self.clusters.values().flat_map(|cluster| daily(&Source::from(cluster), now)).collect();
         let damaged = &self.damaged;
         keep_daily(&mut self.instance_snapshots, of_instances, now, damaged);
         keep_daily(&mut self.cluster_snapshots, of_clusters, now, damaged);
+    }
+}
+
+/// What daily snapshots are taken of.
+struct Source<'s> {
+    id: &'s str,
+    resource_id: &'s str,
+    class: &'s str,
+    settings: &'s Settings,
+    content: &'s Content,
+    created_at: Timestamp,
+}
+
+impl<'s> From<&'s Instance> for Source<'s> {
+    fn from(from: &'s Instance) -> Self {
+        let Instance { id, resource_id, class, settings, content, created_at, .. } = from;
+        Self { id, resource_id, class, settings, content, created_at: *created_at }
+    }
+}
+
+impl<'s> From<&'s Cluster> for Source<'s> {
+    fn from(from: &'s Cluster) -> Self {
+        let Cluster { id, resource_id, settings, content, created_at, .. } = from;
+        Self { id, resource_id, class: "", settings, content, created_at: *created_at }
     }
 }
 
@@ -138,8 +174,9 @@ fn keep_daily(snapshots: &mut Snapshots, due: Vec<Snapshot>, now: Timestamp, dam
 }
 
 /// The daily snapshots that a source has by now. Copies that drctl restored keep no backups, so they have none.
-fn daily(source: &str, settings: &Settings, class: &str, content: &Content, now: Timestamp) -> Vec<Snapshot> {
-    if content.seed.as_ref().is_none_or(|seed| seed.source != source) {
+fn daily(source: &Source<'_>, now: Timestamp) -> Vec<Snapshot> {
+    let Source { id, settings, content, .. } = source;
+    if content.seed.as_ref().is_none_or(|seed| seed.source != *id) {
         return Vec::new();
     }
     let today = now.as_second().div_euclid(DAY) * DAY + BACKUP_SECOND;
@@ -148,14 +185,18 @@ fn daily(source: &str, settings: &Settings, class: &str, content: &Content, now:
     let moments = (0..count).filter_map(|back| Timestamp::from_second(newest - back * DAY).ok());
     moments
         .map(|at| Snapshot {
-            id: format!("rds:{source}-{}", at.strftime("%Y-%m-%d-%H-%M")),
-            source: source.to_owned(),
+            id: format!("rds:{id}-{}", at.strftime("%Y-%m-%d-%H-%M")),
+            source: (*id).to_owned(),
+            resource_id: source.resource_id.to_owned(),
             origin: "automated".to_owned(),
             created_at: at,
+            original_at: at,
+            source_created_at: source.created_at,
+            copied_from: None,
             timeline: Timeline::available(),
-            settings: Settings { tags: Tags::new(), ..settings.clone() },
-            class: class.to_owned(),
-            content: Content { as_of: at, ..content.clone() },
+            settings: Settings { tags: Tags::new(), ..(*settings).clone() },
+            class: source.class.to_owned(),
+            content: Content { as_of: at, ..(*content).clone() },
         })
         .collect()
 }
@@ -172,14 +213,16 @@ fn settings_of(database: &Database, region: &str) -> Settings {
         Protocol::Mysql => &["error", "slowquery"],
         Protocol::Mongo => &["audit", "profiler"],
     };
+    let (cluster, engine) = (database.kind.is_cluster(), database.kind.engine());
+    let major = catalog::find(engine, version).map_or("", |version| version.major);
     let retention = database.retention.map_or(MAX_DAILY_SNAPSHOTS as u64, |retention| retention.as_secs() / DAY as u64);
     Settings {
-        engine: database.kind.engine().to_owned(),
+        engine: engine.to_owned(),
         engine_version: version.to_owned(),
         username: database.test.username.clone(),
         port: 0,
         subnet_group: "default".to_owned(),
-        security_groups: vec!["sg-0production".to_owned()],
+        security_groups: vec![SOURCE_SECURITY_GROUP.to_owned()],
         parameter_group: format!("{}-params", database.id),
         multi_az: true,
         encrypted: true,
@@ -189,5 +232,21 @@ fn settings_of(database: &Database, region: &str) -> Settings {
         deletion_protection: true,
         backup_retention_days: i64::try_from(retention).unwrap_or(MAX_DAILY_SNAPSHOTS),
         tags: Tags::from([("Environment".to_owned(), "production".to_owned())]),
+        option_group: if cluster { String::new() } else { default_option_group(engine, major) },
+        storage: storage_of(database.kind),
+        // A cluster's storage is in three zones, an instance in one.
+        zones: zones(region).into_iter().take(if cluster { 3 } else { 1 }).collect(),
+        database: (database.kind.protocol() != Protocol::Mongo).then(|| database.test.database.clone()),
+        copy_tags: true,
+        scaling: None,
     }
+}
+
+/// 100 GiB of gp3 with its baseline, "3,000 IOPS and 125 MiB/s" (RDS user guide, gp3 storage); clusters are billed by
+/// what they hold.
+fn storage_of(kind: DatabaseKind) -> Storage {
+    if kind.is_cluster() {
+        return Storage { kind: "aurora".to_owned(), gib: 1, iops: None, throughput: None };
+    }
+    Storage { kind: "gp3".to_owned(), gib: 100, iops: Some(3000), throughput: Some(125) }
 }

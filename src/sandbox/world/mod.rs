@@ -1,8 +1,11 @@
 //! Everything that exists in the sandbox.
 
+mod backups;
 mod begin;
+pub(super) mod catalog;
 mod copies;
 mod model;
+pub(super) mod network;
 mod sources;
 mod times;
 
@@ -12,15 +15,22 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use backups::{RetainedBackup, Window};
 pub(super) use copies::Copies;
-pub(super) use model::{Backend, Cluster, Event, Instance, Settings, Snapshot, SubnetGroup, Timeline};
+pub(super) use model::{Backend, Cluster, Event, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
+pub(super) use network::SubnetGroup;
 pub(super) use times::Times;
 
+use network::Network;
+
+use super::behaviour::AwsBehaviour;
 use super::engine::{Damage, Engines};
 use crate::clock::VirtualClock;
 
 /// The account that everything belongs to.
 pub(super) const ACCOUNT: &str = "123456789012";
+/// Whoever shares snapshots with it.
+pub(super) const FOREIGN_ACCOUNT: &str = "210987654321";
 /// Instances and clusters that a Region may have.
 const DEFAULT_QUOTA: usize = 40;
 
@@ -28,6 +38,8 @@ const DEFAULT_QUOTA: usize = 40;
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) clock: VirtualClock,
+    #[expect(dead_code, reason = "what depends on it follows")]
+    pub(super) behaviour: AwsBehaviour,
     pub(super) times: Times,
     pub(super) regions: BTreeMap<String, Region>,
     /// By name or ARN.
@@ -47,17 +59,20 @@ pub(super) struct Region {
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) instance_snapshots: BTreeMap<String, Snapshot>,
     pub(super) cluster_snapshots: BTreeMap<String, Snapshot>,
-    pub(super) subnet_groups: BTreeMap<String, SubnetGroup>,
+    pub(super) network: Network,
+    /// Backups of databases that are no more.
+    pub(super) retained: Vec<RetainedBackup>,
     pub(super) events: Vec<Event>,
     /// Sources whose daily snapshots are damaged.
     pub(super) damaged: BTreeMap<String, Damage>,
 }
 
 impl World {
-    pub(super) fn new(clock: VirtualClock, engines: Arc<Engines>) -> Self {
+    pub(super) fn new(clock: VirtualClock, behaviour: AwsBehaviour, engines: Arc<Engines>) -> Self {
         let times = if clock.scale() == 0.0 { Times::none() } else { Times::usual() };
         Self {
             clock,
+            behaviour,
             times,
             regions: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -71,10 +86,7 @@ impl World {
     /// A Region, brought up to the present: what was being deleted is gone, and daily snapshots have been taken.
     pub(super) fn region(&mut self, name: &str) -> &mut Region {
         let now = self.clock.now();
-        let region = self.regions.entry(name.to_owned()).or_default();
-        if region.name.is_empty() {
-            name.clone_into(&mut region.name);
-        }
+        let region = self.regions.entry(name.to_owned()).or_insert_with(|| Region::new(name));
         region.catch_up(now);
         region
     }
@@ -91,12 +103,17 @@ impl World {
 }
 
 impl Region {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), network: Network::of(name), ..Self::default() }
+    }
+
     fn catch_up(&mut self, now: Timestamp) {
         self.instances.retain(|_, instance| !instance.timeline.is_gone(now));
         for cluster in self.clusters.values_mut() {
             cluster.members.retain(|member| self.instances.contains_key(member));
         }
         self.clusters.retain(|_, cluster| !cluster.timeline.is_gone(now));
+        self.retained.retain(|backup| !backup.is_gone(now));
         self.take_daily_snapshots(now);
     }
 

@@ -1,11 +1,12 @@
 //! Resources and their lifecycles, which are computed when somebody looks.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::after;
+use super::{ACCOUNT, FOREIGN_ACCOUNT, Region, after};
 use crate::estate::Tags;
 use crate::sandbox::engine::{Content, Running};
 
@@ -75,6 +76,45 @@ pub(in crate::sandbox) struct Settings {
     pub(in crate::sandbox) deletion_protection: bool,
     pub(in crate::sandbox) backup_retention_days: i64,
     pub(in crate::sandbox) tags: Tags,
+    /// Empty for clusters.
+    pub(in crate::sandbox) option_group: String,
+    pub(in crate::sandbox) storage: Storage,
+    /// Of an instance the one that it is in.
+    pub(in crate::sandbox) zones: Vec<String>,
+    /// The database that was made with it.
+    pub(in crate::sandbox) database: Option<String>,
+    pub(in crate::sandbox) copy_tags: bool,
+    /// How far a cluster scales, as the API writes it.
+    pub(in crate::sandbox) scaling: Option<Scaling>,
+}
+
+/// What an instance is stored on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::sandbox) struct Storage {
+    /// `gp2`, `gp3`, `io1`, `io2`, `standard` or `aurora`.
+    pub(in crate::sandbox) kind: String,
+    pub(in crate::sandbox) gib: i64,
+    pub(in crate::sandbox) iops: Option<i64>,
+    pub(in crate::sandbox) throughput: Option<i64>,
+}
+
+/// Aurora Serverless v2's bounds, in ACUs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::sandbox) struct Scaling {
+    pub(in crate::sandbox) min: f64,
+    pub(in crate::sandbox) max: f64,
+}
+
+/// An identifier that no other resource has had, as AWS makes them: `prefix-` and 26 letters and digits.
+pub(in crate::sandbox) fn resource_id(prefix: &str) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut bits: u128 = rand::random();
+    let mut name = String::new();
+    for _ in 0..26 {
+        name.push(char::from(LETTERS[(bits & 31) as usize]));
+        bits = bits.rotate_right(5);
+    }
+    format!("{prefix}-{name}")
 }
 
 /// The database behind an endpoint.
@@ -110,6 +150,11 @@ impl Backend {
             Some(running) => State::Running(Arc::new(tokio::sync::Mutex::new(Some(running)))),
             None => State::None,
         };
+    }
+
+    /// Whether a new master password has been asked for and does not work yet.
+    pub(in crate::sandbox) fn has_pending_password(&self) -> bool {
+        self.changes.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn change_begins(&self) {
@@ -149,7 +194,13 @@ pub(in crate::sandbox) struct Instance {
     pub(in crate::sandbox) cluster: Option<String>,
     pub(in crate::sandbox) replica_of: Option<String>,
     pub(in crate::sandbox) public: bool,
+    /// Changes that wait for the maintenance window, by the names of `PendingModifiedValues`.
+    pub(in crate::sandbox) pending: BTreeMap<&'static str, String>,
+    /// Its `DbiResourceId`.
+    pub(in crate::sandbox) resource_id: String,
     pub(in crate::sandbox) created_at: Timestamp,
+    /// Since when its logs are no longer shipped.
+    pub(in crate::sandbox) stalled_at: Option<Timestamp>,
     pub(in crate::sandbox) timeline: Timeline,
     pub(in crate::sandbox) settings: Settings,
     pub(in crate::sandbox) content: Content,
@@ -157,6 +208,11 @@ pub(in crate::sandbox) struct Instance {
 }
 
 impl Instance {
+    /// Whether it has not been available yet.
+    pub(super) fn is_being_made(&self, now: Timestamp) -> bool {
+        self.status(now) == "creating"
+    }
+
     /// What AWS would say.
     pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
         self.backend.show(self.timeline.status(now))
@@ -169,7 +225,11 @@ pub(in crate::sandbox) struct Cluster {
     pub(in crate::sandbox) id: String,
     /// The writer first.
     pub(in crate::sandbox) members: Vec<String>,
+    /// Its `DbClusterResourceId`.
+    pub(in crate::sandbox) resource_id: String,
     pub(in crate::sandbox) created_at: Timestamp,
+    /// Since when its backup no longer follows.
+    pub(in crate::sandbox) stalled_at: Option<Timestamp>,
     pub(in crate::sandbox) timeline: Timeline,
     pub(in crate::sandbox) settings: Settings,
     pub(in crate::sandbox) content: Content,
@@ -177,6 +237,11 @@ pub(in crate::sandbox) struct Cluster {
 }
 
 impl Cluster {
+    /// Whether it has not been available yet.
+    pub(super) fn is_being_made(&self, now: Timestamp) -> bool {
+        matches!(self.timeline.status(now), "creating" | "migrating")
+    }
+
     /// What AWS would say. A cluster without instances is available, whatever its members wait for.
     pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
         let status = self.timeline.status(now);
@@ -192,20 +257,51 @@ impl Cluster {
 pub(in crate::sandbox) struct Snapshot {
     pub(in crate::sandbox) id: String,
     pub(in crate::sandbox) source: String,
+    /// The source's resource id.
+    pub(in crate::sandbox) resource_id: String,
+    /// `automated`, `manual`, `shared`, `public` or `awsbackup`.
     pub(in crate::sandbox) origin: String,
+    /// When this snapshot was made; a copy is made later than its original.
     pub(in crate::sandbox) created_at: Timestamp,
+    /// When its original was made.
+    pub(in crate::sandbox) original_at: Timestamp,
+    pub(in crate::sandbox) source_created_at: Timestamp,
+    /// What it was copied from.
+    pub(in crate::sandbox) copied_from: Option<String>,
     pub(in crate::sandbox) timeline: Timeline,
     pub(in crate::sandbox) settings: Settings,
     pub(in crate::sandbox) class: String,
     pub(in crate::sandbox) content: Content,
 }
 
-/// A DB subnet group.
-#[derive(Clone, Debug)]
-pub(in crate::sandbox) struct SubnetGroup {
-    pub(in crate::sandbox) name: String,
-    pub(in crate::sandbox) description: String,
-    pub(in crate::sandbox) subnets: Vec<String>,
+impl Snapshot {
+    /// Whether it is far enough to have times.
+    pub(in crate::sandbox) fn has_times(&self, now: Timestamp) -> bool {
+        self.timeline.status(now) != "creating"
+    }
+
+    /// Whether it belongs to another account.
+    pub(in crate::sandbox) fn is_foreign(&self) -> bool {
+        matches!(self.origin.as_str(), "shared" | "public")
+    }
+
+    /// Shared snapshots are others' manual ones; which type an answer gives them is an assumption.
+    pub(in crate::sandbox) fn shown_type(&self) -> &str {
+        &self.origin
+    }
+
+    /// Its ARN, with the account that it belongs to.
+    pub(in crate::sandbox) fn arn(&self, region: &Region) -> String {
+        let kind =
+            if super::catalog::is_cluster_engine(&self.settings.engine) { "cluster-snapshot" } else { "snapshot" };
+        let account = if self.is_foreign() { FOREIGN_ACCOUNT } else { ACCOUNT };
+        format!("arn:aws:rds:{}:{account}:{kind}:{}", region.name, self.id)
+    }
+
+    /// What a describe calls it: another account's by its ARN.
+    pub(in crate::sandbox) fn name(&self, region: &Region) -> String {
+        if self.is_foreign() { self.arn(region) } else { self.id.clone() }
+    }
 }
 
 /// Something that happened.
