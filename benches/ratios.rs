@@ -163,6 +163,7 @@ fn plan(content: ContentMode) -> Plan {
         row_tolerance: 0.0,
         content,
         checks: Vec::new(),
+        large_rows: Plan::LARGE_ROWS,
         patience: Duration::from_mins(10),
     }
 }

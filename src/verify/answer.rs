@@ -16,6 +16,8 @@ pub(super) enum Refusal {
     Tls(String),
     /// User or password is wrong.
     Credentials(String),
+    /// The user may not look at what has to be looked at; the message names the right.
+    Rights(String),
     /// There is no such database in the copy.
     NoDatabase(String),
     /// Anything else that the server said.
@@ -31,6 +33,10 @@ pub(super) struct Catalog {
     pub(super) relations: BTreeMap<String, RelationFacts>,
     /// In how many parts a relation is read; one where it is absent.
     pub(super) parts: BTreeMap<String, usize>,
+    /// What can be asked, but holds nothing of its own.
+    pub(super) views: Vec<String>,
+    /// What the server calls itself, where it says so.
+    pub(super) server: Option<String>,
     /// Constraints that were never validated.
     pub(super) unvalidated: Vec<String>,
     /// What is wrong with the catalogue itself, such as an invalid index.
@@ -86,6 +92,8 @@ pub(super) enum First {
     Null,
     /// The value as text.
     Value(String),
+    /// A field of the first document: its name, and its value as text, which is absent where it is null.
+    Field(String, Option<String>),
 }
 
 /// A moment from seconds since 1970, as the engines give it.

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::answer::{Catalog, First, Refusal, Scan};
+use super::documentdb::Fold;
 use super::model::{
     BROKE_TWICE, Check, CheckKind, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,
 };
+use super::together::{self, Collection, Judged};
 use super::{documentdb, judge, mysql, postgres};
 use crate::clock::{Clock, Stopwatch};
 use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
@@ -37,7 +39,7 @@ impl Worker {
         match self {
             Self::Postgres(worker) => worker.scan(relation, full).await,
             Self::Mysql(worker) => worker.scan(relation, &facts.columns, full).await,
-            Self::Mongo(worker) => worker.scan(relation, full).await,
+            Self::Mongo(_) => Err(elsewhere()),
         }
     }
 
@@ -45,7 +47,7 @@ impl Worker {
         match self {
             Self::Postgres(worker) => worker.structure(relation).await,
             Self::Mysql(worker) => worker.structure(relation).await,
-            Self::Mongo(worker) => worker.structure(relation).await,
+            Self::Mongo(_) => Err(elsewhere()),
         }
     }
 
@@ -53,7 +55,7 @@ impl Worker {
         match self {
             Self::Postgres(worker) => worker.newest(relation, column).await,
             Self::Mysql(worker) => worker.newest(relation, column).await,
-            Self::Mongo(worker) => worker.newest(relation, column).await,
+            Self::Mongo(_) => Err(elsewhere()),
         }
     }
 
@@ -61,10 +63,24 @@ impl Worker {
         let scan = match self {
             Self::Postgres(worker) => worker.settled(relation, column, before).await,
             Self::Mysql(worker) => worker.settled(relation, column, before).await,
-            Self::Mongo(worker) => worker.settled(relation, column, before).await,
+            Self::Mongo(_) => Err(elsewhere()),
         }?;
         let fingerprint = scan.digest.map(|digest| digest.to_string()).unwrap_or_default();
         Ok(SettledFacts { before, rows: scan.rows, fingerprint })
+    }
+
+    async fn read(&self, collection: &Collection) -> Result<Fold, Trouble> {
+        match self {
+            Self::Mongo(worker) => worker.read(&collection.name, &collection.wanted).await,
+            Self::Postgres(_) | Self::Mysql(_) => Err(elsewhere()),
+        }
+    }
+
+    async fn examine(&self, collection: &Collection, rows: u64) -> Result<(), Trouble> {
+        match self {
+            Self::Mongo(worker) => worker.examine(&collection.name, rows).await,
+            Self::Postgres(_) | Self::Mysql(_) => Err(elsewhere()),
+        }
     }
 
     async fn first_value(&mut self, probe: &Probe) -> Result<First, Trouble> {
@@ -77,6 +93,11 @@ impl Worker {
             _ => Err(Trouble::Unable("this kind of check does not fit this kind of database".to_owned())),
         }
     }
+}
+
+/// Tables are asked one question at a time, collections everything at once.
+fn elsewhere() -> Trouble {
+    Trouble::Unable("this kind of question does not fit this kind of database".to_owned())
 }
 
 /// Connects and checks. Each check is told to `on_check` as soon as it is judged.
@@ -94,6 +115,11 @@ pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn F
     let how = if login.tunnelled { " through `connect`" } else { "" };
     let connected = judge::passed("connect", CheckKind::Connect, &expected, format!("as expected{how}"));
     let connected = Check { seconds: watch.worked_seconds(), ..connected };
+    if let Some(stranger) = judge::another_server(catalog.server.as_deref(), login, &expected) {
+        let check = Check { seconds: connected.seconds, ..stranger };
+        on_check(&check);
+        return Proof { checks: vec![check], facts: None };
+    }
     on_check(&connected);
     let answers = ask(workers, &catalog, login, plan, clock).await;
     let mut proof = conclude(catalog, answers, plan);
@@ -131,6 +157,9 @@ fn refused(refusal: &Refusal, expected: &str, fresh_password: bool) -> Check {
             let fix = "a restored copy has the password of its snapshot's time: correct `password`, or remove it to \
                        have a new one set on the copy";
             (Outcome::Failed, message, fix)
+        }
+        Refusal::Rights(message) => {
+            (Outcome::Unknown, message, "give the user that drctl connects with the right to read, and test again")
         }
         Refusal::NoDatabase(message) => {
             let fix = "check `database` in the configuration; if it is right, the backup does not hold it";
@@ -198,6 +227,10 @@ enum Job {
     Scan(String, usize, RelationFacts),
     Structure(String),
     Custom(usize, CustomCheck),
+    /// Everything that is asked of a collection.
+    Collection(Collection),
+    /// The collection's indexes, once it is known how many documents they must lead to.
+    Indexes(Collection, u64),
 }
 
 /// From the first question of a kind to the last answer, in seconds since the asking began. Workers overlap.
@@ -220,6 +253,7 @@ impl Span {
 struct Answers {
     /// By relation: what each part yielded, in no order.
     scans: BTreeMap<String, Vec<Result<Scan, Trouble>>>,
+    collections: BTreeMap<String, Result<(u64, Option<String>), Trouble>>,
     defects: Vec<Trouble>,
     custom: BTreeMap<usize, Check>,
     settled: BTreeMap<String, SettledFacts>,
@@ -230,16 +264,9 @@ struct Answers {
 }
 
 async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan, clock: &Clock) -> Answers {
-    // Structure comes last: what breaks a server there must not hide what can still be read.
-    let custom = plan.checks.iter().cloned().enumerate().map(|(at, check)| Job::Custom(at, check));
-    let scans = catalog.relations.iter().flat_map(|(name, facts)| {
-        let parts = 0..parts_of(catalog, name);
-        parts.map(move |part| Job::Scan(name.clone(), part, facts.clone()))
-    });
-    let structure = catalog.relations.keys().map(|name| Job::Structure(name.clone()));
-    let jobs: VecDeque<Job> = custom.chain(scans).chain(structure).collect();
+    let (jobs, judged) = jobs(catalog, login, plan);
     let jobs = Arc::new(Mutex::new(jobs));
-    let answers = Arc::new(Mutex::new(Answers::default()));
+    let answers = Arc::new(Mutex::new(Answers { custom: judged.into_iter().collect(), ..Answers::default() }));
     let watch = clock.stopwatch();
     let mut tasks = JoinSet::new();
     for worker in workers {
@@ -258,6 +285,28 @@ async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan
 /// In how many parts a relation is read.
 fn parts_of(catalog: &Catalog, relation: &str) -> usize {
     catalog.parts.get(relation).copied().unwrap_or(1).max(1)
+}
+
+/// What there is to ask, and the checks that are judged without asking.
+fn jobs(catalog: &Catalog, login: &Login, plan: &Plan) -> (VecDeque<Job>, Vec<(usize, Check)>) {
+    let custom = plan.checks.iter().cloned().enumerate().map(|(at, check)| Job::Custom(at, check));
+    if login.protocol == Protocol::Mongo {
+        let (collections, judged) = together::collections(catalog, plan);
+        let own = |job: &Job| match job {
+            Job::Custom(at, check) => {
+                matches!(check.probe, Probe::Aggregate { .. }) && !judged.iter().any(|(judged, _)| judged == at)
+            }
+            _ => true,
+        };
+        return (custom.filter(own).chain(collections.into_iter().map(Job::Collection)).collect(), judged);
+    }
+    // Structure comes last: what breaks a server there must not hide what can still be read.
+    let scans = catalog.relations.iter().flat_map(|(name, facts)| {
+        let parts = 0..parts_of(catalog, name);
+        parts.map(move |part| Job::Scan(name.clone(), part, facts.clone()))
+    });
+    let structure = catalog.relations.keys().map(|name| Job::Structure(name.clone()));
+    (custom.chain(scans).chain(structure).collect(), Vec::new())
 }
 
 /// Where workers take jobs from and leave answers.
@@ -286,9 +335,12 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
         }
         let broke_twice = fresh.is_some() && given.is_lost();
         let lost = given.is_lost();
-        let given = if broke_twice { given.into_damage() } else { given };
+        let given = if broke_twice { given.into_damage(&plan) } else { given };
         let to = desk.watch.worked_seconds();
         let from = to - watch.worked_seconds();
+        if let Some(next) = given.next_job() {
+            desk.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(next);
+        }
         keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, from, to);
         if broke_twice {
             fresh = reconnect(&login, &plan, &desk.clock).await;
@@ -310,24 +362,42 @@ enum Answer {
     Scan(String, Result<Scan, Trouble>),
     Structure(Option<Trouble>),
     Custom(usize, Check, Option<(String, SettledFacts)>),
+    Collection(Collection, Result<Fold, Trouble>, Vec<(usize, Judged)>),
+    Indexes(Option<Trouble>),
 }
 
 impl Answer {
+    /// What can be asked now that this is known.
+    fn next_job(&self) -> Option<Job> {
+        match self {
+            Self::Collection(collection, Ok(fold), _) if !collection.expires => {
+                Some(Job::Indexes(collection.clone(), fold.rows()))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the connection broke over it.
     fn is_lost(&self) -> bool {
         match self {
             Self::Scan(_, scan) => matches!(scan, Err(Trouble::Lost)),
-            Self::Structure(defect) => matches!(defect, Some(Trouble::Lost)),
+            Self::Structure(defect) | Self::Indexes(defect) => matches!(defect, Some(Trouble::Lost)),
+            Self::Collection(_, fold, _) => matches!(fold, Err(Trouble::Lost)),
             Self::Custom(_, check, _) => check.actual == Trouble::Lost.message(),
         }
     }
 
     /// The same answer, held to be the data's fault.
-    fn into_damage(self) -> Self {
+    fn into_damage(self, plan: &Plan) -> Self {
         let damage = || Trouble::Damage(BROKE_TWICE.to_owned());
         match self {
             Self::Scan(name, _) => Self::Scan(name, Err(damage())),
             Self::Structure(_) => Self::Structure(Some(damage())),
+            Self::Indexes(_) => Self::Indexes(Some(damage())),
+            Self::Collection(collection, _, _) => {
+                let checks = together::judge_all(&collection, Err(&damage()), plan, 0.0);
+                Self::Collection(collection, Err(damage()), checks)
+            }
             Self::Custom(at, check, settled) => {
                 let check = Check { outcome: Outcome::Failed, actual: BROKE_TWICE.to_owned(), ..check };
                 Self::Custom(at, check, settled)
@@ -348,6 +418,12 @@ async fn answer(worker: &mut Worker, job: &Job, plan: &Plan, watch: &Stopwatch) 
             let check = Check { seconds: watch.worked_seconds(), ..check };
             Answer::Custom(*at, check, settled.map(|settled| (custom.name.clone(), settled)))
         }
+        Job::Collection(collection) => {
+            let fold = worker.read(collection).await;
+            let checks = together::judge_all(collection, fold.as_ref(), plan, watch.worked_seconds());
+            Answer::Collection(collection.clone(), fold, checks)
+        }
+        Job::Indexes(collection, rows) => Answer::Indexes(worker.examine(collection, *rows).await.err()),
     }
 }
 
@@ -357,7 +433,23 @@ fn keep(answers: &mut Answers, answer: Answer, from: f64, to: f64) {
             answers.scanned.include(from, to);
             answers.scans.entry(name).or_default().push(scan);
         }
-        Answer::Structure(defect) => {
+        Answer::Collection(collection, fold, checks) => {
+            answers.scanned.include(from, to);
+            for (at, (check, settled)) in checks {
+                answers.settled.extend(settled.map(|settled| (check.name.clone(), settled)));
+                answers.custom.insert(at, check);
+            }
+            // What expires is left alone, and what could not be read is told by the rows check.
+            answers.structures += usize::from(collection.expires || fold.is_err());
+            answers.defects.extend(fold.as_ref().err().map(|_| {
+                Trouble::Unable(format!(
+                    "`{}` could not be read, so that its indexes have nothing to agree with",
+                    collection.name
+                ))
+            }));
+            answers.collections.insert(collection.name, fold.map(|fold| (fold.rows(), fold.fingerprint())));
+        }
+        Answer::Structure(defect) | Answer::Indexes(defect) => {
             answers.structures += 1;
             answers.examined.include(from, to);
             answers.defects.extend(defect);
@@ -453,8 +545,21 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
         unvalidated: catalog.unvalidated,
     };
     let mut scans = answers.scans;
+    let mut collections = answers.collections;
     let mut troubles = BTreeMap::new();
     for (name, relation) in &mut facts.relations {
+        if let Some(found) = collections.remove(name) {
+            match found {
+                Ok((rows, fingerprint)) => {
+                    relation.rows = (!relation.expires).then_some(rows);
+                    relation.fingerprint = fingerprint;
+                }
+                Err(trouble) => {
+                    troubles.insert(name.clone(), trouble);
+                }
+            }
+            continue;
+        }
         match whole(scans.remove(name).unwrap_or_default(), parts[name]) {
             Ok(scan) => {
                 relation.rows = Some(scan.rows);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::answer::First;
-use super::model::{Check, CheckKind, Facts, Outcome, Plan, SettledFacts, Trouble};
+use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, SettledFacts, Trouble};
 use crate::estate::Expectation;
 use crate::{duration, text};
 
@@ -67,6 +67,26 @@ pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &Tr
         fix: Some(fix),
     };
     check(name, kind, draft)
+}
+
+/// A server that says of itself that it is another one than the copy: `connect` may lead anywhere. Only AWS's own names
+/// are compared; an instance of a cluster is named for it. Nothing is asked of a stranger.
+pub(super) fn another_server(server: Option<&str>, login: &Login, expected: &str) -> Option<Check> {
+    let (server, copy) = (of_aws(server?)?, of_aws(&login.certificate_name)?);
+    let is_it = server == copy || server.strip_prefix(copy).is_some_and(|rest| rest.starts_with('-'));
+    let draft = Draft {
+        outcome: Outcome::Unknown,
+        expected: expected.to_owned(),
+        actual: format!("the server says that it is `{server}`, and not the copy `{copy}`"),
+        fix: Some("let `connect` lead to the copy: its endpoint is in the report; nothing was read from that server"),
+    };
+    (!is_it).then(|| check("connect", CheckKind::Connect, draft))
+}
+
+/// The identifier in the name of an endpoint of AWS.
+fn of_aws(host: &str) -> Option<&str> {
+    let is_aws = [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| host.ends_with(end));
+    host.split('.').next().filter(|_| is_aws)
 }
 
 /// The same tables, columns and indexes as in the last passed run.
@@ -135,13 +155,24 @@ pub(super) fn rows(found: &Facts, troubles: &BTreeMap<String, Trouble>, plan: &P
     };
     if outcome == Outcome::Passed {
         let note = if lost.is_none() { "; first run, recorded" } else { "" };
-        return passed("rows", CheckKind::Rows, &expected, format!("{total} rows{note}"));
+        let expiring = expiring(found);
+        return passed("rows", CheckKind::Rows, &expected, format!("{total} rows{expiring}{note}"));
     }
     let fix = match outcome {
-        Outcome::Unknown => "make these tables readable for the user that drctl connects as, then run the test again",
+        Outcome::Unknown => "remove what kept drctl from reading (a missing right, a time limit), and test again",
         _ => "look for deletions and failed jobs before the restore point, and restore an older one with `--point`",
     };
     check("rows", CheckKind::Rows, Draft { outcome, expected, actual: list(&findings), fix: Some(fix) })
+}
+
+/// What is left out of counts and content, in words.
+fn expiring(found: &Facts) -> String {
+    let names: Vec<_> =
+        found.relations.iter().filter(|(_, facts)| facts.expires).map(|(name, _)| format!("`{name}`")).collect();
+    match names.len() {
+        0 => String::new(),
+        count => format!("; {count} left out of rows and content, since their rows expire (TTL): {}", list(&names)),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a tolerance is a share, not a count")]
@@ -255,15 +286,21 @@ pub(super) fn freshness(name: &str, newest: Option<Timestamp>, point: Timestamp,
 
 /// The user's own question.
 pub(super) fn query(name: &str, expect: &Expectation, first: &First) -> Check {
+    let null_holds = || *expect != Expectation::NotEmpty && expect.holds(Some(NULL));
     let (holds, actual) = match first {
-        First::NoRow => (expect.holds(None), "no row"),
-        First::Null => (*expect != Expectation::NotEmpty && expect.holds(Some(NULL)), NULL),
-        First::Value(value) => (expect.holds(Some(value)), value.as_str()),
+        First::NoRow => (expect.holds(None), "no row".to_owned()),
+        First::Null => (null_holds(), NULL.to_owned()),
+        First::Value(value) => (expect.holds(Some(value)), text::clean_to(value, VALUE_CHARS)),
+        First::Field(field, value) => {
+            let holds = value.as_ref().map_or_else(null_holds, |value| expect.holds(Some(value)));
+            let value = text::clean_to(value.as_deref().unwrap_or(NULL), VALUE_CHARS);
+            (holds, format!("`{}` of the first document is {value}", text::clean_to(field, VALUE_CHARS)))
+        }
     };
     let draft = Draft {
         outcome: if holds { Outcome::Passed } else { Outcome::Failed },
         expected: expect.to_string(),
-        actual: text::clean_to(actual, VALUE_CHARS),
+        actual,
         fix: (!holds).then_some("run the query against the source: if it fails there too, the data is at fault"),
     };
     check(name, CheckKind::Query, draft)
@@ -316,6 +353,7 @@ mod tests {
             columns: vec!["id bigint".to_owned()],
             indexes: vec!["orders_pkey".to_owned()],
             fingerprint: Some(format!("f{count}")),
+            expires: false,
         };
         Facts {
             point_id: "p".to_owned(),
@@ -332,6 +370,7 @@ mod tests {
             row_tolerance,
             content: ContentMode::Full,
             checks: Vec::new(),
+            large_rows: Plan::LARGE_ROWS,
             patience: Duration::from_mins(1),
         }
     }

@@ -10,7 +10,9 @@ mod judge;
 mod model;
 mod mysql;
 mod postgres;
+mod together;
 
+pub use documentdb::documentdb_too_old;
 pub use gather::verify;
 pub use model::{
     Check, CheckKind, CommandListener, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,

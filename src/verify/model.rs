@@ -63,8 +63,15 @@ pub struct Plan {
     pub content: ContentMode,
     /// The user's own checks.
     pub checks: Vec<CustomCheck>,
+    /// A collection with more documents than this is read in ranges, by several readers.
+    pub large_rows: u64,
     /// The longest that one statement, and all of them together, may take. What is not answered by then is unknown.
     pub patience: Duration,
+}
+
+impl Plan {
+    /// Where reading in ranges pays.
+    pub const LARGE_ROWS: u64 = 1_000_000;
 }
 
 /// How a check ended.
@@ -141,6 +148,9 @@ pub struct RelationFacts {
     pub columns: Vec<String>,
     /// Indexes with their definitions, sorted.
     pub indexes: Vec<String>,
+    /// Whether rows expire by themselves (a TTL index): neither counts nor content can be compared then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expires: bool,
     /// How many rows there are.
     pub rows: Option<u64>,
     /// A digest of every row's content.

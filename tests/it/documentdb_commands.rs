@@ -77,6 +77,7 @@ fn only_documented_commands_are_sent() {
             ),
             check("settled", Probe::Settled { relation, column, settled_after: Duration::from_hours(1) }),
         ],
+        large_rows: Plan::LARGE_ROWS,
         patience: Duration::from_mins(1),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -1,0 +1,143 @@
+//! Connecting: TLS, credentials, and what the server says of itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::doc;
+use mongodb::error::{Error, ErrorKind};
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::options::{ClientOptions, Credential, ServerAddress, Socks5Proxy, Tls, TlsOptions};
+use mongodb::{Client, Database};
+use secrecy::ExposeSecret;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::catalog;
+use super::relay::Relay;
+use super::worker::{Shared, UNAUTHORIZED, Worker, missing_right};
+use crate::estate::TlsMode;
+use crate::verify::answer::{Catalog, Refusal};
+use crate::verify::model::{Login, Plan};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const SELECT_TIMEOUT: Duration = Duration::from_secs(8);
+const AUTHENTICATION_FAILED: i32 = 18;
+/// Versions of DocumentDB whose wire version is below what the driver speaks (9, that of MongoDB 4.4).
+const TOO_OLD: [&str; 2] = ["3.6", "4.0"];
+
+/// Why a DocumentDB of this engine version cannot be verified, if it cannot.
+#[must_use]
+pub fn documentdb_too_old(engine_version: &str) -> Option<String> {
+    let too_old = TOO_OLD
+        .iter()
+        .any(|old| engine_version.strip_prefix(old).is_some_and(|rest| rest.starts_with('.') || rest.is_empty()));
+    too_old.then(|| format!("DocumentDB {engine_version} speaks an older protocol than drctl's driver: 5.0 is the first that it can verify"))
+}
+
+/// Connects and reads the catalogue. The driver pools connections, so workers share one client.
+pub(in crate::verify) async fn connect(
+    login: &Login,
+    plan: &Plan,
+    count: usize,
+) -> Result<(Vec<Worker>, Catalog), Refusal> {
+    let relay = relay(login).await?;
+    let client = Client::with_options(options(login, relay.as_ref(), count)).map_err(|error| refusal(&error))?;
+    let database = client.database(&login.database);
+    let listed = catalog::read(&database).await.map_err(|error| refusal(&error))?;
+    let server = own_name(&database).await;
+    let shared = Shared {
+        database,
+        timeout: plan.patience,
+        indexes: listed.indexes,
+        large_rows: plan.large_rows,
+        readers: Arc::new(Semaphore::new(count)),
+        heavy: Arc::new(Mutex::new(())),
+        _relay: relay,
+    };
+    let worker = Worker { shared: Arc::new(shared) };
+    Ok((vec![worker; count], Catalog { server, ..listed.catalog }))
+}
+
+/// A tunnel has another name than the certificate: the driver is led to it under the copy's own.
+async fn relay(login: &Login) -> Result<Option<Relay>, Refusal> {
+    if !login.tunnelled || login.tls != TlsMode::VerifyFull {
+        return Ok(None);
+    }
+    let relay = Relay::start(login.certificate_name.clone(), login.address.clone()).await;
+    relay.map(Some).map_err(|error| Refusal::Other(format!("cannot listen on loopback: {error}")))
+}
+
+fn options(login: &Login, relay: Option<&Relay>, count: usize) -> ClientOptions {
+    let tls = match login.tls {
+        TlsMode::Off => Tls::Disabled,
+        // Where a file is given the driver trusts its authorities and no others.
+        TlsMode::VerifyFull => Tls::Enabled(TlsOptions::builder().ca_file_path(login.ca.clone()).build()),
+        TlsMode::Require => Tls::Enabled(TlsOptions::builder().allow_invalid_certificates(true).build()),
+    };
+    let host = if relay.is_some() { &login.certificate_name } else { &login.address.host };
+    let address = ServerAddress::Tcp { host: host.clone(), port: Some(login.address.port) };
+    let credential = Credential::builder()
+        .username(login.username.clone())
+        .password(login.password.expose_secret().to_owned())
+        .source("admin".to_owned())
+        .build();
+    let mut options = ClientOptions::builder()
+        .hosts(vec![address])
+        .app_name("drctl".to_owned())
+        .credential(credential)
+        .tls(tls)
+        .direct_connection(true)
+        .retry_writes(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .server_selection_timeout(SELECT_TIMEOUT)
+        .max_pool_size(u32::try_from(count).unwrap_or(u32::MAX))
+        .build();
+    options.socks5_proxy = relay
+        .map(|relay| Socks5Proxy::builder().host(relay.address.ip().to_string()).port(relay.address.port()).build());
+    if let Some(listener) = login.on_command.clone() {
+        options.command_event_handler = Some(EventHandler::Callback(Arc::new(move |event: CommandEvent| {
+            if let CommandEvent::Started(event) = event {
+                listener(&event.command_name);
+            }
+        })));
+    }
+    options
+}
+
+/// The host that the server takes itself for. DocumentDB's documentation shows the instance's endpoint there.
+async fn own_name(database: &Database) -> Option<String> {
+    let hello = database.run_command(doc! { "hello": 1 }).await.ok()?;
+    let me = hello.get_str("me").ok()?;
+    Some(me.rsplit_once(':').map_or(me, |(host, _)| host).to_owned())
+}
+
+fn refusal(error: &Error) -> Refusal {
+    let message = error.to_string();
+    match error.kind.as_ref() {
+        ErrorKind::Authentication { message, .. } => Refusal::Credentials(message.clone()),
+        ErrorKind::Command(answer) if answer.code == AUTHENTICATION_FAILED => {
+            Refusal::Credentials(answer.message.clone())
+        }
+        ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => Refusal::Rights(missing_right(&answer.message)),
+        ErrorKind::ServerSelection { message, .. } if message.contains("ertificate") => Refusal::Tls(message.clone()),
+        ErrorKind::InvalidTlsConfig { message, .. } => Refusal::Tls(message.clone()),
+        _ if message.contains("ertificate") => Refusal::Tls(message),
+        ErrorKind::ServerSelection { message, .. } => Refusal::Unreachable(message.clone()),
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => Refusal::Unreachable(message),
+        ErrorKind::Command(answer) => Refusal::Other(answer.message.clone()),
+        _ => Refusal::Other(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::documentdb_too_old;
+
+    #[test]
+    fn what_the_driver_cannot_speak_with_is_known_by_its_version() {
+        assert!(documentdb_too_old("3.6.0").is_some() && documentdb_too_old("4.0.0").is_some());
+        for version in ["5.0.0", "8.0.1", "40.0", "4.01", ""] {
+            assert_eq!(documentdb_too_old(version), None);
+        }
+    }
+}
