@@ -99,7 +99,7 @@ fn settled_before<'p>(plan: &'p Plan, custom: &CustomCheck) -> Option<&'p Settle
 /// collection's is meant.
 fn place(written: &str, catalog: &Catalog) -> Result<(String, Vec<String>), Trouble> {
     let dots = written.rmatch_indices('.').map(|(at, _)| at);
-    for (name, path) in dots.clone().map(|at| (&written[..at], &written[at + 1..])) {
+    for (name, path) in dots.map(|at| (&written[..at], &written[at + 1..])) {
         if catalog.relations.contains_key(name) {
             return Ok((name.to_owned(), path.split('.').map(str::to_owned).collect()));
         }
@@ -107,7 +107,7 @@ fn place(written: &str, catalog: &Catalog) -> Result<(String, Vec<String>), Trou
             return Err(Trouble::Unable(format!("`{name}` is a view: name the collection that holds the documents")));
         }
     }
-    let shortest = dots.last().map_or(written, |at| &written[..at]);
+    let shortest = written.split_once('.').map_or(written, |(name, _)| name);
     Err(no_collection(shortest, catalog))
 }
 

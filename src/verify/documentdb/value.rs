@@ -16,9 +16,9 @@ pub(super) fn shown(document: &RawDocument) -> String {
 }
 
 fn summary(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{{{} bytes, {digest}}}", bytes.len())
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    let digest = digest.first_chunk().map_or(0, |head| u128::from_be_bytes(*head));
+    format!("{{{} bytes, {digest:032x}}}", bytes.len())
 }
 
 /// The first field that is not `_id`, or `_id` where there is no other: its name and its value, `None` for null.
