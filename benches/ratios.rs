@@ -64,11 +64,13 @@ fn best_of(times: u32, mut run: impl FnMut()) -> f64 {
 fn own_share(scratch: &Path) {
     let config = scratch.join("drctl.toml");
     let estate = "[estate]\nname = \"b\"\nregion = \"eu-west-1\"\n[quarantine]\nsubnet_group = \"q\"\nsecurity_groups = [\"sg-1\"]\n[[database]]\nid = \"shop-pg\"\n\
-                  kind = \"rds-postgresql\"\nretention = \"7d\"\n[database.restore_test]\ndatabase = \"shop\"\nusername = \"admin\"\n";
+                  kind = \"rds-postgresql\"\nretention = \"7d\"\n[database.restore_test]\nca = \"sandbox-ca.pem\"\ndatabase = \"shop\"\nusername = \"admin\"\n";
     std::fs::write(&config, estate).unwrap();
     let mut sandbox = Command::new(DRCTL)
         .args(["sandbox", "--listen", "127.0.0.1:0", "--time-scale", "60", "--config"])
         .arg(&config)
+        .arg("--ca-file")
+        .arg(scratch.join("sandbox-ca.pem"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -83,8 +85,8 @@ fn own_share(scratch: &Path) {
         .args(["python3", "-c", peak, DRCTL, "restore-test", "shop-pg", "--output", "json", "--config"])
         .arg(&config)
         .env("AWS_ENDPOINT_URL", &endpoint)
-        .env("AWS_ACCESS_KEY_ID", "b")
-        .env("AWS_SECRET_ACCESS_KEY", "b");
+        .env("AWS_ACCESS_KEY_ID", "sandbox")
+        .env("AWS_SECRET_ACCESS_KEY", "sandbox");
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let (json, peak) = text.split_once("PEAK").unwrap();

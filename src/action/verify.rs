@@ -172,7 +172,7 @@ async fn prove(
         tls: test.tls,
         tunnelled: test.connect.is_some(),
         certificate_name: copy.endpoint.host.clone(),
-        ca: test.ca.clone().or_else(|| environment.aws.sandbox_ca()),
+        ca: test.ca.clone(),
         username: test.username.clone(),
         password,
         database: test.database.clone(),

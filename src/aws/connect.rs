@@ -1,9 +1,8 @@
 //! One place that makes AWS configuration: credentials, Region, role, timeouts and the one retry layer.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -12,10 +11,12 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use super::guard::{ATTEMPT_TIMEOUT, Guard};
 use super::watch::Watch;
@@ -49,7 +50,6 @@ pub struct Aws {
     pub(super) watch: Watch,
     /// The Region that the clients talk to.
     pub region: String,
-    sandbox: Arc<SandboxListener>,
     pub(super) origin: Arc<Origin>,
 }
 
@@ -87,7 +87,8 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(config: &SdkConfig, listen: &SharedListener, clock: &Clock) -> Self {
+    fn new(config: &SdkConfig, clock: &Clock) -> Self {
+        let listen = SandboxListener { clock: clock.clone() };
         let rds = aws_sdk_rds::config::Builder::from(config).interceptor(listen.clone()).build();
         let docdb = aws_sdk_docdb::config::Builder::from(config).interceptor(listen.clone()).build();
         let sts = aws_sdk_sts::config::Builder::from(config).interceptor(listen.clone()).build();
@@ -114,8 +115,6 @@ pub struct SandboxNote {
     pub now: Option<jiff::Timestamp>,
     /// How fast that runs.
     pub scale: f64,
-    /// The authority that signed its databases' certificates.
-    pub ca: Option<PathBuf>,
 }
 
 /// Which AWS to talk to.
@@ -136,30 +135,29 @@ impl Aws {
             external_id: estate.external_id.clone(),
             session_name: session_name(&estate.name, &estate.environment),
         };
-        let sandbox = Arc::new(SandboxListener { clock: clock.clone(), ca: OnceLock::new() });
-        Self::make(identity, clock, destination, sandbox).await
+        Self::make(identity, clock, destination).await
     }
 
-    async fn make(identity: Identity, clock: &Clock, destination: &Destination, sandbox: Arc<SandboxListener>) -> Self {
+    async fn make(identity: Identity, clock: &Clock, destination: &Destination) -> Self {
         let (config, base) = configure(&identity, destination).await;
         let region = identity.region.clone();
         let (clock, destination) = (clock.clone(), destination.clone());
         let origin = Origin { identity, clock, destination, config, base, regions: Mutex::default() };
-        Self::in_region(Arc::new(origin), sandbox, &region)
+        Self::in_region(Arc::new(origin), &region)
     }
 
     /// Clients that share a poller with everybody else who works in the same Region.
-    fn in_region(origin: Arc<Origin>, sandbox: Arc<SandboxListener>, region: &str) -> Self {
+    fn in_region(origin: Arc<Origin>, region: &str) -> Self {
         let clients = {
             let mut regions = origin.regions.lock().unwrap_or_else(PoisonError::into_inner);
             let make = || {
                 let config = origin.config.to_builder().region(aws_config::Region::new(region.to_owned())).build();
-                Clients::new(&config, &SharedListener(Arc::clone(&sandbox)), &origin.clock)
+                Clients::new(&config, &origin.clock)
             };
             regions.entry(region.to_owned()).or_insert_with(make).clone()
         };
         let Clients { rds, docdb, sts, kms, secrets, sns, watch } = clients;
-        Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: region.to_owned(), sandbox, origin }
+        Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: region.to_owned(), origin }
     }
 
     /// The same clients for another Region: what a run made is looked for where it was made, and nowhere else.
@@ -168,7 +166,7 @@ impl Aws {
         if region == self.region || region.is_empty() {
             return self.clone();
         }
-        let there = Self::in_region(Arc::clone(&self.origin), Arc::clone(&self.sandbox), region);
+        let there = Self::in_region(Arc::clone(&self.origin), region);
         match &self.guard {
             Some(guard) => there.guarded(guard.clone()),
             None => there,
@@ -179,7 +177,7 @@ impl Aws {
     /// others by now.
     pub async fn renewed(&self) -> Self {
         let Origin { identity, clock, destination, .. } = &*self.origin;
-        let made = Self::make(identity.clone(), clock, destination, Arc::clone(&self.sandbox)).await;
+        let made = Self::make(identity.clone(), clock, destination).await;
         let there = made.for_region(&self.region);
         match &self.guard {
             Some(guard) => there.guarded(guard.clone()),
@@ -203,12 +201,6 @@ impl Aws {
             guard: Some(guard),
             ..self.clone()
         }
-    }
-
-    /// The authority to trust for the sandbox's databases; `None` against AWS.
-    #[must_use]
-    pub fn sandbox_ca(&self) -> Option<PathBuf> {
-        self.sandbox.ca.get().cloned().flatten()
     }
 }
 
@@ -251,45 +243,104 @@ fn session_name(estate: &str, environment: &str) -> String {
     name.chars().map(|char| if allowed(char) { char } else { '-' }).take(MAX_SESSION_CHARS).collect()
 }
 
-#[derive(Debug)]
-struct SandboxListener {
-    clock: Clock,
-    ca: OnceLock<Option<PathBuf>>,
+/// Whether a request went over plain http to this machine, as those to a sandbox do.
+fn is_plain_loopback(uri: &str) -> bool {
+    let rest = uri.strip_prefix("http://");
+    rest.is_some_and(|rest| is_loopback(rest.split(['/', '?', '#']).next().unwrap_or_default()))
 }
 
+/// Whether `name`, `name:port`, `[::1]` or `[::1]:port` means this machine: an address of loopback, or `localhost`, which
+/// RFC 6761 keeps for it.
+pub(crate) fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, _)) => host,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let is_this_machine =
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    // What stands before an `@` is a user's name.
+    is_this_machine && !authority.contains('@')
+}
+
+/// Remembered with a call that went over plain http to this machine.
+#[derive(Debug)]
+struct AskedThisMachine;
+
+impl Storable for AskedThisMachine {
+    type Storer = StoreReplace<Self>;
+}
+
+/// Follows the sandbox's clock.
 #[derive(Clone, Debug)]
-struct SharedListener(Arc<SandboxListener>);
+struct SandboxListener {
+    clock: Clock,
+}
 
 #[dyn_dispatch_hint]
-impl Intercept for SharedListener {
+impl Intercept for SandboxListener {
     fn name(&self) -> &'static str {
         "SandboxListener"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if is_plain_loopback(context.request().uri()) {
+            config.interceptor_state().store_put(AskedThisMachine);
+        }
+        Ok(())
     }
 
     fn read_before_deserialization(
         &self,
         context: &BeforeDeserializationInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        // Whoever else sends the header has no say in what time it is.
+        if config.load::<AskedThisMachine>().is_none() {
+            return Ok(());
+        }
         let Some(header) = context.response().headers().get(SANDBOX_HEADER) else { return Ok(()) };
         let Ok(note) = serde_json::from_str::<SandboxNote>(header) else { return Ok(()) };
         if let Some(now) = note.now {
-            self.0.clock.observe(now, note.scale);
+            self.clock.observe(now, note.scale);
         }
-        let _ = self.0.ca.set(note.ca);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::session_name;
+    use super::{is_plain_loopback, session_name};
 
     #[test]
     fn a_session_is_named_for_its_estate() {
         assert_eq!(session_name("shop", "prod"), "drctl-shop-prod");
         assert_eq!(session_name("Läden & Co", "eu/1"), "drctl-L-den---Co-eu-1");
         assert_eq!(session_name(&"x".repeat(100), "prod").len(), 64);
+    }
+
+    #[test]
+    fn the_virtual_clock_is_followed_only_over_plain_http_to_this_machine() {
+        for uri in ["http://127.0.0.1:4566/", "http://localhost:1", "http://[::1]:9/?a", "http://127.9.9.9"] {
+            assert!(is_plain_loopback(uri), "{uri}");
+        }
+        for uri in [
+            "https://127.0.0.1:4566/",
+            "https://rds.eu-west-1.amazonaws.com/",
+            "http://10.0.0.7:5000/",
+            "http://127.0.0.1.evil.example/",
+            "http://localhost@evil.example/",
+            "http://127.0.0.1:4566@evil.example/",
+            "http://user:pass@127.0.0.1/",
+            "http:///127.0.0.1",
+            "/",
+        ] {
+            assert!(!is_plain_loopback(uri), "{uri}");
+        }
     }
 }

@@ -21,8 +21,8 @@ mod watch;
 
 pub use account::{Account, KeyState};
 pub use change::{Call, Change, Restore, RestoreSource};
-pub(crate) use connect::SANDBOX_HEADER;
 pub use connect::{Aws, Destination, SandboxNote};
+pub(crate) use connect::{SANDBOX_HEADER, is_loopback};
 pub use error::{Error, Kind, Result};
 pub use guard::Guard;
 pub use model::{Capacity, Cluster, Event, Instance, Member, Quota, Resource, ResourceKind, Snapshot};

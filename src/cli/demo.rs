@@ -1,6 +1,7 @@
 //! `drctl demo`: the main job against the sandbox, with nothing to prepare.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -15,7 +16,7 @@ use crate::estate::{Database, StateLocation};
 use crate::report::{self, TestReport};
 use crate::restore_test::{self, Options};
 use crate::runbook::Environment;
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::{self, Sandbox, SourceOptions};
 use crate::store::RunState;
 
 /// The estates of the demo, as shipped under examples/.
@@ -38,8 +39,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
-    let directory = std::env::temp_dir().join(format!("drctl-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).with_context(|| format!("failed to make `{}`", directory.display()))?;
+    let directory = std::env::temp_dir().join(format!("drctl-demo-{:016x}", rand::random::<u64>()));
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&directory);
+    made.with_context(|| format!("failed to make `{}`", directory.display()))?;
     let result = perform(args, format, &directory).await;
     let _ = std::fs::remove_dir_all(&directory);
     result
@@ -53,8 +55,15 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
         estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate });
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let (time_scale, aws) = (args.time_scale, sandbox::AwsBehaviour::default());
-    let options = sandbox::Options { listen, time_scale, corrupt: Vec::new(), start: None, aws };
+    let options = sandbox::Options {
+        listen,
+        time_scale: args.time_scale,
+        corrupt: Vec::new(),
+        start: None,
+        aws: sandbox::AwsBehaviour::default(),
+        ca_file: None,
+        sources: SourceOptions::default(),
+    };
     let all: Vec<_> = estates.iter().map(|loaded| loaded.estate.clone()).collect();
     let sandbox = Sandbox::start(&all, &options).await?;
     for missing in &sandbox.missing {
@@ -64,6 +73,9 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
         "a sandbox serves on http://{}: an AWS of our own with real databases, {} times real speed",
         sandbox.address, args.time_scale
     ));
+    for database in estates.iter_mut().flat_map(|loaded| &mut loaded.estate.databases) {
+        database.test.ca = Some(sandbox.ca.clone());
+    }
     let cancel = setup::cancel_on_signal();
     let result = two_acts(&sandbox, &estates, &cancel, format).await;
     sandbox.stop().await;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::exit::Exit;
 use super::{output, setup};
 use crate::estate::Estate;
-use crate::sandbox::{AwsBehaviour, Options, Sandbox};
+use crate::sandbox::{AwsBehaviour, Options, Sandbox, SourceOptions};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,6 +27,15 @@ pub(super) struct Args {
     /// How closely to keep to AWS's delays: kind (everything at once), documented, or harsh (a bad day).
     #[arg(long, value_name = "MODE", default_value_t = AwsBehaviour::default(), value_parser = AwsBehaviour::parse)]
     aws: AwsBehaviour,
+    /// Where to write the authority that signs the databases' certificates, for `ca` to name [default: a file of its own]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Load your own tables from SQL instead of the shop's; `TARGET=FILE` for one database only.
+    #[arg(long, value_name = "FILE")]
+    schema: Vec<String>,
+    /// PostgreSQL without amcheck, as RDS has it until somebody installs it.
+    #[arg(long)]
+    no_amcheck: bool,
 }
 
 fn parse_scale(text: &str) -> Result<f64, String> {
@@ -40,13 +49,33 @@ fn parse_corrupt(text: &str) -> Result<(String, String), String> {
     Ok((target.to_owned(), kind.to_owned()))
 }
 
+/// Reads the SQL that was named: `FILE`, or `TARGET=FILE`.
+fn sources(args: &Args, estates: &[Estate]) -> anyhow::Result<SourceOptions> {
+    let known =
+        |target: &str| estates.iter().flat_map(|estate| &estate.databases).any(|database| database.id == target);
+    let mut schemas = Vec::new();
+    for text in &args.schema {
+        let (target, file) = match text.split_once('=') {
+            Some((target, file)) if known(target) => (Some(target.to_owned()), file),
+            _ => (None, text.as_str()),
+        };
+        let sql = std::fs::read_to_string(file).map_err(|error| {
+            let hint = "write FILE.sql, or TARGET=FILE.sql with a database of the configuration";
+            output::usage(format!("failed to read the schema `{file}`: {error}"), hint)
+        })?;
+        schemas.push((target, sql.into()));
+    }
+    Ok(SourceOptions { schemas, without_amcheck: args.no_amcheck })
+}
+
 pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit> {
     let mut estates: Vec<Estate> = Vec::new();
     for config in configs {
         estates.push(setup::load(config)?.estate);
     }
     let (listen, time_scale, corrupt) = (args.listen, args.time_scale, args.corrupt.clone());
-    let options = Options { listen, time_scale, corrupt, start: args.start, aws: args.aws };
+    let (ca_file, sources) = (args.ca_file.clone(), sources(args, &estates)?);
+    let options = Options { listen, time_scale, corrupt, start: args.start, aws: args.aws, ca_file, sources };
     let sandbox = Sandbox::start(&estates, &options).await?;
     for missing in &sandbox.missing {
         output::talk(&format!("warning: {missing}"));
@@ -59,7 +88,13 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
     let mut environment = sandbox.environment();
     environment.push(("AWS_REGION", region.to_owned()));
     let all: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    for line in &sandbox.about {
+        output::talk(line);
+    }
     output::talk(&format!("in another terminal: export {}", all.join(" ")));
+    output::talk(&format!("and under each [database.restore_test]: ca = \"{}\"", sandbox.ca.display()));
+    environment.push(("DRCTL_SANDBOX_CA", sandbox.ca.display().to_string()));
+    let all: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     output::data(&all.join("\n"));
     setup::wait_for_signal().await;
     output::talk("stopping");

@@ -1,24 +1,37 @@
-//! What tests and rehearsals steer the sandbox with: `GET` and `POST` under `/_drctl/`.
+//! What tests and rehearsals steer the sandbox with: `GET` and `POST` under `/_drctl/`. Each request carries
+//! `x-drctl-control: 1`, and each body is JSON and says so: see `gate.rs`.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{Method, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::engine::Damage;
 use super::fault::Rule;
+use super::gate::{check_control, check_local};
 use super::protocol::Params;
 use super::rds;
 use super::shared::{Shared, note};
 use super::world::World;
 
 /// Answers one such request.
-pub(super) fn control(shared: &Shared, method: &Method, path: &str, body: &Bytes) -> Response<Body> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let (status, body) = match perform(shared, method.as_str(), path, &body) {
-        Ok(body) => (StatusCode::OK, body),
-        Err(message) => (StatusCode::BAD_REQUEST, json!({ "error": message })),
+pub(super) fn control(
+    shared: &Shared,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response<Body> {
+    let (status, body) = match check_local(headers).and_then(|()| check_control(method, headers)) {
+        Err(message) => (StatusCode::FORBIDDEN, json!({ "error": message })),
+        Ok(()) => {
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            match perform(shared, method.as_str(), path, &body) {
+                Ok(body) => (StatusCode::OK, body),
+                Err(message) => (StatusCode::BAD_REQUEST, json!({ "error": message })),
+            }
+        }
     };
     let builder = Response::builder().status(status).header("content-type", "application/json");
     builder.body(Body::from(body.to_string())).unwrap_or_default()
@@ -98,6 +111,9 @@ pub(super) fn damage(world: &mut World, target: &str, kind: &str) -> Result<(), 
         let region = world.region(&name);
         let snapshots = region.instance_snapshots.values_mut().chain(region.cluster_snapshots.values_mut());
         for snapshot in snapshots.filter(|snapshot| snapshot.source == target) {
+            if snapshot.content.seed.as_ref().is_some_and(|seed| seed.schema.is_some()) {
+                return Err(format!("`{target}` holds your own tables: only the shop's can be damaged"));
+            }
             snapshot.content.damage = Some(kind);
             found = true;
         }

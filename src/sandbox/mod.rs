@@ -9,6 +9,7 @@ mod behaviour;
 mod control;
 mod engine;
 mod fault;
+mod gate;
 mod kms;
 mod protocol;
 mod rds;
@@ -19,4 +20,5 @@ mod sts;
 mod world;
 
 pub use behaviour::AwsBehaviour;
+pub use engine::SourceOptions;
 pub use server::{Options, Sandbox};

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::behaviour::AwsBehaviour;
 use super::control::{control, damage};
-use super::engine::{Engines, missing};
+use super::engine::{Engines, SourceOptions, missing, private_root, shop_in_words, versions};
 use super::fault::{self, Effect};
+use super::gate::check_local;
 use super::protocol::{Answer, Fault, Params};
 use super::shared::{Shared, note};
 use super::world::World;
@@ -47,6 +48,10 @@ pub struct Options {
     pub start: Option<Timestamp>,
     /// How closely it keeps to AWS's delays.
     pub aws: AwsBehaviour,
+    /// Where the authority of its databases goes; a file of its own where absent.
+    pub ca_file: Option<PathBuf>,
+    /// What its databases hold.
+    pub sources: SourceOptions,
 }
 
 /// A sandbox that serves.
@@ -54,8 +59,12 @@ pub struct Options {
 pub struct Sandbox {
     /// Where it listens.
     pub address: SocketAddr,
+    /// The bundle with the authority that signs its databases' certificates: what `ca` has to name.
+    pub ca: PathBuf,
     /// What cannot be started on this machine, in words.
     pub missing: Vec<String>,
+    /// What stands behind the engines, and which tables there are, in words.
+    pub about: Vec<String>,
     shared: Arc<Shared>,
     stop: CancellationToken,
     served: tokio::task::JoinHandle<()>,
@@ -76,16 +85,20 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen).await;
         let listener = listener.with_context(|| format!("failed to listen on {}", options.listen))?;
         let address = listener.local_addr()?;
-        let root = std::env::temp_dir().join(format!("drctl-sandbox-{}-{}", std::process::id(), address.port()));
-        std::fs::create_dir_all(&root).with_context(|| format!("failed to make `{}`", root.display()))?;
+        let root = private_root()?;
+        let ca = options.ca_file.clone().unwrap_or_else(|| root.join("ca.pem"));
         let clock = VirtualClock::start(options.time_scale, options.start);
-        let mut world = World::new(clock.clone(), options.aws, Engines::new(&root)?);
+        let engines = Engines::new(&root, &ca)?;
+        let mut world = World::new(clock.clone(), options.aws, Arc::clone(&engines));
+        world.sources = options.sources.clone();
         for estate in estates {
             world.add(estate)?;
         }
         for (target, kind) in &options.corrupt {
             damage(&mut world, target, kind).map_err(|message| anyhow::anyhow!(message))?;
         }
+        let mut about = versions().await;
+        about.extend(holdings(&engines, &world).await?);
         let (rules, calls) = Default::default();
         let shared = Arc::new(Shared { world: Mutex::new(world), rules, calls, clock });
         let stop = CancellationToken::new();
@@ -95,7 +108,7 @@ impl Sandbox {
             let serve = axum::serve(listener, app).into_future();
             tokio::select! { _ = serve => {}, () = stopped.cancelled() => {} }
         });
-        Ok(Self { address, missing: missing(), shared, stop, served, root })
+        Ok(Self { address, ca, missing: missing(), about, shared, stop, served, root })
     }
 
     /// The environment in which AWS clients talk to this sandbox.
@@ -124,6 +137,17 @@ impl Sandbox {
     }
 }
 
+/// Which tables there are, in words. What somebody brought is loaded at once, so that its mistakes show at once.
+async fn holdings(engines: &Engines, world: &World) -> anyhow::Result<Vec<String>> {
+    let mut all = vec![shop_in_words()];
+    for (protocol, seed) in world.with_schema() {
+        let tables = engines.prepare(protocol, &seed).await?;
+        let tables = if tables.is_empty() { "none".to_owned() } else { tables.join(", ") };
+        all.push(format!("`{}` holds your own tables instead: {tables}", seed.source));
+    }
+    Ok(all)
+}
+
 /// Which service and action a request is for, and in which Region.
 struct Target {
     service: String,
@@ -142,7 +166,10 @@ async fn handle(
         return respond(&shared, Fault::new(413, "RequestTooLarge", "the request is too large").to_xml());
     };
     if let Some(path) = uri.path().strip_prefix("/_drctl/") {
-        return control(&shared, &method, path, &body);
+        return control(&shared, &method, path, &headers, &body);
+    }
+    if let Err(message) = check_local(&headers) {
+        return respond(&shared, Fault::new(403, "AccessDenied", message).to_xml());
     }
     let text = String::from_utf8_lossy(&body).into_owned();
     let target = target(&headers, &text);
@@ -218,6 +245,7 @@ fn target(headers: &HeaderMap, body: &str) -> Target {
 fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
     let note = serde_json::to_string(&note(shared)).unwrap_or_default();
     let builder = Response::builder().status(answer.status).header("content-type", answer.content_type);
-    let builder = builder.header(SANDBOX_HEADER, note);
+    let date = shared.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let builder = builder.header(SANDBOX_HEADER, note).header("date", date);
     builder.body(Body::from(answer.body)).unwrap_or_default()
 }

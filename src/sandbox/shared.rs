@@ -35,8 +35,7 @@ impl Shared {
 
 /// What the sandbox says about itself with every answer.
 pub(super) fn note(shared: &Shared) -> SandboxNote {
-    let ca = Some(shared.world().ca());
     // Where every lifecycle ends at once, nobody has to wait for long.
     let scale = if shared.clock.scale() < 1.0 { SCALE_WITHOUT_LIFECYCLES } else { shared.clock.scale() };
-    SandboxNote { now: Some(shared.clock.now()), scale, ca }
+    SandboxNote { now: Some(shared.clock.now()), scale }
 }

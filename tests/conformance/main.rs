@@ -18,7 +18,7 @@ use std::time::Duration;
 mod support;
 
 use serde_json::Value;
-use support::{AURORA_POSTGRES, DOCUMENTDB, DRCTL, Engine, HEAD, POSTGRES, Ran, Rig, Scratch, have};
+use support::{AURORA_POSTGRES, CA, DOCUMENTDB, DRCTL, Engine, HEAD, POSTGRES, Ran, Rig, Scratch, have};
 
 const PYTHON: &str = ".venv/bin/python";
 const PASSWORD: &str = "production1";
@@ -114,7 +114,7 @@ fn an_instance_and_a_cluster_pass_on_moto_and_are_gone_afterwards() {
     let state = rig.control("GET", "state", &Value::Null);
     let copy = state.as_array().unwrap().iter().find(|r| r["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
     let port = copy["port"].as_u64().unwrap();
-    let ca = rig.control("GET", "note", &Value::Null)["ca"].as_str().unwrap().to_owned();
+    let ca = rig.scratch.0.join(CA).display().to_string();
 
     let moto = Moto::start();
     let before = moto.list();

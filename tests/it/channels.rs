@@ -14,6 +14,7 @@ kind = "rds-postgresql"
 retention = "7d"
 rto = "2d"
 [database.restore_test]
+ca = "sandbox-ca.pem"
 deadline = "48h"
 schedule = "rate(6 hours)"
 database = "shop"

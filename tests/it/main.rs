@@ -25,6 +25,7 @@ mod killed_daemon;
 mod postgres;
 mod restore_points;
 mod safety;
+mod sandbox;
 mod several_agents;
 mod snapshots;
 mod store;

@@ -25,7 +25,7 @@ pub(crate) fn have(engines: &[Engine]) -> bool {
         let (found, name) = match engine {
             Engine::Postgres => (Path::new("/usr/lib/postgresql").is_dir() || in_path("initdb"), "PostgreSQL"),
             Engine::Mariadb => (Path::new("/usr/sbin/mariadbd").exists() || in_path("mariadbd"), "MariaDB"),
-            Engine::Secantus => (Path::new(".venv/bin/secantusd-py").exists() || in_path("secantusd-py"), "SecantusDB"),
+            Engine::Secantus => (in_path("secantusd-py"), "SecantusDB"),
         };
         if !found {
             assert!(std::env::var_os("DRCTL_TEST_ALL").is_none(), "{name} is not installed");
@@ -65,6 +65,9 @@ impl Drop for Turn {
     }
 }
 
+/// Where a rig's sandbox writes its authority, beside the configuration: `ca` has to name it.
+pub(crate) const CA: &str = "sandbox-ca.pem";
+
 pub(crate) const HEAD: &str = r#"
 [estate]
 name   = "shop"
@@ -85,6 +88,7 @@ id        = "shop-pg"
 kind      = "rds-postgresql"
 retention = "7d"
 [database.restore_test]
+ca       = "sandbox-ca.pem"
 database = "shop"
 username = "admin"
 password = "secretsmanager:shop/pg"
@@ -100,6 +104,7 @@ id        = "shop-my"
 kind      = "rds-mysql"
 retention = "7d"
 [database.restore_test]
+ca       = "sandbox-ca.pem"
 database = "shop"
 username = "admin"
 [[database.restore_test.check]]
@@ -114,6 +119,7 @@ id        = "shop-apg"
 kind      = "aurora-postgresql"
 retention = "30d"
 [database.restore_test]
+ca       = "sandbox-ca.pem"
 database = "shop"
 username = "admin"
 [[database.restore_test.check]]
@@ -128,6 +134,7 @@ id        = "shop-amy"
 kind      = "aurora-mysql"
 retention = "30d"
 [database.restore_test]
+ca       = "sandbox-ca.pem"
 database = "shop"
 username = "admin"
 [[database.restore_test.check]]
@@ -142,6 +149,7 @@ id        = "shop-docs"
 kind      = "documentdb"
 retention = "7d"
 [database.restore_test]
+ca       = "sandbox-ca.pem"
 database = "shop"
 username = "admin"
 [[database.restore_test.check]]
@@ -195,6 +203,8 @@ impl Rig {
         let mut sandbox = Command::new(DRCTL)
             .args(["sandbox", "--listen", "127.0.0.1:0", "--config"])
             .arg(&config)
+            .arg("--ca-file")
+            .arg(scratch.0.join(CA))
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -247,7 +257,8 @@ impl Rig {
         let body = body.to_string();
         write!(
             stream,
-            "{method} /_drctl/{path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "{method} /_drctl/{path} HTTP/1.1\r\nhost: {address}\r\nx-drctl-control: 1\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         )
         .unwrap();

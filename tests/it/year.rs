@@ -27,6 +27,7 @@ retention = "7d"
 # A tenth of a second here is a quarter of an hour there: this machine's pauses must not look like AWS's.
 rto = "2d"
 [database.restore_test]
+ca = "sandbox-ca.pem"
 deadline = "48h"
 schedule = "cron(30 1 ? * SUN *)"
 database = "shop"

@@ -9,13 +9,12 @@ use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions
 use mongodb::{Client, Database};
 use tokio::process::Command;
 
-use super::process::{self, Process};
+use super::process::{self, Process, User};
 use super::{Certificates, Content, Damage, Seed, seed};
 
 const PROGRAM: &str = "secantusd-py";
 /// The sandbox's own user in every copy.
 const SUPERUSER: &str = "drctl_sandbox";
-const SUPERUSER_PASSWORD: &str = "sandbox only";
 const BATCH: usize = 2_000;
 const SELECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -24,23 +23,39 @@ pub(super) fn is_installed() -> bool {
 }
 
 fn program() -> Option<PathBuf> {
-    process::find_program(PROGRAM, &[".venv/bin".into()])
+    process::find_program(PROGRAM, &[])
 }
 
-/// Makes the data directory of a source, with documents up to now, and shuts it down cleanly.
-pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
-    std::fs::create_dir_all(directory)?;
+/// What it calls itself.
+pub(super) fn version() -> Option<String> {
+    program().map(|_| "SecantusDB".to_owned())
+}
+
+/// Whom it runs as: nobody special, unless those cannot start the program where it is installed.
+async fn user(program: &Path) -> Option<User> {
+    let user = User::unprivileged()?;
+    if user.can_start(program).await {
+        return Some(user);
+    }
+    tracing::warn!(program = %program.display(), "it runs as root: no other user can start it where it is installed");
+    None
+}
+
+/// Makes the data directory of a source, with documents up to now, and shuts it down cleanly. Yields its collections.
+pub(super) async fn make_source(directory: &Path, seed: &Seed, own: &str) -> anyhow::Result<Vec<String>> {
+    process::private_directory(directory, None)?;
     let port = process::free_port()?;
     let process = start(directory, port, None).await?;
-    let made = fill_source(port, seed).await;
+    let made = fill_source(port, seed, own).await;
     process.stop().await;
-    made
+    made?;
+    Ok(seed::COLLECTIONS.map(str::to_owned).to_vec())
 }
 
-async fn fill_source(port: u16, seed: &Seed) -> anyhow::Result<()> {
-    let client = client(port, None, None)?;
+async fn fill_source(port: u16, seed: &Seed, own: &str) -> anyhow::Result<()> {
+    let client = client(port, None)?;
     let admin = client.database("admin");
-    admin.run_command(doc! { "createUser": SUPERUSER, "pwd": SUPERUSER_PASSWORD, "roles": ["root"] }).await?;
+    admin.run_command(doc! { "createUser": SUPERUSER, "pwd": own, "roles": ["root"] }).await?;
     admin
         .run_command(doc! { "createUser": &seed.username, "pwd": &seed.password, "roles": ["root"] })
         .await
@@ -89,10 +104,11 @@ pub(super) async fn restore(
     seed: &Seed,
     content: &Content,
     tls: &Certificates,
+    own: &str,
 ) -> anyhow::Result<Process> {
     tls.install(directory, None)?;
-    let process = start(directory, port, Some(tls)).await?;
-    let shop = client(port, Some(SUPERUSER), Some(directory))?.database(&seed.database);
+    let process = start(directory, port, Some(own)).await?;
+    let shop = client(port, Some(own))?.database(&seed.database);
     roll_to(&shop, seed::orders_at(content.as_of)).await?;
     match content.damage {
         None => {}
@@ -111,37 +127,41 @@ pub(super) async fn restore(
     Ok(process)
 }
 
-async fn start(directory: &Path, port: u16, tls: Option<&Certificates>) -> anyhow::Result<Process> {
+/// Starts it; with the password of the sandbox's own user it asks for TLS and for passwords.
+async fn start(directory: &Path, port: u16, own: Option<&str>) -> anyhow::Result<Process> {
     let program =
         program().with_context(|| format!("`{PROGRAM}` is not installed (`pip install secantusdb==0.7.0b3`)"))?;
+    let user = user(&program).await;
+    if let Some(user) = user {
+        user.give(directory)?;
+    }
     let mut command = Command::new(program);
     command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--log-level", "WARNING"]);
     command.args(["--cache-size", "64M", "--storage-path"]).arg(directory);
-    if tls.is_some() {
-        let own = directory.join("drctl-tls");
-        command.arg("--auth").arg("--tls-cert-file").arg(own.join("server.pem"));
-        command.arg("--tls-key-file").arg(own.join("server.key"));
+    if own.is_some() {
+        let tls = directory.join("drctl-tls");
+        command.arg("--auth").arg("--tls-cert-file").arg(tls.join("server.pem"));
+        command.arg("--tls-key-file").arg(tls.join("server.key"));
     }
-    let user = tls.map(|_| SUPERUSER);
-    let mut process = Process::start(&command, "TERM", None, directory.with_extension("log"))?;
+    let mut process = Process::start(&command, "TERM", user, directory.with_extension("log"))?;
     let ready = || async {
-        let Ok(client) = client(port, user, tls.map(|_| directory)) else { return false };
+        let Ok(client) = client(port, own) else { return false };
         client.database("admin").run_command(doc! { "ping": 1 }).await.is_ok()
     };
     process.wait_until(ready).await?;
     Ok(process)
 }
 
-fn client(port: u16, user: Option<&str>, tls: Option<&Path>) -> anyhow::Result<Client> {
-    let credential = user.map(|user| {
+fn client(port: u16, own: Option<&str>) -> anyhow::Result<Client> {
+    let credential = own.map(|password| {
         Credential::builder()
-            .username(user.to_owned())
-            .password(SUPERUSER_PASSWORD.to_owned())
+            .username(SUPERUSER.to_owned())
+            .password(password.to_owned())
             .source("admin".to_owned())
             .build()
     });
     // The sandbox talks to itself here: what its certificate says is for others to verify.
-    let tls = tls.map(|_| Tls::Enabled(TlsOptions::builder().allow_invalid_certificates(true).build()));
+    let tls = own.map(|_| Tls::Enabled(TlsOptions::builder().allow_invalid_certificates(true).build()));
     let mut options = ClientOptions::builder()
         .hosts(vec![ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(port) }])
         .direct_connection(true)
@@ -152,8 +172,8 @@ fn client(port: u16, user: Option<&str>, tls: Option<&Path>) -> anyhow::Result<C
     Ok(Client::with_options(options)?)
 }
 
-pub(super) async fn set_password(directory: &Path, port: u16, username: &str, password: &str) -> anyhow::Result<()> {
-    let admin = client(port, Some(SUPERUSER), Some(directory))?.database("admin");
+pub(super) async fn set_password(port: u16, own: &str, username: &str, password: &str) -> anyhow::Result<()> {
+    let admin = client(port, Some(own))?.database("admin");
     admin.run_command(doc! { "updateUser": username, "pwd": password }).await?;
     Ok(())
 }

@@ -13,7 +13,11 @@ use super::{Certificates, Content, Damage, Seed, seed};
 const SOCKET: &str = "drctl.sock";
 /// Reachable only through the socket in the data directory.
 const SUPERUSER: &str = "drctl_sandbox";
-const SUPERUSER_PASSWORD: &str = "sandbox only";
+/// What RDS grants the master user of MySQL 8.0, by its documentation: neither SUPER nor FILE.
+const MASTER_PRIVILEGES: &str =
+    "select, insert, update, delete, create, drop, reload, process, references, index, alter,
+     show databases, create temporary tables, lock tables, execute, replication slave, replication client, create view,
+     show view, create routine, alter routine, create user, event, trigger";
 const PAGE_BYTES: usize = 16_384;
 /// Pages that are damaged, from the middle of the table on.
 const DAMAGED_PAGES: usize = 3;
@@ -30,18 +34,20 @@ fn required(name: &str) -> anyhow::Result<PathBuf> {
     program(name).with_context(|| format!("`{name}` is not installed (Debian: `apt-get install mariadb-server`)"))
 }
 
-/// Makes the data directory of a source, with rows up to now, and shuts it down cleanly.
-pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
+/// What it calls itself.
+pub(super) async fn version() -> Option<String> {
+    let said = process::run(Command::new(program("mariadbd")?).arg("--version"), None).await.ok()?;
+    said.split_whitespace().find(|word| word.contains("MariaDB")).map(|word| format!("MariaDB {word}"))
+}
+
+/// Makes the data directory of a source, with rows up to now, and shuts it down cleanly. Yields its tables.
+pub(super) async fn make_source(directory: &Path, seed: &Seed, own: &str) -> anyhow::Result<Vec<String>> {
     let user = User::unprivileged();
     let install = required("mariadb-install-db")?;
-    let version = process::run(Command::new(required("mariadbd")?).arg("--version"), None).await?;
-    let version = version.split_whitespace().find(|word| word.contains("MariaDB")).unwrap_or("unknown").to_owned();
+    let version = version().await.context("`mariadbd` does not tell its version")?;
     let key = format!("mariadb-{}", version.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-"));
     process::initialised(&key, directory, user, || async {
-        std::fs::create_dir_all(directory)?;
-        if let Some(user) = user {
-            user.give(directory)?;
-        }
+        process::private_directory(directory, user)?;
         let mut command = Command::new(&install);
         command.arg("--no-defaults").arg(format!("--datadir={}", directory.display()));
         command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"]);
@@ -50,30 +56,45 @@ pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result
     })
     .await?;
     let port = process::free_port()?;
-    let process = start(directory, port, user, None).await?;
-    let made = fill_source(directory, seed).await;
+    let root = Account { name: "root", password: "" };
+    let process = start(directory, port, user, None, root).await?;
+    let made = fill_source(directory, seed, own).await;
     process.stop().await;
     made
 }
 
-async fn fill_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
-    let mut root = connect(directory, "root", None).await?;
+async fn fill_source(directory: &Path, seed: &Seed, own: &str) -> anyhow::Result<Vec<String>> {
+    let mut root = connect(directory, Account { name: "root", password: "" }, None).await?;
     let (name, password) = (literal(&seed.username), literal(&seed.password));
+    // Whoever could enter without a password goes: the installation's `root` and its anonymous users.
     let sql = format!(
-        "create user '{SUPERUSER}'@'localhost' identified by '{SUPERUSER_PASSWORD}';
+        "create user '{SUPERUSER}'@'localhost' identified by '{own}';
          grant all on *.* to '{SUPERUSER}'@'localhost' with grant option;
          create user '{name}'@'%' identified by '{password}';
-         grant all on *.* to '{name}'@'%';
-         drop user if exists ''@'localhost';
-         create database if not exists {}",
+         grant {MASTER_PRIVILEGES} on *.* to '{name}'@'%' with grant option;
+         delete from mysql.global_priv where user in ('root', '');
+         create database if not exists {};
+         flush privileges",
         quote(&seed.database)
     );
     execute(&mut root, &sql).await?;
     root.close().await?;
-    let mut shop = connect(directory, SUPERUSER, Some(&seed.database)).await?;
-    execute(&mut shop, &schema()).await?;
-    roll_to(&mut shop, seed::orders_at(crate::clock::Clock::system().now())).await?;
-    shop.close().await.map_err(Into::into)
+    if let Some(sql) = &seed.schema {
+        let master = Account { name: &seed.username, password: &seed.password };
+        let mut database = connect(directory, master, Some(&seed.database)).await?;
+        execute(&mut database, sql).await.context("failed to load the schema")?;
+        database.close().await?;
+    }
+    let mut shop = connect(directory, Account::own(own), Some(&seed.database)).await?;
+    if seed.schema.is_none() {
+        execute(&mut shop, &schema()).await?;
+        roll_to(&mut shop, seed::orders_at(crate::clock::Clock::system().now())).await?;
+    }
+    let tables = "select cast(table_name as char) from information_schema.tables
+                  where table_schema = database() and table_type = 'BASE TABLE' order by 1";
+    let tables = sqlx::query_scalar(tables).fetch_all(&mut shop).await?;
+    shop.close().await?;
+    Ok(tables)
 }
 
 fn schema() -> String {
@@ -128,11 +149,15 @@ pub(super) async fn restore(
     seed: &Seed,
     content: &Content,
     tls: &Certificates,
+    own: &str,
 ) -> anyhow::Result<Process> {
     let user = User::unprivileged();
     tls.install(directory, user)?;
-    let process = start(directory, port, user, Some(tls)).await?;
-    let mut shop = connect(directory, SUPERUSER, Some(&seed.database)).await?;
+    let process = start(directory, port, user, Some(tls), Account::own(own)).await?;
+    if seed.schema.is_some() {
+        return Ok(process);
+    }
+    let mut shop = connect(directory, Account::own(own), Some(&seed.database)).await?;
     roll_to(&mut shop, seed::orders_at(content.as_of)).await?;
     match content.damage {
         None => {}
@@ -146,7 +171,7 @@ pub(super) async fn restore(
             shop.close().await?;
             process.stop().await;
             overwrite_pages(&directory.join(&seed.database).join("orders.ibd"))?;
-            return start(directory, port, user, Some(tls)).await;
+            return start(directory, port, user, Some(tls), Account::own(own)).await;
         }
     }
     shop.close().await?;
@@ -164,7 +189,27 @@ fn overwrite_pages(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(directory: &Path, port: u16, user: Option<User>, tls: Option<&Certificates>) -> anyhow::Result<Process> {
+/// Who connects to see whether it is up, or to do something.
+#[derive(Clone, Copy)]
+struct Account<'a> {
+    name: &'a str,
+    password: &'a str,
+}
+
+impl<'a> Account<'a> {
+    /// The sandbox's own user.
+    fn own(password: &'a str) -> Self {
+        Self { name: SUPERUSER, password }
+    }
+}
+
+async fn start(
+    directory: &Path,
+    port: u16,
+    user: Option<User>,
+    tls: Option<&Certificates>,
+    account: Account<'_>,
+) -> anyhow::Result<Process> {
     let mut command = Command::new(required("mariadbd")?);
     command.arg("--no-defaults").arg(format!("--datadir={}", directory.display()));
     command.arg(format!("--socket={}", directory.join(SOCKET).display()));
@@ -189,17 +234,18 @@ async fn start(directory: &Path, port: u16, user: Option<User>, tls: Option<&Cer
         user.give(directory)?;
     }
     let mut process = Process::start(&command, "TERM", user, directory.with_extension("log"))?;
-    let ready = || async {
-        connect(directory, SUPERUSER, None).await.is_ok() || connect(directory, "root", None).await.is_ok()
-    };
-    process.wait_until(ready).await?;
+    process.wait_until(|| async { connect(directory, account, None).await.is_ok() }).await?;
     Ok(process)
 }
 
-async fn connect(directory: &Path, user: &str, database: Option<&str>) -> Result<MySqlConnection, sqlx::Error> {
-    let options = MySqlConnectOptions::new().socket(directory.join(SOCKET)).username(user);
+async fn connect(
+    directory: &Path,
+    account: Account<'_>,
+    database: Option<&str>,
+) -> Result<MySqlConnection, sqlx::Error> {
+    let options = MySqlConnectOptions::new().socket(directory.join(SOCKET)).username(account.name);
     let options = options.ssl_mode(MySqlSslMode::Disabled);
-    let options = if user == SUPERUSER { options.password(SUPERUSER_PASSWORD) } else { options };
+    let options = if account.password.is_empty() { options } else { options.password(account.password) };
     let options = match database {
         Some(database) => options.database(database),
         None => options,
@@ -212,8 +258,8 @@ async fn execute(connection: &mut MySqlConnection, sql: &str) -> anyhow::Result<
     Ok(())
 }
 
-pub(super) async fn set_password(directory: &Path, username: &str, password: &str) -> anyhow::Result<()> {
-    let mut root = connect(directory, SUPERUSER, None).await?;
+pub(super) async fn set_password(directory: &Path, own: &str, username: &str, password: &str) -> anyhow::Result<()> {
+    let mut root = connect(directory, Account::own(own), None).await?;
     let sql = format!("alter user '{}'@'%' identified by '{}'", literal(username), literal(password));
     execute(&mut root, &sql).await?;
     root.close().await.map_err(Into::into)

@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use jiff::Timestamp;
+use rand::Rng;
+use rand::distr::Alphanumeric;
 
 pub(super) use certificates::Certificates;
 pub(super) use process::free_port;
@@ -22,7 +24,27 @@ pub(super) use process::free_port;
 use door::Door;
 
 use crate::clock::VirtualClock;
-use crate::estate::Protocol;
+use crate::estate::{Database, Protocol};
+
+const PASSWORD_CHARS: usize = 32;
+
+/// What the sources hold in place of the shop, and what they lack.
+#[derive(Clone, Debug, Default)]
+pub struct SourceOptions {
+    /// SQL in place of the shop: of one database, or of all that speak SQL.
+    pub schemas: Vec<(Option<String>, Arc<str>)>,
+    /// Whether PostgreSQL goes without amcheck, as it does on RDS until somebody installs it.
+    pub without_amcheck: bool,
+}
+
+impl SourceOptions {
+    /// The SQL for one database: its own before what is for all.
+    pub(super) fn schema(&self, database: &Database) -> Option<Arc<str>> {
+        let of = |wanted: Option<&str>| self.schemas.iter().find(|(target, _)| target.as_deref() == wanted);
+        let found = of(Some(&database.id)).or_else(|| of(None));
+        found.filter(|_| database.kind.protocol() != Protocol::Mongo).map(|(_, sql)| Arc::clone(sql))
+    }
+}
 
 /// What a source database holds, and who may enter it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +57,10 @@ pub(super) struct Seed {
     pub(super) username: String,
     /// Its password when the sandbox began.
     pub(super) password: String,
+    /// SQL that makes its tables; absent: the shop.
+    pub(super) schema: Option<Arc<str>>,
+    /// Whether PostgreSQL's amcheck is installed in it.
+    pub(super) amcheck: bool,
 }
 
 /// How a backup is damaged.
@@ -78,6 +104,8 @@ pub(super) struct Content {
 pub(super) struct Running {
     protocol: Protocol,
     username: String,
+    /// The password of the sandbox's own user in it.
+    superuser_password: String,
     port: u16,
     directory: PathBuf,
     process: process::Process,
@@ -90,21 +118,33 @@ pub(super) struct Engines {
     root: PathBuf,
     certificates: Certificates,
     /// Sources with the same users hold the same, and share a backup.
-    sources: tokio::sync::Mutex<BTreeMap<(u8, Seed), PathBuf>>,
+    sources: tokio::sync::Mutex<BTreeMap<(u8, Seed), Backup>>,
+    /// The password of the sandbox's own user in every database.
+    superuser_password: String,
     counter: AtomicU64,
 }
 
+/// The physical backup of a source.
+#[derive(Clone, Debug)]
+struct Backup {
+    /// A data directory that was shut down cleanly.
+    directory: PathBuf,
+    /// What tables it holds.
+    tables: Vec<String>,
+}
+
 impl Engines {
-    /// Uses `root` for everything; it must exist.
-    pub(super) fn new(root: &Path) -> anyhow::Result<Arc<Self>> {
-        let certificates = Certificates::make(&root.join("tls"))?;
+    /// Uses `root` for everything; it must exist. The authority's certificate goes to `ca`.
+    pub(super) fn new(root: &Path, ca: &Path) -> anyhow::Result<Arc<Self>> {
+        let certificates = Certificates::make(&root.join("tls"), ca)?;
         let (sources, counter) = Default::default();
-        Ok(Arc::new(Self { root: root.to_owned(), certificates, sources, counter }))
+        let superuser_password = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS).map(char::from).collect();
+        Ok(Arc::new(Self { root: root.to_owned(), certificates, sources, superuser_password, counter }))
     }
 
-    /// The authority that signs the databases' certificates.
-    pub(super) fn ca(&self) -> &Path {
-        &self.certificates.ca
+    /// Makes a source's backup now rather than at its first restore, and tells its tables.
+    pub(super) async fn prepare(&self, protocol: Protocol, seed: &Seed) -> anyhow::Result<Vec<String>> {
+        Ok(self.backup(protocol, seed).await?.tables)
     }
 
     /// From now on databases present a certificate that nobody trusts.
@@ -118,15 +158,15 @@ impl Engines {
             content.seed.as_ref().context("it was made empty, and the sandbox starts only restored databases")?;
         let backup = self.backup(content.protocol, seed).await?;
         let directory = self.new_directory("copy");
-        process::copy_directory(&backup, &directory).await?;
-        let tls = &self.certificates;
+        process::copy_directory(&backup.directory, &directory).await?;
+        let (tls, own) = (&self.certificates, self.superuser_password.as_str());
         let process = match content.protocol {
             Protocol::Postgres => postgres::restore(&directory, port, seed, content, tls).await,
-            Protocol::Mysql => mariadb::restore(&directory, port, seed, content, tls).await,
-            Protocol::Mongo => documentdb::restore(&directory, port, seed, content, tls).await,
+            Protocol::Mysql => mariadb::restore(&directory, port, seed, content, tls, own).await,
+            Protocol::Mongo => documentdb::restore(&directory, port, seed, content, tls, own).await,
         }?;
-        let username = seed.username.clone();
-        Ok(Running { protocol: content.protocol, username, port, directory, process, door: None })
+        let (username, superuser_password) = (seed.username.clone(), own.to_owned());
+        Ok(Running { protocol: content.protocol, username, superuser_password, port, directory, process, door: None })
     }
 
     fn new_directory(&self, kind: &str) -> PathBuf {
@@ -134,22 +174,23 @@ impl Engines {
         self.root.join(format!("{kind}-{number}"))
     }
 
-    /// The physical backup of a source: a data directory that was shut down cleanly. Made once.
-    async fn backup(&self, protocol: Protocol, seed: &Seed) -> anyhow::Result<PathBuf> {
+    /// The physical backup of a source. Made once.
+    async fn backup(&self, protocol: Protocol, seed: &Seed) -> anyhow::Result<Backup> {
         let mut sources = self.sources.lock().await;
         let key = (protocol as u8, Seed { source: String::new(), ..seed.clone() });
-        if let Some(directory) = sources.get(&key) {
-            return Ok(directory.clone());
+        if let Some(backup) = sources.get(&key) {
+            return Ok(backup.clone());
         }
-        let directory = self.new_directory("backup");
-        match protocol {
+        let (directory, own) = (self.new_directory("backup"), self.superuser_password.as_str());
+        let tables = match protocol {
             Protocol::Postgres => postgres::make_source(&directory, seed).await,
-            Protocol::Mysql => mariadb::make_source(&directory, seed).await,
-            Protocol::Mongo => documentdb::make_source(&directory, seed).await,
+            Protocol::Mysql => mariadb::make_source(&directory, seed, own).await,
+            Protocol::Mongo => documentdb::make_source(&directory, seed, own).await,
         }
         .with_context(|| format!("failed to make the source database `{}`", seed.source))?;
-        sources.insert(key, directory.clone());
-        Ok(directory)
+        let backup = Backup { directory, tables };
+        sources.insert(key, backup.clone());
+        Ok(backup)
     }
 }
 
@@ -162,10 +203,11 @@ impl Running {
 
     /// Sets the master user's password.
     pub(super) async fn set_password(&self, password: &str) -> anyhow::Result<()> {
+        let (directory, own) = (&self.directory, self.superuser_password.as_str());
         match self.protocol {
-            Protocol::Postgres => postgres::set_password(&self.directory, self.port, &self.username, password).await,
-            Protocol::Mysql => mariadb::set_password(&self.directory, &self.username, password).await,
-            Protocol::Mongo => documentdb::set_password(&self.directory, self.port, &self.username, password).await,
+            Protocol::Postgres => postgres::set_password(directory, self.port, &self.username, password).await,
+            Protocol::Mysql => mariadb::set_password(directory, own, &self.username, password).await,
+            Protocol::Mongo => documentdb::set_password(self.port, own, &self.username, password).await,
         }
     }
 
@@ -177,12 +219,39 @@ impl Running {
     }
 }
 
+/// A directory for everything that a sandbox writes: of a name that nobody can guess, and closed to everybody else.
+pub(super) fn private_root() -> anyhow::Result<PathBuf> {
+    let root = std::env::temp_dir().join(format!("drctl-sandbox-{:016x}", rand::random::<u64>()));
+    process::private_directory(&root, process::User::unprivileged())?;
+    Ok(root)
+}
+
+/// What the sources hold unless they were given a schema, in words.
+pub(super) fn shop_in_words() -> String {
+    format!(
+        "the databases hold a shop: tables {}; in DocumentDB collections {}",
+        seed::TABLES.join(", "),
+        seed::COLLECTIONS.join(", ")
+    )
+}
+
+/// The servers that stand behind RDS's engines here, in words: what they are, not what RDS would call them.
+pub(super) async fn versions() -> Vec<String> {
+    let (postgres, mariadb) = (postgres::version().await, mariadb::version().await);
+    let said = [("PostgreSQL", postgres), ("MySQL", mariadb), ("DocumentDB", documentdb::version())];
+    said.into_iter().filter_map(|(engine, real)| Some(format!("behind {engine} stands {}", real?))).collect()
+}
+
 /// What cannot be started here, and why.
 pub(super) fn missing() -> Vec<String> {
     let needed = [
         ("PostgreSQL", postgres::is_installed(), "`apt-get install postgresql`"),
         ("MariaDB", mariadb::is_installed(), "`apt-get install mariadb-server`"),
-        ("SecantusDB", documentdb::is_installed(), "`pip install secantusdb==0.7.0b3`"),
+        (
+            "SecantusDB",
+            documentdb::is_installed(),
+            "`pip install secantusdb==0.7.0b3`, and have its `secantusd-py` in PATH",
+        ),
     ];
     let absent = needed.into_iter().filter(|(_, installed, _)| !installed);
     absent

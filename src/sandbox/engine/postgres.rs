@@ -12,6 +12,14 @@ use super::{Certificates, Content, Damage, Seed, seed};
 
 /// The superuser, reachable only through the socket in the data directory.
 const SUPERUSER: &str = "drctl_sandbox";
+/// What RDS has in place of superusers: the master user is a member of `rds_superuser`, which reads statistics and ends
+/// other sessions, and has no right to the tables of others.
+const RDS_ROLES: &str =
+    "create role rds_superuser; create role rds_replication; create role rds_password; create role rds_iam;
+     grant pg_monitor, pg_signal_backend, rds_replication, rds_password to rds_superuser with admin option";
+/// An assumption: that on RDS `rds_superuser` may run amcheck's functions once the extension is installed.
+const AMCHECK: &str = "create extension amcheck;
+     grant execute on function bt_index_check(regclass, boolean), bt_index_check(regclass) to rds_superuser";
 const PAGE_BYTES: usize = 8192;
 const VERSION_DIRECTORY: &str = "/usr/lib/postgresql";
 
@@ -32,17 +40,21 @@ fn required(name: &str) -> anyhow::Result<PathBuf> {
     program(name).with_context(|| format!("`{name}` is not installed (Debian: `apt-get install postgresql`)"))
 }
 
-/// Makes the data directory of a source, with rows up to now, and shuts it down cleanly.
-pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result<()> {
+/// What it calls itself.
+pub(super) async fn version() -> Option<String> {
+    let said = process::run(Command::new(program("postgres")?).arg("--version"), None).await.ok()?;
+    let number = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    Some(format!("PostgreSQL {number}"))
+}
+
+/// Makes the data directory of a source, with rows up to now, and shuts it down cleanly. Yields its tables.
+pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result<Vec<String>> {
     let user = User::unprivileged();
     let initdb = required("initdb")?;
     let version = process::run(Command::new(&initdb).arg("--version"), None).await?;
     let key = format!("postgres-{}", version.trim().replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-"));
     process::initialised(&key, directory, user, || async {
-        std::fs::create_dir_all(directory)?;
-        if let Some(user) = user {
-            user.give(directory)?;
-        }
+        process::private_directory(directory, user)?;
         let mut command = Command::new(&initdb);
         command.arg("-D").arg(directory).args(["-U", SUPERUSER, "-k", "-N", "-E", "UTF8", "--locale=C", "-A", "trust"]);
         process::run(&mut command, user).await.map(drop)
@@ -55,27 +67,40 @@ pub(super) async fn make_source(directory: &Path, seed: &Seed) -> anyhow::Result
     made
 }
 
-async fn fill_source(directory: &Path, port: u16, seed: &Seed) -> anyhow::Result<()> {
+async fn fill_source(directory: &Path, port: u16, seed: &Seed) -> anyhow::Result<Vec<String>> {
     let mut root = superuser(directory, port, "postgres").await?;
     let role = quote(&seed.username);
-    execute(&mut root, &format!("create role {role} login createdb createrole password '{}'", literal(&seed.password)))
-        .await?;
+    execute(
+        &mut root,
+        &format!(
+            "{RDS_ROLES}; create role {role} login createdb createrole password '{}'; grant rds_superuser to {role}",
+            literal(&seed.password)
+        ),
+    )
+    .await?;
     if seed.database != "postgres" {
         execute(&mut root, &format!("create database {} owner {role}", quote(&seed.database))).await?;
     }
     root.close().await?;
     let mut shop = superuser(directory, port, &seed.database).await?;
-    execute(&mut shop, "create extension amcheck").await?;
-    let grants = format!(
-        "grant execute on function bt_index_check(regclass, boolean), bt_index_check(regclass) to {role};
-         grant create, usage on schema public to {role}; set role {role}"
-    );
-    execute(&mut shop, &grants).await?;
-    execute(&mut shop, &schema()).await?;
-    roll_to(&mut shop, seed::orders_at(crate::clock::Clock::system().now())).await?;
-    execute(&mut shop, "reset role").await?;
+    if seed.amcheck {
+        execute(&mut shop, AMCHECK).await?;
+    }
+    execute(&mut shop, &format!("grant create, usage on schema public to {role}; set role {role}")).await?;
+    match &seed.schema {
+        Some(own) => execute(&mut shop, own).await.context("failed to load the schema")?,
+        None => {
+            execute(&mut shop, &schema()).await?;
+            roll_to(&mut shop, seed::orders_at(crate::clock::Clock::system().now())).await?;
+        }
+    }
+    execute(&mut shop, "reset role; reset all").await?;
     execute(&mut shop, "vacuum (freeze, analyze)").await?;
-    shop.close().await.map_err(Into::into)
+    let tables = "select case schemaname when 'public' then tablename else schemaname || '.' || tablename end
+                  from pg_catalog.pg_tables where schemaname not in ('pg_catalog', 'information_schema') order by 1";
+    let tables = sqlx::query_scalar(tables).fetch_all(&mut shop).await?;
+    shop.close().await?;
+    Ok(tables)
 }
 
 fn schema() -> String {
@@ -130,6 +155,9 @@ pub(super) async fn restore(
     let user = User::unprivileged();
     tls.install(directory, user)?;
     let process = start(directory, port, user, true).await?;
+    if seed.schema.is_some() {
+        return Ok(process);
+    }
     let mut shop = superuser(directory, port, &seed.database).await?;
     roll_to(&mut shop, seed::orders_at(content.as_of)).await?;
     match content.damage {

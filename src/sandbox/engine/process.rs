@@ -1,5 +1,6 @@
 //! Child processes that end with their parent, unprivileged users, and copies of directories.
 
+use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -39,12 +40,7 @@ impl Process {
         let standard = program.as_std();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", KEEPER, "drctl-keeper", signal]).arg(standard.get_program()).args(standard.get_args());
-        for (key, value) in standard.get_envs() {
-            match value {
-                Some(value) => command.env(key, value),
-                None => command.env_remove(key),
-            };
-        }
+        clear_environment(&mut command);
         command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file).process_group(0);
         if let Some(user) = user {
             command.uid(user.uid).gid(user.gid);
@@ -104,6 +100,11 @@ impl User {
         find("postgres").or_else(|| find("nobody"))
     }
 
+    /// Whether this user can start `program`, as which we cannot know without trying.
+    pub(super) async fn can_start(self, program: &Path) -> bool {
+        run(Command::new(program).arg("--version"), Some(self)).await.is_ok()
+    }
+
     /// Gives a directory, and everything in it, to this user.
     pub(super) fn give(self, directory: &Path) -> anyhow::Result<()> {
         std::os::unix::fs::lchown(directory, Some(self.uid), Some(self.gid))?;
@@ -119,6 +120,25 @@ impl User {
     }
 }
 
+/// Leaves a database nothing of our environment: AWS's keys would be in it.
+fn clear_environment(command: &mut Command) {
+    let own = |(key, value): (&OsStr, Option<&OsStr>)| Some((key.to_owned(), value?.to_owned()));
+    let own: Vec<(OsString, OsString)> = command.as_std().get_envs().filter_map(own).collect();
+    command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
+    command.envs(own);
+}
+
+/// Makes a directory that nobody else can look into, and that was not there before.
+pub(super) fn private_directory(directory: &Path, user: Option<User>) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().mode(0o700).create(directory);
+    made.with_context(|| format!("failed to make `{}`", directory.display()))?;
+    if let Some(user) = user {
+        user.give(directory)?;
+    }
+    Ok(())
+}
+
 /// Runs a program to its end as `user`.
 ///
 /// # Errors
@@ -127,6 +147,7 @@ pub(super) async fn run(command: &mut Command, user: Option<User>) -> anyhow::Re
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
+    clear_environment(command);
     let name = command.as_std().get_program().display().to_string();
     let output = command.stdin(Stdio::null()).current_dir("/").output().await;
     let output = output.with_context(|| format!("failed to start `{name}`"))?;
@@ -156,14 +177,16 @@ pub(in crate::sandbox) fn free_port() -> anyhow::Result<u16> {
 pub(super) fn find_program(name: &str, directories: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let everywhere = directories.iter().cloned().chain(std::env::split_paths(&path));
+    // What lies in the current directory may be anybody's.
+    let everywhere = everywhere.filter(|directory| directory.is_absolute());
     everywhere.map(|directory| directory.join(name)).find(|program| program.is_file())
 }
 
-/// Where initialised, empty data directories are kept between sandboxes.
-pub(super) fn cache_directory() -> PathBuf {
+/// Where initialised, empty data directories are kept between sandboxes, if we have a home to keep them in.
+fn cache_directory() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("drctl").join("sandbox")
+    base.filter(|base| base.is_absolute()).map(|base| base.join("drctl").join("sandbox"))
 }
 
 /// An initialised, empty data directory: from the cache, or made by `make` and put there.
@@ -172,7 +195,8 @@ where
     F: Future<Output = anyhow::Result<()>>,
     M: FnOnce() -> F,
 {
-    let cached = cache_directory().join(key);
+    let Some(cache) = cache_directory() else { return make().await };
+    let cached = cache.join(key);
     if cached.is_dir() {
         copy_directory(&cached, directory).await?;
         if let Some(user) = user {
@@ -182,8 +206,8 @@ where
     }
     make().await?;
     // Two sandboxes may do this at once: each copies to a name of its own, and the first to rename wins.
-    let own = cache_directory().join(format!("{key}.{}-{}", std::process::id(), free_port().unwrap_or(0)));
-    if std::fs::create_dir_all(cache_directory()).is_ok()
+    let own = cache.join(format!("{key}.{}-{}", std::process::id(), free_port().unwrap_or(0)));
+    if std::fs::create_dir_all(&cache).is_ok()
         && copy_directory(directory, &own).await.is_ok()
         && std::fs::rename(&own, &cached).is_err()
     {

@@ -5,6 +5,10 @@
 
 use jiff::Timestamp;
 
+/// The shop's tables, and what DocumentDB has of them.
+pub(super) const TABLES: [&str; 4] = ["customers", "products", "orders", "order_items"];
+pub(super) const COLLECTIONS: [&str; 3] = ["customers", "products", "orders"];
+
 /// When the shop opened.
 const OPENED: &str = "2026-09-01T00:00:00Z";
 /// Seconds between two orders.

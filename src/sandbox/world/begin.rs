@@ -32,6 +32,8 @@ impl World {
                 database: database.test.database.clone(),
                 username: database.test.username.clone(),
                 password: self.password_of(database),
+                schema: self.sources.schema(database),
+                amcheck: !self.sources.without_amcheck,
             };
             let content = Content { protocol: database.kind.protocol(), seed: Some(seed), as_of: now, damage: None };
             let port = sources::listen(self.copies(), content.clone())?;

@@ -10,7 +10,6 @@ mod sources;
 mod times;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,8 +23,9 @@ pub(super) use times::Times;
 use network::Network;
 
 use super::behaviour::AwsBehaviour;
-use super::engine::{Damage, Engines};
+use super::engine::{Damage, Engines, Seed, SourceOptions};
 use crate::clock::VirtualClock;
+use crate::estate::Protocol;
 
 /// The account that everything belongs to.
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) instance_quota: usize,
     pub(super) cluster_quota: usize,
     pub(super) engines: Arc<Engines>,
+    /// What the sources hold.
+    pub(super) sources: SourceOptions,
 }
 
 /// One Region's resources.
@@ -80,7 +82,22 @@ impl World {
             instance_quota: DEFAULT_QUOTA,
             cluster_quota: DEFAULT_QUOTA,
             engines,
+            sources: SourceOptions::default(),
         }
+    }
+
+    /// The sources that hold somebody's own tables.
+    pub(super) fn with_schema(&self) -> Vec<(Protocol, Seed)> {
+        let regions = self.regions.values();
+        let contents = regions.flat_map(|region| {
+            let clusters = region.clusters.values().map(|cluster| &cluster.content);
+            region.instances.values().map(|instance| &instance.content).chain(clusters)
+        });
+        let found = contents.filter_map(|content| Some((content.protocol, content.seed.clone()?)));
+        let mut all: Vec<_> = found.filter(|(_, seed)| seed.schema.is_some()).collect();
+        all.sort_by(|(_, one), (_, other)| one.cmp(other));
+        all.dedup();
+        all
     }
 
     /// A Region, brought up to the present: what was being deleted is gone, and daily snapshots have been taken.
@@ -94,11 +111,6 @@ impl World {
     /// What it takes to start a database.
     pub(super) fn copies(&self) -> Copies {
         Copies { engines: Arc::clone(&self.engines), clock: self.clock.clone() }
-    }
-
-    /// The authority of the databases' certificates.
-    pub(super) fn ca(&self) -> PathBuf {
-        self.engines.ca().to_owned()
     }
 }
 
