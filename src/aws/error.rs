@@ -128,6 +128,10 @@ impl Error {
     /// The action that was denied. The message is the only place that names it; where it does not, the call does.
     #[must_use]
     pub fn denied_action(&self) -> String {
+        if self.message.contains("Access to KMS is not allowed") {
+            // Secrets Manager's words where the secret can be read and its key cannot be used.
+            return "kms:Decrypt".to_owned();
+        }
         let named = self.message.split("to perform").nth(1).map(|rest| rest.trim_start_matches([':', ' ']));
         let is_part = |char: char| char.is_ascii_alphanumeric() || char == ':' || char == '-';
         let named = named.map(|rest| rest.split(|char: char| !is_part(char)).next().unwrap_or_default());
@@ -165,7 +169,10 @@ fn kind_hint(kind: Kind) -> &'static str {
             "the source's parameter group or option group is not in this account and Region: make it again, since a \
              recovery needs it too"
         }
-        Kind::Key => "enable the KMS key, or allow this role to use it",
+        Kind::Key => {
+            "enable the KMS key, or allow `kms:CreateGrant`, `kms:DescribeKey`, `kms:Decrypt` and `kms:GenerateDataKey` on \
+             it, in its own policy too: `drctl iam-policy` prints with which conditions"
+        }
         Kind::NotFound | Kind::AlreadyExists | Kind::State | Kind::Invalid => {
             "run `drctl doctor` to see what differs from the configuration"
         }

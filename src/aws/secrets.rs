@@ -1,5 +1,6 @@
 //! Secrets: from the environment, a file, or Secrets Manager. They leave this file only as [`SecretString`].
 
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -11,6 +12,8 @@ use crate::estate::SecretRef;
 
 /// The largest secret that is read from a file.
 const MAX_BYTES: u64 = 64 * 1024;
+/// Where the kernel shows itself: no secret is kept there.
+const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Fetches a secret.
 ///
@@ -38,9 +41,17 @@ pub fn resolve_local(reference: &SecretRef) -> anyhow::Result<SecretString> {
 }
 
 fn from_file(path: &Path) -> anyhow::Result<String> {
-    let size = std::fs::metadata(path)?.len();
-    anyhow::ensure!(size <= MAX_BYTES, "it is larger than {MAX_BYTES} bytes");
-    let text = std::fs::read_to_string(path)?;
+    let real = std::fs::canonicalize(path)?;
+    // `/proc/self/environ` holds every other secret of this process, and an estate file also says where a secret goes.
+    let system = SYSTEM.iter().find(|system| real.starts_with(system));
+    anyhow::ensure!(system.is_none(), "a secret is not kept in `{}`", system.unwrap_or(&""));
+    let found = std::fs::metadata(&real)?;
+    anyhow::ensure!(found.is_file(), "it is not a regular file");
+    // What the kernel makes up on the spot has no size, wherever it is mounted.
+    anyhow::ensure!(found.len() > 0, "it is empty");
+    anyhow::ensure!(found.len() <= MAX_BYTES, "it is larger than {MAX_BYTES} bytes");
+    let mut text = String::new();
+    std::fs::File::open(&real)?.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -66,7 +77,26 @@ fn pick(text: &str, key: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::pick;
+    use super::{from_file, pick};
+
+    #[test]
+    fn a_file_is_a_regular_one_that_is_not_the_kernels() {
+        let directory =
+            std::env::temp_dir().join(format!("drctl-secret-{}-{:x}", std::process::id(), rand::random::<u64>()));
+        std::fs::create_dir(&directory).unwrap();
+        let (secret, link, socket) = (directory.join("secret"), directory.join("link"), directory.join("socket"));
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        std::os::unix::fs::symlink("/proc/self/environ", &link).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(from_file(&secret).unwrap(), "hunter2");
+        for path in [&link, &socket, &directory, &directory.join("absent")] {
+            assert!(from_file(path).is_err(), "{}", path.display());
+        }
+        assert!(from_file("/proc/self/environ".as_ref()).unwrap_err().to_string().contains("/proc"));
+        std::fs::write(&secret, "").unwrap();
+        assert_eq!(from_file(&secret).unwrap_err().to_string(), "it is empty");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 
     #[test]
     fn a_secret_is_text_or_a_member_of_json() {

@@ -63,6 +63,7 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
         aws: sandbox::AwsBehaviour::default(),
         ca_file: None,
         sources: SourceOptions::default(),
+        policies: Vec::new(),
     };
     let all: Vec<_> = estates.iter().map(|loaded| loaded.estate.clone()).collect();
     let sandbox = Sandbox::start(&all, &options).await?;
@@ -128,7 +129,7 @@ async fn two_acts(
     let all: Vec<TestReport> = reports.into_iter().chain(lies).collect();
     match format {
         Format::Json => shown::show("demo", true, &all, format)?,
-        Format::Text => output::data(&report::table(&all)),
+        _ => output::data(&report::table(&all)),
     }
     if exit == Exit::Passed && proved == wanted && caught {
         output::talk("\nfive databases came back and were proved; one backup was caught lying.");

@@ -64,8 +64,8 @@ enum Verb {
     Reap(reap::Args),
     /// Check credentials, Region, quarantine, secrets and databases. Changes nothing.
     Doctor,
-    /// Print the least IAM policy for the estate.
-    IamPolicy,
+    /// Print the least IAM policy for the estate, as JSON or with `--output terraform`.
+    IamPolicy(iam_policy::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -74,6 +74,10 @@ enum Verb {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    // What drctl writes holds what a backup holds. The sandbox's servers run as somebody else, and see to their own files.
+    if !matches!(cli.verb, Verb::Sandbox(_) | Verb::Demo(_)) {
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    }
     match &cli.verb {
         Verb::Daemon(args) => output::start_logging("info", args.log_format == daemon::LogFormat::Json),
         _ => output::start_logging("warn", false),
@@ -92,6 +96,9 @@ pub fn run() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    if cli.output == Format::Terraform && !matches!(cli.verb, Verb::IamPolicy(_)) {
+        return Err(output::usage("only `drctl iam-policy` is printed for Terraform", "write `--output json`"));
+    }
     match cli.verb {
         Verb::Demo(args) => demo::run(&args, cli.output).await,
         Verb::Sandbox(args) => sandbox::run(&cli.config, &args).await,
@@ -103,7 +110,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Schedule(args) => schedule::run(&args, cli.output),
         Verb::Reap(args) => reap::run(setup::only(&cli.config)?, &args, cli.output).await,
         Verb::Doctor => doctor::run(setup::only(&cli.config)?, cli.output).await,
-        Verb::IamPolicy => iam_policy::run(setup::only(&cli.config)?),
+        Verb::IamPolicy(args) => iam_policy::run(setup::only(&cli.config)?, &args, cli.output),
         Verb::Completions(args) => completions::run(&args),
     }
 }

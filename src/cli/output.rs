@@ -11,7 +11,7 @@ use crate::store::{OpenError, RunState};
 
 const LOG_VARIABLE: &str = "DRCTL_LOG";
 /// Whoever would log requests, and with them passwords, whatever the user asks for.
-const QUIET: [&str; 5] = ["aws_config=info", "aws_runtime=info", "aws_sdk=info", "aws_smithy=info", "hyper=info"];
+const QUIET: [&str; 7] = ["aws_", "hyper", "h2", "reqwest", "sqlx", "mongodb", "lettre"];
 
 /// What standard output is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,12 +20,19 @@ pub(super) enum Format {
     Text,
     /// Programs.
     Json,
+    /// Terraform; `iam-policy` only.
+    Terraform,
 }
 
 /// Logs go to standard error.
 pub(super) fn start_logging(default: &str, json: bool) {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
-    let quiet = QUIET.iter().filter_map(|directive| directive.parse().ok());
+    let wanted = std::env::var(LOG_VARIABLE).unwrap_or_default();
+    // A directive for one of their modules would count for more than ours for the whole.
+    let loud = |directive: &&str| !QUIET.iter().any(|name| directive.trim_start().starts_with(name));
+    let wanted: Vec<&str> = wanted.split(',').filter(loud).collect();
+    let filter = Some(wanted.join(",")).filter(|wanted| !wanted.trim().is_empty());
+    let filter = filter.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(default));
+    let quiet = QUIET.iter().filter_map(|name| format!("{name}=info").parse().ok());
     let filter = quiet.fold(filter, EnvFilter::add_directive);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Whoever has started it already keeps it.

@@ -139,7 +139,7 @@ async fn dry_run(
             exits.push(Exit::of(failure.state));
         }
         match format {
-            Format::Text => show_preview(database, runbook, &previewed),
+            Format::Text | Format::Terraform => show_preview(database, runbook, &previewed),
             Format::Json => targets.push(preview_as_json(database, runbook, &previewed)),
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use jiff::Timestamp;
 
 use super::exit::Exit;
@@ -36,6 +37,13 @@ pub(super) struct Args {
     /// PostgreSQL without amcheck, as RDS has it until somebody installs it.
     #[arg(long)]
     no_amcheck: bool,
+    /// Let callers do only what this IAM policy allows, such as the one that `drctl iam-policy` prints; can be given again.
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+}
+
+fn read_policy(path: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("failed to read the policy `{}`", path.display()))
 }
 
 fn parse_scale(text: &str) -> Result<f64, String> {
@@ -75,7 +83,8 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
     }
     let (listen, time_scale, corrupt) = (args.listen, args.time_scale, args.corrupt.clone());
     let (ca_file, sources) = (args.ca_file.clone(), sources(args, &estates)?);
-    let options = Options { listen, time_scale, corrupt, start: args.start, aws: args.aws, ca_file, sources };
+    let policies = args.policy.iter().map(read_policy).collect::<anyhow::Result<_>>()?;
+    let options = Options { listen, time_scale, corrupt, start: args.start, aws: args.aws, ca_file, sources, policies };
     let sandbox = Sandbox::start(&estates, &options).await?;
     for missing in &sandbox.missing {
         output::talk(&format!("warning: {missing}"));

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
+use super::problem::shown;
+
 /// The keys that were added, removed or changed, as lines such as `database.shop.rto: "1h" -> "2h"`. Of an address only the
 /// host is shown: what follows it may let in whoever knows it.
 #[must_use]
@@ -47,9 +49,10 @@ fn flatten(path: String, value: Value, found: &mut BTreeMap<String, Value>) {
 }
 
 fn show(value: &Value) -> String {
-    let Some((_, address)) = value.as_str().and_then(|text| text.split_once("://")) else { return value.to_string() };
-    let host = address.split(['/', '?', '#']).next().unwrap_or_default();
-    format!("an address at {}", host.rsplit('@').next().unwrap_or_default())
+    match value.as_str() {
+        Some(text) if text.contains("://") => shown(text),
+        _ => value.to_string(),
+    }
 }
 
 #[cfg(test)]

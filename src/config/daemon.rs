@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::notify::refuse_plain_http;
+use super::problem::shown;
 use super::reader::Section;
 use crate::estate::{Address, Daemon, Missed, State, StateLocation, Timetable};
 use crate::schedule::Schedule;
@@ -51,7 +53,7 @@ fn in_zone(section: &Section<'_, '_>, key: &'static str, text: &str, zone: &Zone
         Err(invalid) => {
             section.report(
                 key,
-                format!("`{text}` is not valid: {invalid}"),
+                format!("{} is not valid: {invalid}", shown(text)),
                 format!("{}; {EXPRESSIONS}", invalid.hint),
             );
             None
@@ -86,6 +88,7 @@ pub(super) fn read(section: &Section<'_, '_>, zone: &Zone) -> Option<Daemon> {
     daemon.drain = section.duration("drain").unwrap_or(daemon.drain);
     let expected = "`\"http://127.0.0.1:4318\"`, or name a secret: `\"env:NAME\"`";
     daemon.otlp = section.parsed("otlp", expected, |text| Address::parse(text, &["http://", "https://"]));
+    refuse_plain_http(section, "otlp");
     if let Some(parallel) = section.count("parallel") {
         if !(1..=MAX_PARALLEL).contains(&parallel) {
             let hint = format!("write a number from 1 to {MAX_PARALLEL}");

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::problem::shown;
 use super::reader::Section;
-use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Way};
+use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Way, is_private_on_the_way};
 
 const SLACK_API: &str = "https://slack.com/api";
 const PAGERDUTY_API: &str = "https://events.pagerduty.com";
 const MAX_NAME_CHARS: usize = 64;
 const DEFAULT_PING: Duration = Duration::from_mins(5);
+/// Variables that hold what drctl itself logs in with, or is steered by.
+const OWN: [&str; 2] = ["AWS_", "DRCTL_STATE"];
 const HTTP: [&str; 2] = ["https://", "http://"];
 const WAYS: [&str; 6] = ["slack", "sns", "email", "pagerduty", "webhook", "ping"];
 const SMTP: [(&str, Encryption, u16); 3] = [
@@ -70,7 +73,11 @@ fn events(section: &Section<'_, '_>) -> BTreeSet<Event> {
             Some((_, event)) => drop(events.insert(*event)),
             None => {
                 let names: Vec<_> = Event::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
-                section.report("on", format!("`{text}` is not known"), format!("write any of {}", names.join(", ")));
+                section.report(
+                    "on",
+                    format!("{} is not known", shown(&text)),
+                    format!("write any of {}", names.join(", ")),
+                );
             }
         }
     }
@@ -81,6 +88,7 @@ fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
     match key {
         "slack" if way.has("token") => {
             let channel = way.required_text("channel");
+            refuse_plain_http(way, "api");
             let api = way.text("api").unwrap_or_else(|| SLACK_API.to_owned());
             Some(Way::SlackBot { token: secret(way, "token")?, channel: channel?, api })
         }
@@ -98,6 +106,7 @@ fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
         }
         "pagerduty" => {
             required(way, "routing_key", "add `routing_key = \"env:PAGERDUTY_ROUTING_KEY\"`");
+            refuse_plain_http(way, "api");
             let api = way.text("api").unwrap_or_else(|| PAGERDUTY_API.to_owned());
             Some(Way::PagerDuty { routing_key: secret(way, "routing_key")?, api })
         }
@@ -124,9 +133,19 @@ fn required(way: &Section<'_, '_>, key: &'static str, hint: &str) {
 }
 
 fn address(way: &Section<'_, '_>) -> Option<Address> {
-    way.parsed("url", "`\"https://...\"`, or name a secret: `\"env:NAME\"`, `\"file:PATH\"`", |text| {
-        Address::parse(text, &HTTP)
-    })
+    let expected = "`\"https://...\"`, or name a secret: `\"env:NAME\"`, `\"file:PATH\"`";
+    let address = way.parsed("url", expected, |text| Address::parse(text, &HTTP));
+    refuse_plain_http(way, "url");
+    address
+}
+
+/// Without TLS nothing leaves this machine.
+pub(super) fn refuse_plain_http(section: &Section<'_, '_>, key: &'static str) {
+    let Some(text) = section.raw(key).and_then(|value| value.as_str()) else { return };
+    if text.starts_with("http") && !is_private_on_the_way(text) {
+        let hint = "write `https://`; `http://` is for this machine alone: localhost, 127.0.0.1";
+        section.report(key, format!("{} would be reached without TLS", shown(text)), hint);
+    }
 }
 
 /// A secret is only ever named; one in plain text is refused and not repeated.
@@ -138,6 +157,15 @@ pub(super) fn secret(section: &Section<'_, '_>, key: &'static str) -> Option<Sec
             key,
             "holds a secret in plain text (not shown here)",
             "write `\"env:NAME\"`, `\"file:PATH\"` or `\"secretsmanager:ID\"`, and change the secret that stood here",
+        );
+    }
+    if let Some(SecretRef::Env(name)) = &reference
+        && OWN.iter().any(|prefix| name.starts_with(prefix))
+    {
+        section.report(
+            key,
+            format!("`env:{name}` is drctl's own, and is sent to nobody"),
+            "give the secret a variable of its own",
         );
     }
     reference

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Invalid, Problem};
+use super::problem::{Invalid, Problem, shown};
 use crate::duration;
 
 /// The text that is being read, and what was found wrong with it so far.
@@ -161,7 +161,7 @@ impl<'s, 't> Section<'s, 't> {
         let text = self.text(key)?;
         let parsed = parse(&text);
         if parsed.is_none() {
-            self.report(key, format!("`{text}` is not valid"), format!("write {expected}"));
+            self.report(key, format!("{} is not valid", shown(&text)), format!("write {expected}"));
         }
         parsed
     }
@@ -172,7 +172,7 @@ impl<'s, 't> Section<'s, 't> {
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-            self.report(key, format!("`{text}` is not known"), format!("write one of {}", names.join(", ")));
+            self.report(key, format!("{} is not known", shown(&text)), format!("write one of {}", names.join(", ")));
         }
         found
     }

@@ -7,6 +7,7 @@ mod check;
 mod daemon;
 mod database;
 mod notify;
+mod partition;
 mod timetable;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ pub use access::{HostPort, SecretRef, TlsMode};
 pub use check::{Comparison, CustomCheck, Expectation, Probe};
 pub use daemon::{Daemon, Missed, State, StateLocation};
 pub use database::{ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
-pub use notify::{Address, Channel, Email, Encryption, Event, Way};
+pub use notify::{Address, Channel, Email, Encryption, Event, Way, is_private_on_the_way};
+pub use partition::Partition;
 pub use timetable::Timetable;
 
 /// Everything that one `drctl.toml` describes.

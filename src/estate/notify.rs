@@ -79,6 +79,19 @@ impl Address {
     }
 }
 
+/// Whether what is sent to an address, and the address itself, can be read by nobody on the way: over TLS, or without it on
+/// this machine. What is no address is not.
+#[must_use]
+pub fn is_private_on_the_way(address: &str) -> bool {
+    // The same parser as the client's: two that differ would let through what they read differently.
+    let Ok(url) = address.parse::<reqwest::Url>() else { return false };
+    let is_local = || {
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_local())
+}
+
 /// One way to reach people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -200,4 +213,34 @@ pub enum Encryption {
     StartTls,
     /// Not at all (`smtp+plain://`).
     Off,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private_on_the_way;
+
+    #[test]
+    fn plain_http_goes_to_this_machine_only() {
+        for address in [
+            "https://example.com/x",
+            "http://127.0.0.1:4318",
+            "http://127.1.2.3",
+            "http://[::1]:80/",
+            "http://localhost/x",
+        ] {
+            assert!(is_private_on_the_way(address), "{address}");
+        }
+        for address in [
+            "http://example.com",
+            "http://localhost@example.com/",
+            "http://example.com\\@localhost/",
+            "http://localhost.example.com",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "localhost",
+            "",
+        ] {
+            assert!(!is_private_on_the_way(address), "{address}");
+        }
+    }
 }

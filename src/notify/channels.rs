@@ -28,12 +28,10 @@ pub async fn send(environment: &Environment, channel: &Channel, parcel: Parcel<'
     let Parcel { id, message } = parcel;
     let now = environment.clock.now();
     match &channel.way {
-        Way::SlackWebhook { webhook } => {
-            slack::post(http::client()?, &secret(environment, webhook).await?, message, now).await
-        }
+        Way::SlackWebhook { webhook } => slack::post(&secret(environment, webhook).await?, message, now).await,
         Way::SlackBot { token, channel: place, api } => {
             let token = secret(environment, token).await?;
-            let bot = Bot { client: http::client()?, api, token, channel: place, now };
+            let bot = Bot { api, token, channel: place, now };
             post_in_thread(environment, channel, &bot, message).await
         }
         Way::Sns { topic_arn } => {
@@ -57,14 +55,13 @@ pub async fn send(environment: &Environment, channel: &Channel, parcel: Parcel<'
             let key = secret(environment, routing_key).await?;
             let payload = pagerduty::payload(message, key.expose_secret());
             let Some(payload) = payload else { return Ok(()) };
-            http::send(http::client()?.post(format!("{api}/v2/enqueue")).json(&payload), now).await.map(drop)
+            http::send(http::post(&format!("{api}/v2/enqueue"))?.json(&payload), now).await.map(drop)
         }
         Way::Webhook { url, key } => {
             let url = address(environment, url).await?;
             let payload = webhook::payload(id, message).map_err(|error| NotSent::never(error.to_string()))?;
             let body = payload.to_string();
-            let mut request = http::client()?
-                .post(url.expose_secret())
+            let mut request = http::post(url.expose_secret())?
                 .header("content-type", "application/json")
                 .header("idempotency-key", id);
             if let Some(key) = key {

@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 
+use crate::estate::is_private_on_the_way;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest pause that the far end may ask for.
@@ -42,7 +44,7 @@ impl NotSent {
 
 /// The one client. It follows no redirects, since a message goes where the configuration says, and keeps no connection:
 /// between two messages lie hours.
-pub(super) fn client() -> Result<&'static Client, NotSent> {
+fn client() -> Result<&'static Client, NotSent> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
         return Ok(client);
@@ -57,6 +59,15 @@ pub(super) fn client() -> Result<&'static Client, NotSent> {
     // Such as a host without certificates of authorities, which can be mended.
     let built = built.map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error))))?;
     Ok(CLIENT.get_or_init(|| built))
+}
+
+/// The beginning of a request. Without TLS it goes to this machine only: messages name what is wrong where, and addresses and
+/// headers hold secrets.
+pub(super) fn post(url: &str) -> Result<RequestBuilder, NotSent> {
+    if !is_private_on_the_way(url) {
+        return Err(NotSent::again("not sent: the address is neither https nor http on this machine; correct it"));
+    }
+    Ok(client()?.post(url))
 }
 
 /// Sends a request and reads the body of a 2xx answer.

@@ -12,9 +12,8 @@ use crate::runbook::Environment;
 /// # Errors
 /// Where the collector did not take it.
 pub async fn export(environment: &Environment, collector: &SecretString, report: &TestReport) -> Result<(), NotSent> {
-    let client = http::client()?;
     let estate = &environment.estate;
     let url = format!("{}/v1/traces", collector.expose_secret().trim_end_matches('/'));
-    let request = client.post(url).json(&trace(report, &estate.name, &estate.environment));
+    let request = http::post(&url)?.json(&trace(report, &estate.name, &estate.environment));
     http::send(request, environment.clock.now()).await.map(drop)
 }

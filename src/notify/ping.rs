@@ -22,12 +22,11 @@ pub enum Pulse {
 /// # Errors
 /// Where nobody answered well.
 pub async fn ping(url: &SecretString, pulse: &Pulse, now: Timestamp) -> Result<(), NotSent> {
-    let client = http::client()?;
     let url = url.expose_secret().trim_end_matches('/');
     let request = match pulse {
-        Pulse::Start => client.post(format!("{url}/start")),
-        Pulse::Success => client.post(url),
-        Pulse::Fail(reason) => client.post(format!("{url}/fail")).body(reason.clone()),
+        Pulse::Start => http::post(&format!("{url}/start"))?,
+        Pulse::Success => http::post(url)?,
+        Pulse::Fail(reason) => http::post(&format!("{url}/fail"))?.body(reason.clone()),
     };
     http::send(request, now).await.map(drop)
 }

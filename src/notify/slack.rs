@@ -51,13 +51,8 @@ fn escape(text: &str) -> String {
 }
 
 /// Posts to an incoming webhook.
-pub(super) async fn post(
-    client: &reqwest::Client,
-    webhook: &SecretString,
-    message: &Message,
-    now: Timestamp,
-) -> Result<(), NotSent> {
-    let body = http::send(client.post(webhook.expose_secret()).json(&payload(message)), now).await?;
+pub(super) async fn post(webhook: &SecretString, message: &Message, now: Timestamp) -> Result<(), NotSent> {
+    let body = http::send(http::post(webhook.expose_secret())?.json(&payload(message)), now).await?;
     // Anything else with a 200 is a proxy's page, not Slack.
     if body.trim() == "ok" {
         return Ok(());
@@ -65,9 +60,15 @@ pub(super) async fn post(
     Err(NotSent::again("the far end answered 200, but not as Slack does"))
 }
 
+/// Whether an address is of the API's own host or below it: Slack's API at `slack.com` names `files.slack.com`.
+fn is_of(url: &str, api: &str) -> bool {
+    let host = |text: &str| text.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
+    let (Some(host), Some(api)) = (host(url), host(api)) else { return false };
+    host == api || host.strip_suffix(&api).is_some_and(|below| below.ends_with('.'))
+}
+
 /// A bot, which posts to one channel.
 pub(super) struct Bot<'b> {
-    pub(super) client: &'b reqwest::Client,
     pub(super) api: &'b str,
     pub(super) token: SecretString,
     pub(super) channel: &'b str,
@@ -84,7 +85,7 @@ impl Bot<'_> {
             // An end is shown to those who do not follow the thread, too.
             payload["reply_broadcast"] = json!(message.event == crate::estate::Event::Recovered);
         }
-        let answer = self.call(self.request("chat.postMessage").json(&payload)).await?;
+        let answer = self.call(self.request("chat.postMessage")?.json(&payload)).await?;
         let reference = answer["ts"].as_str();
         Ok(reference.ok_or_else(|| NotSent::again("Slack did not name the message"))?.to_owned())
     }
@@ -92,20 +93,25 @@ impl Bot<'_> {
     /// Attaches a report to a thread.
     pub(super) async fn attach(&self, thread: &str, report: &str) -> Result<(), NotSent> {
         let form = [("filename", REPORT_FILE.to_owned()), ("length", report.len().to_string())];
-        let place = self.call(self.request("files.getUploadURLExternal").form(&form)).await?;
+        let place = self.call(self.request("files.getUploadURLExternal")?.form(&form)).await?;
         let (url, id) = (place["upload_url"].as_str(), place["file_id"].as_str());
         let (Some(url), Some(id)) = (url, id) else {
             return Err(NotSent::never("Slack named no place for the report"));
         };
-        http::send(self.client.post(url).body(report.to_owned()), self.now).await?;
+        if !is_of(url, self.api) {
+            return Err(NotSent::never(
+                "Slack named a place for the report that is not its own; nothing was sent there",
+            ));
+        }
+        http::send(http::post(url)?.body(report.to_owned()), self.now).await?;
         let complete = json!({
             "files": [{ "id": id, "title": REPORT_FILE }], "channel_id": self.channel, "thread_ts": thread,
         });
-        self.call(self.request("files.completeUploadExternal").json(&complete)).await.map(drop)
+        self.call(self.request("files.completeUploadExternal")?.json(&complete)).await.map(drop)
     }
 
-    fn request(&self, method: &str) -> reqwest::RequestBuilder {
-        self.client.post(format!("{}/{method}", self.api)).bearer_auth(self.token.expose_secret())
+    fn request(&self, method: &str) -> Result<reqwest::RequestBuilder, NotSent> {
+        Ok(http::post(&format!("{}/{method}", self.api))?.bearer_auth(self.token.expose_secret()))
     }
 
     /// Slack's API answers 200 to almost everything, and says inside how it went.
@@ -133,5 +139,25 @@ impl Bot<'_> {
         ];
         let text = format!("Slack answered `{error}`");
         Err(if mendable.contains(&error) { NotSent::again(text) } else { NotSent::never(text) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn a_report_goes_to_slack_and_nowhere_else() {
+        let api = "https://slack.com/api";
+        assert!(is_of("https://files.slack.com/upload/v1/x", api) && is_of("https://slack.com/x", api));
+        for url in [
+            "https://example.com/",
+            "https://notslack.com/",
+            "https://slack.com.example.com/",
+            "https://slack.com@x.org/",
+            "x",
+        ] {
+            assert!(!is_of(url, api), "{url}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::engine::Damage;
 use super::fault::Rule;
 use super::gate::{check_control, check_local};
+use super::policy::Policy;
 use super::protocol::Params;
 use super::rds;
 use super::shared::{Shared, note};
@@ -58,6 +59,11 @@ fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Va
         ("POST", "distrust") => shared.world().engines.distrust().map_err(|error| error.to_string())?,
         ("POST", "snapshot") => snapshot(&mut shared.world(), text("target"), text("id"))?,
         ("POST", "tag") => tag(&mut shared.world(), text("id"), text("key"), text("value"))?,
+        ("POST", "policies") => {
+            let texts = body["policies"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let policies = texts.iter().map(|policy| Policy::parse(&policy.to_string())).collect::<Result<_, _>>();
+            *shared.policies() = policies.map_err(|error| format!("{error:#}"))?;
+        }
         ("POST", "key") => text("state").clone_into(&mut shared.world().key_state),
         ("POST", "quota") => {
             let mut world = shared.world();

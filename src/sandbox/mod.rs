@@ -5,17 +5,21 @@
 //! first client connects to it.
 //! A service is one file that answers requests from the [`world::World`]; `server.rs` lists them.
 
+mod authorize;
 mod behaviour;
 mod control;
 mod engine;
 mod fault;
 mod gate;
+mod iam;
 mod kms;
+mod policy;
 mod protocol;
 mod rds;
 mod secretsmanager;
 mod server;
 mod shared;
+mod sns;
 mod sts;
 mod world;
 

@@ -15,15 +15,17 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::authorize::{Asked, authorize};
 use super::behaviour::AwsBehaviour;
 use super::control::{control, damage};
 use super::engine::{Engines, SourceOptions, missing, private_root, shop_in_words, versions};
 use super::fault::{self, Effect};
 use super::gate::check_local;
+use super::policy::Policy;
 use super::protocol::{Answer, Fault, Params};
 use super::shared::{Shared, note};
 use super::world::World;
-use super::{kms, rds, secretsmanager, sts};
+use super::{iam, kms, rds, secretsmanager, sns, sts};
 use crate::aws::SANDBOX_HEADER;
 use crate::clock::VirtualClock;
 use crate::estate::Estate;
@@ -52,6 +54,8 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// What its databases hold.
     pub sources: SourceOptions,
+    /// IAM policies, as JSON, that all callers have together; everything is allowed without any.
+    pub policies: Vec<String>,
 }
 
 /// A sandbox that serves.
@@ -99,8 +103,10 @@ impl Sandbox {
         }
         let mut about = versions().await;
         about.extend(holdings(&engines, &world).await?);
+        let policies = options.policies.iter().map(|text| Policy::parse(text)).collect::<anyhow::Result<_>>()?;
+        let policies = Mutex::new(policies);
         let (rules, calls) = Default::default();
-        let shared = Arc::new(Shared { world: Mutex::new(world), rules, calls, clock });
+        let shared = Arc::new(Shared { world: Mutex::new(world), rules, calls, clock, policies });
         let stop = CancellationToken::new();
         let app = Router::new().fallback(handle).with_state(Arc::clone(&shared));
         let stopped = stop.clone();
@@ -217,9 +223,13 @@ async fn handle(
 
 fn dispatch(shared: &Shared, target: &Target, body: &str, ending: Option<&str>) -> Result<Answer, Fault> {
     let mut world = shared.world();
+    let Target { service, action, region } = target;
+    authorize(&shared.policies(), &mut world, Asked { caller: sts::CALLER, region, service, action, body })?;
     let json = || serde_json::from_str::<Value>(body).unwrap_or_default();
     match target.service.as_str() {
         "rds" => rds::answer(&mut world, &target.region, &target.action, &Params::parse(body), ending),
+        "iam" => iam::answer(&target.action, &Params::parse(body)),
+        "sns" => sns::answer(&world, &target.action, &Params::parse(body)),
         "sts" => sts::answer(&world, &target.action, &Params::parse(body)),
         "secretsmanager" => secretsmanager::answer(&mut world, &target.action, &json()),
         "kms" => kms::answer(&world, &target.action, &json()),

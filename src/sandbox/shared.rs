@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fault::Rule;
+use super::policy::Policy;
 use super::world::World;
 use crate::aws::SandboxNote;
 use crate::clock::VirtualClock;
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) rules: Mutex<Vec<Rule>>,
     pub(super) calls: Mutex<Vec<(String, String)>>,
     pub(super) clock: VirtualClock,
+    /// What callers may do; everything where there are none.
+    pub(super) policies: Mutex<Vec<Policy>>,
 }
 
 impl Shared {
@@ -26,6 +29,10 @@ impl Shared {
 
     pub(super) fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn policies(&self) -> MutexGuard<'_, Vec<Policy>> {
+        self.policies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn calls(&self) -> MutexGuard<'_, Vec<(String, String)>> {

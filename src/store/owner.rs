@@ -11,7 +11,7 @@ use anyhow::Context;
 use sqlx::AssertSqlSafe;
 
 use super::lease::Lease;
-use super::schema::{Backend, Store};
+use super::schema::{Backend, DIRECTORY_MODE, Store, private};
 
 /// Between two attempts to write.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -41,7 +41,10 @@ pub(super) enum Reserved {
 /// Takes a lock file; `None` where another process holds it.
 fn lock(path: &Path) -> anyhow::Result<Option<File>> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("failed to make `{}`", directory.display()))?;
+        let failed = || format!("failed to make `{}`", directory.display());
+        std::fs::create_dir_all(directory).with_context(failed)?;
+        // Whoever can open a lock file can hold it, and keep the daemon from starting.
+        private(directory, DIRECTORY_MODE).with_context(failed)?;
     }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
     let file = file.with_context(|| format!("failed to open `{}`", path.display()))?;

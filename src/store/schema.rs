@@ -1,11 +1,18 @@
 //! Opens the store, in SQLite or PostgreSQL, and brings an older one up to date.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction};
 
+/// Only the owner reads and writes the state.
+const FILE_MODE: u32 = 0o600;
+pub(super) const DIRECTORY_MODE: u32 = 0o700;
+/// The group's and everybody else's part of a mode.
+const OTHERS: u32 = 0o077;
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT_MILLIS: u32 = 15_000;
 const SQLITE_CONNECTIONS: u32 = 4;
@@ -183,6 +190,7 @@ impl Store {
         let absolute = std::path::absolute(path).map_err(|error| failed(error.into()))?;
         let escaped = absolute.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
         let url = format!("sqlite://{escaped}?mode=rwc");
+        keep_private(&absolute).map_err(|error| failed(error.into()))?;
         // A pool would try again for a while what cannot go well, such as a file that is no database.
         let mut first = AnyConnection::connect(&url).await.map_err(failed)?;
         set_up_sqlite(&mut first).await.map_err(failed)?;
@@ -311,6 +319,39 @@ impl Store {
             }
         };
         sqlx::query_scalar(select).fetch_one(&mut *connection).await
+    }
+}
+
+/// The suffixes of the files that SQLite keeps beside its own.
+const SQLITE_FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Takes from everybody else what an earlier version, or another umask, let them read. A file that belongs to somebody
+/// else is theirs to see to.
+fn keep_private(state: &Path) -> std::io::Result<()> {
+    for suffix in SQLITE_FILES {
+        let mut name = state.to_owned().into_os_string();
+        name.push(suffix);
+        private(Path::new(&name), FILE_MODE)?;
+    }
+    Ok(())
+}
+
+/// Sets a mode where somebody else could read or write.
+pub(super) fn private(path: &Path, mode: u32) -> std::io::Result<()> {
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found.permissions().mode(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if found & OTHERS == 0 {
+        return Ok(());
+    }
+    match std::fs::set_permissions(path, Permissions::from_mode(mode)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            tracing::warn!(path = %path.display(), "others may read this, and it belongs to somebody else");
+            Ok(())
+        }
+        done => done,
     }
 }
 

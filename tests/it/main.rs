@@ -21,6 +21,7 @@ mod daemon;
 mod documentdb_commands;
 mod every_kind;
 mod far_end;
+mod hardening;
 mod killed_daemon;
 mod postgres;
 mod restore_points;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::model::{Backend, Cluster, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
 use super::network::{SOURCE_SECURITY_GROUP, SubnetGroup, VPC, default_option_group, zones};
 use super::{ACCOUNT, Region, World, after, catalog, sources};
-use crate::estate::{Database, DatabaseKind, Estate, Protocol, SecretRef, Tags};
+use crate::estate::{Database, DatabaseKind, Estate, Protocol, SecretRef, Tags, Way};
 use crate::sandbox::engine::{Content, Damage, Seed};
 
 /// When daily snapshots are taken, in seconds after midnight.
@@ -39,6 +39,10 @@ impl World {
             let port = sources::listen(self.copies(), content.clone())?;
             self.region(&estate.region).add(database, &content, port, now);
         }
+        self.topics.extend(estate.channels.iter().filter_map(|channel| match &channel.way {
+            Way::Sns { topic_arn } => Some(topic_arn.clone()),
+            _ => None,
+        }));
         let region = self.region(&estate.region);
         if let Some(name) = &estate.quarantine.subnet_group {
             region.network.add_subnet_group(SubnetGroup::new(name, &estate.region));

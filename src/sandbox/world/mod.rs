@@ -9,7 +9,7 @@ pub(super) mod network;
 mod sources;
 mod times;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) regions: BTreeMap<String, Region>,
     /// By name or ARN.
     pub(super) secrets: BTreeMap<String, String>,
+    /// By ARN.
+    pub(super) topics: BTreeSet<String>,
     /// The state of every KMS key.
     pub(super) key_state: String,
     pub(super) instance_quota: usize,
@@ -78,6 +80,7 @@ impl World {
             times,
             regions: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            topics: BTreeSet::new(),
             key_state: "Enabled".to_owned(),
             instance_quota: DEFAULT_QUOTA,
             cluster_quota: DEFAULT_QUOTA,

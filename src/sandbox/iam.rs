@@ -1,0 +1,47 @@
+//! IAM: what policies would say, by `SimulateCustomPolicy`.
+
+use super::policy::{Call, Context, Decision, Policy, decide};
+use super::protocol::{Answer, Fault, Node, Params, element, leaf, xml_answer};
+
+pub(super) fn answer(action: &str, params: &Params) -> Result<Answer, Fault> {
+    match action {
+        "SimulateCustomPolicy" => simulate(action, params),
+        _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
+    }
+}
+
+fn simulate(action: &str, params: &Params) -> Result<Answer, Fault> {
+    let policies = params.list("PolicyInputList.member");
+    let policies = policies.iter().map(|text| Policy::parse(text)).collect::<Result<Vec<_>, _>>();
+    let policies = policies.map_err(|error| Fault::new(400, "MalformedPolicyDocument", format!("{error:#}")))?;
+    let mut context = Context::default();
+    for number in 1.. {
+        let Some(key) = params.text(&format!("ContextEntries.member.{number}.ContextKeyName")) else { break };
+        for value in params.list(&format!("ContextEntries.member.{number}.ContextKeyValues.member")) {
+            context.add(key, value);
+        }
+    }
+    let mut resources = params.list("ResourceArns.member");
+    if resources.is_empty() {
+        resources.push("*".to_owned());
+    }
+    let mut results = Vec::new();
+    for action in params.list("ActionNames.member") {
+        for resource in &resources {
+            let decision = decide(&policies, Call { action: &action, resource, context: &context });
+            results.push(result(&action, resource, decision));
+        }
+    }
+    Ok(xml_answer(action, vec![element("EvaluationResults", results), leaf("IsTruncated", false)]))
+}
+
+fn result(action: &str, resource: &str, decision: Decision) -> Node {
+    let decision = match decision {
+        Decision::Allowed => "allowed",
+        Decision::NotAllowed => "implicitDeny",
+        Decision::Denied => "explicitDeny",
+    };
+    let members =
+        vec![leaf("EvalActionName", action), leaf("EvalResourceName", resource), leaf("EvalDecision", decision)];
+    element("member", members)
+}

@@ -1,0 +1,104 @@
+//! What others on the machine, and whoever writes a configuration, cannot get at.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::{DRCTL, HEAD, POSTGRES, Ran, Rig, Scratch};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// `drctl` with this configuration, and nothing behind it.
+fn configured(text: &str, arguments: &[&str]) -> Ran {
+    let scratch = Scratch::new();
+    let config = scratch.0.join("drctl.toml");
+    std::fs::write(&config, text).unwrap();
+    let mut command = std::process::Command::new(DRCTL);
+    command.args(arguments).env("DRCTL_CONFIG", &config).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    Ran::from(command.output().unwrap())
+}
+
+#[test]
+fn nobody_else_reads_the_state_or_holds_its_locks() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["reap"]).ends(0);
+    // A run is refused, and leaves its lock file's directory behind.
+    rig.run(&["restore-test", "shop-pg", "--point", "no-such-snapshot"]);
+    let (state, locks) = (rig.scratch.0.join("drctl.db"), rig.scratch.0.join("drctl.db.locks"));
+    assert_eq!((mode(&state), mode(&locks)), (0o600, 0o700));
+    // What an earlier version left open is closed.
+    std::fs::set_permissions(&state, PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&locks, PermissionsExt::from_mode(0o755)).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        std::fs::write(rig.scratch.0.join(format!("drctl.db{suffix}")), "").unwrap();
+    }
+    rig.run(&["restore-test", "shop-pg", "--point", "no-such-snapshot"]);
+    assert_eq!((mode(&state), mode(&locks)), (0o600, 0o700));
+    let entries = std::fs::read_dir(&rig.scratch.0).unwrap().map(|entry| entry.unwrap().path());
+    let of_state = entries.filter(|path| path.to_string_lossy().contains("drctl.db"));
+    for path in of_state {
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn nothing_leaves_the_machine_without_tls() {
+    for (more, key) in [
+        ("[[notify]]\nname = \"x\"\nwebhook = { url = \"http://example.com/hunter2\" }\n", "webhook.url"),
+        ("[[notify]]\nname = \"x\"\nping = { url = \"http://example.com/hunter2\" }\n", "ping.url"),
+        ("[daemon]\notlp = \"http://collector.example.com:4318/hunter2\"\n", "daemon.otlp"),
+        (
+            "[[notify]]\nname = \"x\"\nslack = { token = \"env:T\", channel = \"C1\", api = \"http://example.com/hunter2\" }\n",
+            "slack.api",
+        ),
+    ] {
+        let ran = configured(&[HEAD, POSTGRES, more].concat(), &["iam-policy"]).ends(2).says(key).says("without TLS");
+        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+    }
+    let local = "[[notify]]\nname = \"x\"\nwebhook = { url = \"http://127.0.0.1:1/\" }\n";
+    configured(&[HEAD, POSTGRES, local].concat(), &["iam-policy"]).ends(0);
+    // An address behind a name is looked at when it is used.
+    let hidden = "[[notify]]\nname = \"x\"\nwebhook = { url = \"env:DRCTL_HOOK\" }\n";
+    let rig = Rig::start(&[HEAD, POSTGRES, hidden].concat());
+    let output = rig.command(&["notify", "test", "x"]).env("DRCTL_HOOK", "http://192.0.2.1/hunter2").output().unwrap();
+    let ran = Ran::from(output).says("neither https nor http on this machine");
+    assert!(ran.code != 0 && !ran.err.contains("hunter2") && !ran.out.contains("hunter2"));
+}
+
+#[test]
+fn an_estate_file_does_not_get_what_the_process_knows() {
+    for (password, says) in [
+        ("file:/proc/self/environ", "a secret is not kept in `/proc`"),
+        ("file:/dev/zero", "a secret is not kept in `/dev`"),
+        ("file:/", "it is not a regular file"),
+    ] {
+        let text = [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", password);
+        let rig = Rig::start(&[HEAD, POSTGRES].concat());
+        std::fs::write(&rig.config, text).unwrap();
+        rig.run(&["doctor"]).says(says);
+    }
+    let text = [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "env:AWS_SECRET_ACCESS_KEY");
+    configured(&text, &["iam-policy"]).ends(2).says("drctl's own");
+}
+
+#[test]
+fn a_mistake_in_a_value_does_not_show_what_lets_somebody_in() {
+    for line in [
+        "webhook = { url = \"ftp://user:hunter2@example.com/hunter2\" }",
+        "email = { smtp = \"smtps://user:hunter2@example.com\", from = \"a@b.c\", to = [\"a@b.c\"] }",
+    ] {
+        let more = format!("[[notify]]\nname = \"x\"\n{line}\n");
+        let ran = configured(&[HEAD, POSTGRES, &more].concat(), &["iam-policy"]).ends(2).says("example.com");
+        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn no_log_level_shows_what_is_sent_to_aws() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let mut command = rig.command(&["doctor"]);
+    command.env("DRCTL_LOG", "trace,aws_smithy_runtime::client=trace,aws_smithy_runtime=trace");
+    let ran = Ran::from(command.env("LOG_SENSITIVE_BODIES", "true").output().unwrap());
+    assert!(!ran.err.contains("SecretString") && !ran.err.contains("aws_smithy_runtime"), "{}", ran.err);
+}
