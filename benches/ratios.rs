@@ -64,7 +64,7 @@ fn best_of(times: u32, mut run: impl FnMut()) -> f64 {
 fn own_share(scratch: &Path) {
     let config = scratch.join("drctl.toml");
     let estate = "[estate]\nname = \"b\"\nregion = \"eu-west-1\"\n[quarantine]\nsubnet_group = \"q\"\nsecurity_groups = [\"sg-1\"]\n[[database]]\nid = \"shop-pg\"\n\
-                  kind = \"rds-postgresql\"\nretention = \"7d\"\n[database.restore_test]\nca = \"sandbox-ca.pem\"\ndatabase = \"shop\"\nusername = \"admin\"\n";
+                  kind = \"rds-postgresql\"\nretention = \"7d\"\n[database.restore_test]\nca = \"sandbox-ca.pem\"\ndatabase = \"shop\"\nusername = \"shop_admin\"\n";
     std::fs::write(&config, estate).unwrap();
     let mut sandbox = Command::new(DRCTL)
         .args(["sandbox", "--listen", "127.0.0.1:0", "--time-scale", "60", "--config"])

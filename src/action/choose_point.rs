@@ -6,11 +6,13 @@ use rand::seq::IndexedRandom;
 use serde_json::{Map, Value};
 
 use super::point::{FIELDS, Point, PointType};
+use super::recoverable::{self, Rpo, Since};
 use super::source::Source;
+use super::unsupported;
 use crate::aws::Snapshot;
 use crate::duration;
 use crate::estate::{Database, PointChoice};
-use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
+use crate::runbook::{Action, Argument, Context, Environment, Failure, Preview, Spec, ValueType};
 use crate::store::{RunState, Spent};
 use crate::verify::Outcome;
 
@@ -42,7 +44,7 @@ impl Action for ChoosePoint {
         arguments: &'a Map<String, Value>,
     ) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(context.phase("choose", Spent::Drctl, async {
-            let point = choose(context, arguments).await?;
+            let point = choose_for(context, arguments).await?;
             serde_json::to_value(point).map_err(|error| Failure::from(anyhow::Error::new(error)))
         }))
     }
@@ -53,14 +55,22 @@ impl Action for ChoosePoint {
         arguments: &'a Map<String, Value>,
     ) -> BoxFuture<'a, Result<Preview, Failure>> {
         Box::pin(async {
-            let point = choose(context, arguments).await?;
-            let age = duration::show_seconds(point.age_seconds);
-            let mut notes = vec![format!("restore point `{}`, {age} old", point.id)];
+            let point = choose_for(context, arguments).await?;
+            let age = point.age_seconds.map(duration::show_seconds);
+            let age = age.map_or_else(|| "of unknown age".to_owned(), |age| age + " old");
+            let mut notes = vec![format!("restore point `{}`, {age}", point.id)];
             notes.extend(point.notes.clone());
             let outputs = serde_json::to_value(point).map_err(anyhow::Error::new)?;
             Ok(Preview { calls: Vec::new(), notes, outputs })
         })
     }
+}
+
+async fn choose_for(context: &Context<'_>, arguments: &Map<String, Value>) -> Result<Point, Failure> {
+    let text = |name: &str| arguments.get(name).and_then(Value::as_str);
+    let database = database(context, text("target").unwrap_or_default())?;
+    let choice = text("point").map_or_else(|| database.test.point.clone(), PointChoice::parse);
+    Box::pin(choose(context.environment, database, &choice, context.run.started_at)).await
 }
 
 /// The database that an argument names.
@@ -71,53 +81,96 @@ pub(super) fn database<'c>(context: &'c Context<'_>, name: &str) -> Result<&'c D
     })
 }
 
-async fn choose(context: &Context<'_>, arguments: &Map<String, Value>) -> Result<Point, Failure> {
-    let text = |name: &str| arguments.get(name).and_then(Value::as_str);
-    let database = database(context, text("target").unwrap_or_default())?;
-    let choice = text("point").map_or_else(|| database.test.point.clone(), PointChoice::parse);
-    let source = Source::read(&context.environment.aws, database, &database.id).await?;
-    if let Some(source) = source.as_ref().filter(|source| !database.kind.matches_engine(&source.engine)) {
-        let message = format!("`{}` is `{}`, not of kind `{}`", database.id, source.engine, database.kind);
-        return Err(Failure::refused(message, format!("correct `kind` of `{}`", database.id)));
-    }
-    match &choice {
-        PointChoice::Pitr => in_time(context, database, source, None),
-        PointChoice::At(at) => in_time(context, database, source, Some(*at)),
+/// Chooses a restore point. `started_at` is this host's clock; where AWS tells its own, ages are measured by that.
+pub(super) async fn choose(
+    environment: &Environment,
+    database: &Database,
+    choice: &PointChoice,
+    started_at: Timestamp,
+) -> Result<Point, Failure> {
+    let source = Source::read(&environment.aws, database, &database.id).await?;
+    unsupported::check(environment, database, source.as_ref()).await?;
+    let since = Since::of(source.as_ref(), started_at);
+    let mut point = match choice {
+        PointChoice::Pitr => recoverable::in_time(environment, database, source.as_ref(), None, &since).await?,
+        PointChoice::At(at) => recoverable::in_time(environment, database, source.as_ref(), Some(*at), &since).await?,
         PointChoice::Snapshot(id) => {
-            let snapshot = context.environment.aws.snapshot(database.kind, id).await?.ok_or_else(|| {
-                let hint = format!("list them: {}", list_command(database));
-                Failure::refused(format!("there is no snapshot `{id}` of `{}`", database.id), hint)
-            })?;
-            if !snapshot.source.eq_ignore_ascii_case(&database.id) {
-                let message = format!("snapshot `{id}` is of `{}`, not of `{}`", snapshot.source, database.id);
-                return Err(Failure::refused(message, format!("choose one of {}", list_command(database))));
-            }
-            if !snapshot.is_usable() {
-                let percent = snapshot.percent.map_or_else(String::new, |percent| format!(" ({percent}%)"));
-                let message = format!("snapshot `{id}` is `{}`{percent}, not `available`", snapshot.status);
-                let error = anyhow::anyhow!("{message}");
-                return Err(Failure::new(
-                    RunState::Unknown,
-                    error,
-                    "wait until it is, or choose another with `--point`",
-                ));
-            }
-            from_snapshot(context, database, source, &snapshot, Vec::new())
+            let snapshot = named(environment, database, id).await?;
+            from_snapshot(environment, database, &snapshot, &since).await?
         }
         PointChoice::Latest | PointChoice::LatestAutomated | PointChoice::Random => {
-            let all = context.environment.aws.snapshots(database.kind, &database.id).await?;
+            let all = environment.aws.snapshots(database.kind, &database.id).await?;
             if all.is_empty() && source.is_none() {
-                let region = &context.environment.aws.region;
-                let message = format!("there is no database `{}` in {region}, and no snapshot of it", database.id);
-                return Err(Failure::refused(message, "correct `id` or `region` in the configuration"));
+                return Err(nothing_at_all(environment, database).await);
             }
-            let (snapshot, notes) = pick(context, database, &choice, &all)?;
-            from_snapshot(context, database, source, snapshot, notes)
+            let picked = pick(database, choice, &all, since.at)?;
+            let mut point = from_snapshot(environment, database, picked.snapshot, &since).await?;
+            if *choice == PointChoice::Random {
+                judge_newest(&mut point, database, picked.newest_usable_at, &since);
+            }
+            point.notes.extend(picked.passed_over);
+            point
         }
+    };
+    measure(&mut point, database, source.as_ref(), &since);
+    point.promises = recoverable::promises(environment, database, source.as_ref(), &since).await;
+    Ok(point)
+}
+
+async fn nothing_at_all(environment: &Environment, database: &Database) -> Failure {
+    let region = &environment.aws.region;
+    let message = format!("there is no database `{}` in {region}, and no snapshot of it", database.id);
+    let kept = environment.aws.automated_backups(database.kind, &database.id).await.unwrap_or_default();
+    let hint = match kept.iter().filter_map(|backup| backup.latest).max() {
+        Some(latest) => {
+            format!("its automated backups are kept, up to {latest}: restore one with `--point pitr`, or a time")
+        }
+        None => "correct `id` or `region` in the configuration".to_owned(),
+    };
+    Failure::refused(message, hint)
+}
+
+/// Writes down what the RPO is by the source's newest restorable moment.
+fn measure(point: &mut Point, database: &Database, source: Option<&Source>, since: &Since) {
+    since.clock().clone_into(&mut point.clock);
+    match recoverable::rpo(source, since) {
+        Rpo::Measured { latest, seconds } => {
+            point.latest_restorable_time = Some(latest);
+            point.rpo_seconds.get_or_insert(seconds);
+        }
+        Rpo::BackupsAreOff => {
+            point.backups_are_off = true;
+            point.rpo_reason = Some("its automated backups are switched off (retention is 0 days)".to_owned());
+        }
+        // The age of what is left of a source that is gone is no bound on what is lost.
+        Rpo::Unknown(reason) => point.rpo_reason = Some(reason),
+    }
+    if source.is_none() {
+        point.notes.push(format!("`{}` itself is gone: nothing to compare the copy with", database.id));
     }
 }
 
-fn list_command(database: &Database) -> String {
+async fn named(environment: &Environment, database: &Database, id: &str) -> Result<Snapshot, Failure> {
+    unsupported::check_snapshot_name(environment, database, id)?;
+    let snapshot = environment.aws.snapshot(database.kind, id).await?.ok_or_else(|| {
+        let hint = format!("list them: {}", list_command(database));
+        Failure::refused(format!("there is no snapshot `{id}` of `{}`", database.id), hint)
+    })?;
+    if !snapshot.source.eq_ignore_ascii_case(&database.id) {
+        let message = format!("snapshot `{id}` is of `{}`, not of `{}`", snapshot.source, database.id);
+        return Err(Failure::refused(message, format!("choose one of {}", list_command(database))));
+    }
+    if !snapshot.is_usable() {
+        let percent = snapshot.percent.map_or_else(String::new, |percent| format!(" ({percent}%)"));
+        let message = format!("snapshot `{id}` is `{}`{percent}, not `available`", snapshot.status);
+        let hint = "wait until it is, or choose another with `--point`";
+        return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint));
+    }
+    Ok(snapshot)
+}
+
+/// The command that lists a database's snapshots.
+pub(super) fn list_command(database: &Database) -> String {
     if database.kind.is_cluster() {
         format!("`aws rds describe-db-cluster-snapshots --db-cluster-identifier {}`", database.id)
     } else {
@@ -125,30 +178,47 @@ fn list_command(database: &Database) -> String {
     }
 }
 
+/// A snapshot that was chosen among all.
+struct Picked<'s> {
+    snapshot: &'s Snapshot,
+    /// The time of the newest usable one.
+    newest_usable_at: Option<Timestamp>,
+    /// That a newer one cannot be used.
+    passed_over: Option<String>,
+}
+
+/// Snapshots of unknown age (copies of cluster snapshots) come first, so that none of them counts as the newest.
 fn pick<'s>(
-    context: &Context<'_>,
     database: &Database,
     choice: &PointChoice,
     all: &'s [Snapshot],
-) -> Result<(&'s Snapshot, Vec<String>), Failure> {
+    now: Timestamp,
+) -> Result<Picked<'s>, Failure> {
     let wanted =
         |snapshot: &&Snapshot| *choice != PointChoice::LatestAutomated || snapshot.snapshot_type == "automated";
     let mut usable: Vec<&Snapshot> = all.iter().filter(wanted).filter(|snapshot| snapshot.is_usable()).collect();
     usable.sort_by_key(|snapshot| snapshot.taken_at());
-    let newest_of_all = all.iter().filter(wanted).max_by_key(|snapshot| snapshot.taken_at());
+    let newest_usable_at = usable.last().and_then(|snapshot| snapshot.taken_at());
+    let newest_of_all = all.iter().filter(wanted).max_by_key(|snapshot| newness(snapshot));
     let picked = if *choice == PointChoice::Random {
         let window = SignedDuration::try_from(database.test.random_window).unwrap_or(SignedDuration::MAX);
-        let earliest = context.run.started_at.checked_sub(window).unwrap_or(Timestamp::MIN);
+        let earliest = now.checked_sub(window).unwrap_or(Timestamp::MIN);
         usable.retain(|snapshot| snapshot.taken_at().is_some_and(|at| at >= earliest));
         usable.choose(&mut rand::rng()).copied()
     } else {
         usable.last().copied()
     };
-    let Some(picked) = picked else { return Err(nothing_usable(database, choice, newest_of_all)) };
+    let Some(snapshot) = picked else { return Err(nothing_usable(database, choice, newest_of_all)) };
     let passed_over = newest_of_all
-        .filter(|newest| *choice != PointChoice::Random && newest.id != picked.id)
+        .filter(|newest| *choice != PointChoice::Random && !newest.is_usable() && newest.id != snapshot.id)
         .map(|newest| format!("the newest snapshot `{}` is `{}` and was passed over", newest.id, newest.status));
-    Ok((picked, passed_over.into_iter().collect()))
+    Ok(Picked { snapshot, newest_usable_at, passed_over })
+}
+
+/// AWS gives a snapshot no time while it is being made: it is newer than all that have one.
+fn newness(snapshot: &Snapshot) -> Timestamp {
+    let unknown = if snapshot.status == "creating" { Timestamp::MAX } else { Timestamp::MIN };
+    snapshot.taken_at().unwrap_or(unknown)
 }
 
 fn nothing_usable(database: &Database, choice: &PointChoice, newest: Option<&Snapshot>) -> Failure {
@@ -163,94 +233,142 @@ fn nothing_usable(database: &Database, choice: &PointChoice, newest: Option<&Sna
     Failure::failed(message, format!("look at {} and at the backup retention", list_command(database)))
 }
 
-fn from_snapshot(
-    context: &Context<'_>,
+/// The moment that a snapshot's data is of. A copied cluster snapshot has that of its original, while that is there.
+async fn moment(environment: &Environment, database: &Database, snapshot: &Snapshot) -> Option<Timestamp> {
+    if let Some(at) = snapshot.taken_at() {
+        return Some(at);
+    }
+    let original = environment.aws.snapshot(database.kind, snapshot.copied_from.as_deref()?).await;
+    original.ok().flatten().and_then(|original| original.taken_at())
+}
+
+async fn from_snapshot(
+    environment: &Environment,
     database: &Database,
-    source: Option<Source>,
     snapshot: &Snapshot,
-    mut notes: Vec<String>,
+    since: &Since,
 ) -> Result<Point, Failure> {
     if !database.kind.matches_engine(&snapshot.engine) {
         let message =
             format!("snapshot `{}` is of `{}`, not of kind `{}`", snapshot.id, snapshot.engine, database.kind);
         return Err(Failure::refused(message, "choose a snapshot of this database"));
     }
-    let taken_at = snapshot
-        .taken_at()
+    unsupported::check_snapshot(environment, database, snapshot)?;
+    let mut notes = Vec::new();
+    let taken_at = moment(environment, database, snapshot).await;
+    let age = taken_at.and_then(|at| since.age(at));
+    if age.is_none() {
+        let why = match (&snapshot.copied_from, taken_at) {
+            (Some(original), None) => format!("it is a copy of `{original}`, which cannot be looked at"),
+            _ => "AWS gives it a time that is still to come".to_owned(),
+        };
+        notes.push(format!("the age of `{}` is unknown: {why}", snapshot.id));
+    }
+    let taken_at = taken_at.or(snapshot.created_at);
+    let taken_at = taken_at
         .ok_or_else(|| Failure::from(anyhow::anyhow!("AWS does not say when snapshot `{}` was taken", snapshot.id)))?;
-    let age_seconds = age(context, taken_at);
     let max_age_seconds = database.test.max_snapshot_age.as_secs_f64();
-    let rpo_seconds = source.as_ref().and_then(|source| source.latest_restorable).map(|at| age(context, at));
     if max_age_seconds > database.objectives.rpo.as_secs_f64() {
         notes.push(format!(
             "snapshots alone cannot meet an RPO of {}: point-in-time recovery must",
             duration::show(database.objectives.rpo)
         ));
     }
-    if source.is_none() {
-        notes.push(format!("`{}` itself is gone: nothing to compare the copy with", database.id));
-    }
-    // A shared snapshot is named by its ARN.
-    let snapshot_id = if snapshot.snapshot_type == "shared" { &snapshot.arn } else { &snapshot.id };
+    // Another account's snapshot is named by its ARN.
+    let is_foreign = snapshot.account().is_some_and(|account| account != environment.account);
+    let shared = snapshot.snapshot_type == "shared" || is_foreign;
+    let snapshot_id = if shared { &snapshot.arn } else { &snapshot.id };
     Ok(Point {
         target: database.id.clone(),
         kind: PointType::Snapshot,
         id: snapshot.id.clone(),
         snapshot_id: Some(snapshot_id.clone()),
         taken_at,
-        age_seconds,
+        age_seconds: age,
         max_age_seconds: Some(max_age_seconds),
-        age_outcome: if age_seconds <= max_age_seconds { Outcome::Passed } else { Outcome::Failed },
+        newest_age_seconds: None,
+        age_outcome: judge_age(age, max_age_seconds),
         engine: snapshot.engine.clone(),
         engine_version: Some(snapshot.engine_version.clone()).filter(|version| !version.is_empty()),
         kms_key: snapshot.kms_key.clone(),
-        latest_restorable_time: source.and_then(|source| source.latest_restorable),
-        rpo_seconds,
+        master_username: snapshot.master_username.clone(),
+        option_group: snapshot.option_group.clone(),
+        storage: snapshot.storage.clone(),
+        retained_resource_id: None,
+        latest_restorable_time: None,
+        rpo_seconds: None,
+        rpo_reason: None,
+        backups_are_off: false,
+        clock: String::new(),
+        promises: Vec::new(),
         notes,
     })
 }
 
-fn in_time(
-    context: &Context<'_>,
-    database: &Database,
-    source: Option<Source>,
-    at: Option<Timestamp>,
-) -> Result<Point, Failure> {
-    let Some(source) = source else {
-        let message = format!("there is no database `{}` to recover in time", database.id);
-        return Err(Failure::refused(message, "use a snapshot: `--point latest`"));
-    };
-    let Some(latest) = source.latest_restorable else {
-        let message = format!("AWS does not say up to when `{}` can be restored", database.id);
-        let hint = "is its backup retention 0, or is it itself being restored? use `--point latest`";
-        return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint));
-    };
-    // AWS takes moments before the latest restorable one, not that one itself.
-    let newest = latest.checked_sub(SignedDuration::from_secs(1)).unwrap_or(latest);
-    let taken_at = at.unwrap_or(newest);
-    if taken_at > newest {
-        let message = format!("`{}` can be restored up to {newest}, not to {taken_at}", database.id);
-        return Err(Failure::refused(message, "choose an earlier time, or `--point pitr`"));
+fn judge_age(age_seconds: Option<f64>, max_age_seconds: f64) -> Outcome {
+    match age_seconds {
+        Some(age) if age <= max_age_seconds => Outcome::Passed,
+        Some(_) => Outcome::Failed,
+        None => Outcome::Unknown,
     }
-    let age_seconds = age(context, taken_at);
-    Ok(Point {
-        target: database.id.clone(),
-        kind: PointType::PointInTime,
-        id: format!("pitr:{taken_at}"),
-        snapshot_id: None,
-        taken_at,
-        age_seconds,
-        max_age_seconds: None,
-        age_outcome: Outcome::Passed,
-        engine: source.engine,
-        engine_version: Some(source.engine_version),
-        kms_key: source.kms_key,
-        latest_restorable_time: Some(latest),
-        rpo_seconds: Some(if at.is_some() { age(context, latest) } else { age_seconds }),
-        notes: Vec::new(),
-    })
 }
 
-fn age(context: &Context<'_>, at: Timestamp) -> f64 {
-    context.run.started_at.duration_since(at).as_secs_f64().max(0.0)
+/// A point that was drawn by lot is as old as it is: whether backups are made is told by the newest one.
+fn judge_newest(point: &mut Point, database: &Database, newest: Option<Timestamp>, since: &Since) {
+    let max_age_seconds = database.test.max_snapshot_age.as_secs_f64();
+    let age = newest.and_then(|at| since.age(at));
+    point.newest_age_seconds = age;
+    point.age_outcome = judge_age(age, max_age_seconds);
+    if let Some(age) = age {
+        let age = duration::show_seconds(age);
+        point.notes.push(format!("drawn by lot; the newest usable snapshot is {age} old, and that is judged"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::estate::Estate;
+
+    fn database() -> Database {
+        let text = "[estate]\nname = \"x\"\nregion = \"eu-west-1\"\n[objectives]\nrto = \"1h\"\nrpo = \"1h\"\n\
+                    [[database]]\nid = \"x\"\nkind = \"aurora-mysql\"\n";
+        let estate: Estate = crate::config::parse("x", text).expect("it is valid");
+        estate.databases.into_iter().next().expect("there is one")
+    }
+
+    fn snapshot(id: &str, status: &str, at: Option<i64>) -> Snapshot {
+        Snapshot {
+            id: id.to_owned(),
+            status: status.to_owned(),
+            created_at: at.map(|at| Timestamp::from_second(at).expect("it is in range")),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_newer_snapshot_that_is_still_being_made_is_told() {
+        let all = [snapshot("old", "available", Some(100)), snapshot("new", "creating", None)];
+        let picked = pick(&database(), &PointChoice::Latest, &all, Timestamp::UNIX_EPOCH).expect("there is one");
+        assert_eq!(picked.snapshot.id, "old");
+        assert!(picked.passed_over.expect("it is told").contains("`new` is `creating`"));
+    }
+
+    #[test]
+    fn a_copy_of_unknown_age_is_not_the_newest() {
+        let copy = Snapshot { copied_from: Some("arn:...".to_owned()), ..snapshot("copy", "available", Some(900)) };
+        let all = [snapshot("own", "available", Some(100)), copy];
+        let picked = pick(&database(), &PointChoice::Latest, &all, Timestamp::UNIX_EPOCH).expect("there is one");
+        assert_eq!(picked.snapshot.id, "own");
+    }
+
+    #[test]
+    fn an_age_that_nobody_knows_is_not_young_enough() {
+        let day = Duration::from_hours(24).as_secs_f64();
+        assert_eq!(judge_age(Some(day), day), Outcome::Passed);
+        assert_eq!(judge_age(Some(day + 1.0), day), Outcome::Failed);
+        assert_eq!(judge_age(None, day), Outcome::Unknown);
+    }
 }

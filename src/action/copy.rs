@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::point::Point;
-use super::source::Source;
+use super::source::{Source, SourceSettings};
 use crate::aws::{Aws, Result};
-use crate::estate::{Database, HostPort};
+use crate::estate::HostPort;
 
 /// A restored copy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,8 +20,17 @@ pub struct Copy {
     pub endpoint: HostPort,
     /// What it was made from.
     pub point: Point,
+    /// The master user, as AWS has it.
+    #[serde(default)]
+    pub master_username: Option<String>,
+    /// What it took over from its source, kept for the day on which the source is gone.
+    #[serde(default)]
+    pub source: Option<SourceSettings>,
     /// What it lacks; a recovery would lack it too.
     pub differences: Vec<Difference>,
+    /// The RPO once more, measured when the copy was there; absent where nobody could say.
+    #[serde(default)]
+    pub rpo_seconds: Option<f64>,
     /// Whether AWS still loads its blocks: it is not at full speed yet.
     pub storage_initializing: bool,
 }
@@ -43,18 +52,14 @@ pub struct Difference {
 /// Settings of a database by name.
 type Settings = Vec<(&'static str, Option<String>)>;
 
-/// Compares a copy with its source. `None` where the source is gone.
-pub(super) async fn compare(aws: &Aws, database: &Database, copy: &str) -> Result<Option<Vec<Difference>>> {
-    let Some(source) = settings(aws, database, &database.id).await? else { return Ok(None) };
-    let copy = settings(aws, database, copy).await?.unwrap_or_default();
-    Ok(Some(differences(source, &copy)))
+/// Compares a copy with its source: what a recovery would miss.
+pub(super) async fn compare(aws: &Aws, source: &Source, copy: &Source) -> Result<Vec<Difference>> {
+    Ok(differences(settings(aws, source).await?, &settings(aws, copy).await?))
 }
 
-/// What a recovery would miss.
-async fn settings(aws: &Aws, database: &Database, id: &str) -> Result<Option<Settings>> {
-    let Some(found) = Source::read(aws, database, id).await? else { return Ok(None) };
+async fn settings(aws: &Aws, found: &Source) -> Result<Settings> {
     let class = ("instance class", found.class(aws).await?);
-    Ok(Some(std::iter::once(class).chain(found.settings).collect()))
+    Ok(std::iter::once(class).chain(found.settings.iter().cloned()).collect())
 }
 
 fn differences(source: Settings, copy: &Settings) -> Vec<Difference> {

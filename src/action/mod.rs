@@ -2,15 +2,28 @@
 
 mod choose_point;
 mod copy;
+mod cost;
+mod examine;
+mod exposure;
+mod finding;
+mod network;
+mod plan;
 mod point;
 mod preflight;
+mod recoverable;
 mod restore;
 mod source;
+mod unsupported;
 mod verify;
 mod wait;
+mod wanted;
 
 pub use copy::{Copy, Difference};
-pub use point::{Point, PointType};
+pub(crate) use examine::{examine, source_endpoint};
+pub use finding::Finding;
+pub use point::{Point, PointType, Promise};
+pub(crate) use preflight::of_estate as examine_estate;
+pub use source::SourceSettings;
 pub use verify::Proved;
 
 use crate::runbook::Registry;

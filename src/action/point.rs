@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::Storage;
 use crate::verify::Outcome;
 
 /// How a point is restored.
@@ -27,12 +28,15 @@ pub struct Point {
     pub id: String,
     /// The snapshot, as a restore takes it.
     pub snapshot_id: Option<String>,
-    /// The moment that its data is of.
+    /// The moment that its data is of; of a copied cluster snapshot the moment of the copy, which is later.
     pub taken_at: Timestamp,
-    /// How old that is, from the start of the run.
-    pub age_seconds: f64,
+    /// How old that is, from the moment at which AWS described the source; absent where nobody can say.
+    pub age_seconds: Option<f64>,
     /// How old it may be; absent for points in time, whose age is judged against the RPO.
     pub max_age_seconds: Option<f64>,
+    /// The age of the newest usable snapshot, where that is judged instead of this one's.
+    #[serde(default)]
+    pub newest_age_seconds: Option<f64>,
     /// Whether it is too old.
     pub age_outcome: Outcome,
     /// The engine, as AWS names it.
@@ -41,12 +45,49 @@ pub struct Point {
     pub engine_version: Option<String>,
     /// The key that encrypts it.
     pub kms_key: Option<String>,
+    /// The master user of its time.
+    #[serde(default)]
+    pub master_username: Option<String>,
+    /// The option group of its time.
+    #[serde(default)]
+    pub option_group: Option<String>,
+    /// The storage of its time.
+    #[serde(default)]
+    pub storage: Storage,
+    /// The source's lasting identifier, where the source is gone and its automated backups are restored.
+    #[serde(default)]
+    pub retained_resource_id: Option<String>,
     /// The newest moment that PITR reached when the point was chosen; absent where AWS did not say.
     pub latest_restorable_time: Option<Timestamp>,
-    /// The age of the newest restorable moment, from the start of the run.
+    /// How long before AWS's description of the source that moment was; absent where nobody can say.
     pub rpo_seconds: Option<f64>,
+    /// Why nobody can say, or why there is nothing to measure.
+    #[serde(default)]
+    pub rpo_reason: Option<String>,
+    /// Whether automated backups are switched off: no RPO can be met.
+    #[serde(default)]
+    pub backups_are_off: bool,
+    /// Whose clock measured ages: `aws`, or `host` where AWS gave no date.
+    #[serde(default)]
+    pub clock: String,
+    /// Promises about backups, judged: how long they are kept.
+    #[serde(default)]
+    pub promises: Vec<Promise>,
     /// Anything else worth saying.
     pub notes: Vec<String>,
+}
+
+/// A promise about backups, judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promise {
+    /// The key that makes it, such as `retention`.
+    pub name: String,
+    /// Whether it is kept.
+    pub outcome: Outcome,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub fix: Option<String>,
 }
 
 /// The fields that a runbook can refer to.
@@ -61,4 +102,6 @@ pub(super) const FIELDS: &[&str] = &[
     "engine_version",
     "kms_key",
     "latest_restorable_time",
+    "master_username",
+    "option_group",
 ];

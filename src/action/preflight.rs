@@ -1,91 +1,205 @@
-//! What is looked at before anything is made: quarantine, subnet group, quotas, key, secret.
+//! What is looked at before anything is made. `drctl doctor` asks the same questions by the same functions.
 
-use crate::aws::{KeyState, Quota, resolve_secret};
-use crate::estate::{Database, SecretRef};
-use crate::runbook::{Context, Failure};
-use crate::store::RunState;
-
+use super::finding::Finding;
 use super::point::Point;
+use super::wanted::{SERVERLESS, Wanted, family, is_allowed};
+use super::{network, unsupported};
+use crate::aws::{KeyState, resolve_secret};
+use crate::estate::{Database, SecretRef, TlsMode};
+use crate::runbook::{Environment, Failure};
+use crate::store::RunState;
+use crate::verify::Outcome;
 
-/// Refuses to start what cannot finish.
-///
-/// # Errors
-/// With what stands in the way.
-pub(super) async fn check(
-    context: &Context<'_>,
+/// Where AWS publishes the authorities that sign RDS's and DocumentDB's certificates.
+const BUNDLE: &str = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
+
+/// The first finding that stands in the way. What could only not be asked is logged.
+pub(super) fn refuse_on_first(database: &Database, findings: &[Finding]) -> Result<(), Failure> {
+    for finding in findings {
+        if let Some(failure) = finding.failure() {
+            return Err(failure);
+        }
+        if finding.outcome != Outcome::Passed {
+            tracing::warn!(target = %database.id, subject = finding.subject, found = finding.found, "going on all the same");
+        }
+    }
+    Ok(())
+}
+
+/// What concerns the network and the account: the same for every database.
+pub(crate) async fn of_estate(environment: &Environment) -> Vec<Finding> {
+    let mut findings = vec![network::quarantine(environment).await];
+    findings.extend(network::quotas(environment, &["DBInstances", "DBClusters"]).await);
+    findings
+}
+
+/// What concerns one copy. Classes that cannot be ordered are dropped while one is left that can.
+pub(super) async fn of_copy(
+    environment: &Environment,
     database: &Database,
     point: &Point,
-    is_there: bool,
-) -> Result<(), Failure> {
-    quarantine(context).await?;
-    if !is_there {
-        quotas(context, database).await?;
+    wanted: &mut Wanted,
+) -> Vec<Finding> {
+    let subject = |what: &str| format!("{} {what}", database.id);
+    let mut findings = Vec::new();
+    if let Err(failure) = unsupported::check_version(database, point.engine_version.as_deref()) {
+        findings.push(Finding::of(subject("version"), &failure));
     }
-    key(context, point).await?;
-    secret(context, database).await
+    findings.push(class(environment, database, wanted));
+    findings.extend(orderable(environment, database, point, wanted).await);
+    findings.extend(parameter_group(environment, database, point, wanted).await);
+    findings.extend(network::option_group(environment, database, wanted).await);
+    findings.extend(key(environment, database, point).await);
+    findings.push(master_user(database, point));
+    findings.extend(secret(environment, database).await);
+    findings.extend(ca(database));
+    findings
 }
 
-async fn quarantine(context: &Context<'_>) -> Result<(), Failure> {
-    let quarantine = &context.environment.estate.quarantine;
-    let Some(group) = &quarantine.subnet_group else {
-        if quarantine.allow_default_network {
-            return Ok(());
+/// Whether anybody says which class, and whether the configuration allows it.
+fn class(environment: &Environment, database: &Database, wanted: &Wanted) -> Finding {
+    let subject = format!("{} class", database.id);
+    let allowed = &environment.estate.quarantine.instance_classes;
+    let Some(first) = wanted.classes.first() else {
+        if !database.kind.is_cluster() && allowed.is_empty() {
+            return Finding::fine(subject, "as its snapshot's");
         }
-        let hint = "add `[quarantine]` with `subnet_group` and `security_groups`, or `allow_default_network = true`";
-        return Err(Failure::refused("there is no quarantine to restore into", hint));
+        let found = format!("nobody says which instance class the copy of `{}` shall have", database.id);
+        return Finding::refused(
+            subject,
+            found,
+            "add `instance_class = \"db.r6g.large\"` under `[database.restore_test]`",
+        );
     };
-    if quarantine.security_groups.is_empty() && !quarantine.allow_default_network {
-        let hint = "add `security_groups = [\"sg-...\"]`, or `allow_default_network = true`";
-        return Err(Failure::refused("without `security_groups` a copy would get its network's default one", hint));
+    if let Some(class) = wanted.classes.iter().find(|class| !is_allowed(class, allowed)) {
+        let found = format!("class `{class}` is none of those that copies may have: {}", allowed.join(", "));
+        let hint = "give `instance_class`, or widen `instance_classes` under `[quarantine]`";
+        return Finding::refused(subject, found, hint);
     }
-    match context.environment.aws.subnet_group(group).await? {
-        Some(status) if status.eq_ignore_ascii_case("complete") || status.is_empty() => Ok(()),
-        Some(status) => {
-            let message = format!("subnet group `{group}` is `{status}`, not `Complete`");
-            Err(Failure::refused(message, "mend its subnets, then run the test again"))
-        }
-        None => {
-            let region = &context.environment.aws.region;
-            let hint = "make it, or correct `subnet_group` under `[quarantine]`";
-            Err(Failure::refused(format!("there is no subnet group `{group}` in {region}"), hint))
-        }
+    if first == SERVERLESS && wanted.capacity.is_none() {
+        let found = format!("the copy of `{}` is to be `{SERVERLESS}`, and nobody says how far it scales", database.id);
+        return Finding::refused(subject, found, "add `serverless_capacity = \"0.5-8\"`, or give `instance_class`");
     }
+    Finding::fine(subject, format!("`{first}`"))
 }
 
-async fn quotas(context: &Context<'_>, database: &Database) -> Result<(), Failure> {
-    let quotas = match context.environment.aws.quotas().await {
-        Ok(quotas) => quotas,
-        Err(error) => {
-            tracing::warn!(run.id = %context.run.id, %error, "could not read the quotas; going on without");
-            return Ok(());
+/// Whether the classes exist for this version here.
+async fn orderable(environment: &Environment, database: &Database, point: &Point, wanted: &mut Wanted) -> Vec<Finding> {
+    let subject = format!("{} orderable", database.id);
+    let version = point.engine_version.as_deref();
+    let (mut good, mut gone, mut zones) = (Vec::new(), Vec::new(), Vec::new());
+    for class in &wanted.classes {
+        match environment.aws.orderable(&point.engine, version, class).await {
+            Ok(options) if options.is_empty() => gone.push(class.clone()),
+            Ok(options) => {
+                zones.extend(options.into_iter().flat_map(|option| option.zones));
+                good.push(class.clone());
+            }
+            Err(error) => return vec![Finding::not_asked(subject, &error)],
         }
+    }
+    if good.is_empty() && gone.is_empty() {
+        return Vec::new();
+    }
+    let named = format!("{} {}", point.engine, version.unwrap_or_default());
+    if good.is_empty() {
+        if !matches!(environment.aws.is_offered(&point.engine, version).await, Ok(true)) {
+            let found = format!("AWS lists no class at all for {named}: the restore will tell");
+            let fix = "upgrade the source: AWS no longer offers this version";
+            return vec![Finding::bad(subject, Outcome::Unknown, found, fix)];
+        }
+        let found = format!("AWS does not offer {} for {named} in {}", quoted(&gone), environment.aws.region);
+        let hint = "choose another `instance_class`: `aws rds describe-orderable-db-instance-options --engine ENGINE`";
+        return vec![Finding::refused(subject, found, hint)];
+    }
+    zones.sort();
+    zones.dedup();
+    let mut findings =
+        vec![Finding::fine(&subject, format!("{} for {named}, in {} zones", quoted(&good), zones.len()))];
+    if !gone.is_empty() {
+        let found = format!("AWS does not offer {} for {named}", quoted(&gone));
+        findings.push(Finding::bad(subject, Outcome::Unknown, found, "correct `instance_class` or `instance_classes`"));
+    }
+    wanted.classes = good;
+    findings
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the parameter group is there and fits the version.
+async fn parameter_group(
+    environment: &Environment,
+    database: &Database,
+    point: &Point,
+    wanted: &Wanted,
+) -> Option<Finding> {
+    let subject = format!("{} parameter group", database.id);
+    let group = wanted.parameter_group.as_ref()?;
+    let hint = "give the copy one that fits: `parameter_group = \"...\"` under `[database.restore_test]`";
+    let found = match environment.aws.parameter_group_family(database.kind, group).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let found = format!("there is no parameter group `{group}` in {}", environment.aws.region);
+            return Some(Finding::refused(subject, found, hint));
+        }
+        Err(error) => return Some(Finding::not_asked(subject, &error)),
     };
-    let needed: &[&str] = if database.kind.is_cluster() { &["DBInstances", "DBClusters"] } else { &["DBInstances"] };
-    let full = |quota: &&Quota| needed.contains(&quota.name.as_str()) && quota.used >= quota.max;
-    let Some(quota) = quotas.iter().find(full) else { return Ok(()) };
-    let message =
-        format!("the account has {} of {} `{}`: a restore could not finish", quota.used, quota.max, quota.name);
-    let hint = "raise the quota in Service Quotas (a real recovery would need it too), or remove what is not used";
-    Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint))
+    let needed = point.engine_version.as_deref().map(|version| family(&point.engine, version));
+    match needed {
+        Some(needed) if !found.is_empty() && found != needed => {
+            let found = format!("parameter group `{group}` is of family `{found}`, and the backup needs `{needed}`");
+            Some(Finding::refused(subject, found, hint))
+        }
+        _ => Some(Finding::fine(subject, format!("`{group}` of family `{found}`"))),
+    }
 }
 
-async fn key(context: &Context<'_>, point: &Point) -> Result<(), Failure> {
-    let Some(key) = &point.kms_key else { return Ok(()) };
-    match context.environment.aws.key_state(key).await {
-        KeyState::Enabled => Ok(()),
+async fn key(environment: &Environment, database: &Database, point: &Point) -> Option<Finding> {
+    let subject = format!("{} key", database.id);
+    let key = point.kms_key.as_ref()?;
+    Some(match environment.aws.key_state(key).await {
+        KeyState::Enabled => Finding::fine(subject, "enabled"),
         KeyState::Unusable(state) => {
-            let message = format!("key `{key}` is `{state}`: restore point `{}` cannot be decrypted", point.id);
-            Err(Failure::failed(message, "enable the KMS key (or cancel its deletion) at once: backups depend on it"))
+            let found = format!("key `{key}` is `{state}`: restore point `{}` cannot be decrypted", point.id);
+            let fix = "enable the KMS key (or cancel its deletion) at once: backups depend on it";
+            Finding::bad(subject, Outcome::Failed, found, fix).stopping_as(RunState::Failed)
         }
         KeyState::Unknown(reason) => {
-            tracing::warn!(run.id = %context.run.id, key, reason, "could not look at the key; the restore will tell");
-            Ok(())
+            let found = format!("key `{key}` could not be looked at: {reason}");
+            Finding::bad(subject, Outcome::Unknown, found, "allow `kms:DescribeKey`: `drctl iam-policy`")
         }
+    })
+}
+
+/// Without a password drctl sets a new one, which AWS does for the master user alone.
+fn master_user(database: &Database, point: &Point) -> Finding {
+    let subject = format!("{} user", database.id);
+    let test = &database.test;
+    match (&test.username, &test.password, &point.master_username) {
+        (Some(user), None, Some(master)) if user != master => {
+            let found = format!(
+                "without `password` drctl sets a new one for the master user, which is `{master}`, and logs in as `{user}`"
+            );
+            Finding::refused(subject, found, format!("remove `username`, or give the `password` of `{user}`"))
+        }
+        (Some(user), None, None) => {
+            let found = format!("AWS does not say whether `{user}` is the master user, whose password drctl sets");
+            Finding::bad(subject, Outcome::Unknown, found, format!("give the `password` of `{user}`"))
+        }
+        (None, _, None) => {
+            let found = format!("AWS does not say who the master user of `{}` is", point.id);
+            Finding::refused(subject, found, "add `username` under `[database.restore_test]`")
+        }
+        (Some(user), ..) => Finding::fine(subject, format!("`{user}`")),
+        (None, _, Some(master)) => Finding::fine(subject, format!("`{master}`, the master user")),
     }
 }
 
-async fn secret(context: &Context<'_>, database: &Database) -> Result<(), Failure> {
-    let Some(reference) = &database.test.password else { return Ok(()) };
+async fn secret(environment: &Environment, database: &Database) -> Option<Finding> {
+    let subject = format!("{} password", database.id);
+    let reference = database.test.password.as_ref()?;
     let hint = match reference {
         SecretRef::Env(name) => format!("export `{name}`"),
         SecretRef::File(path) => format!("write the password to `{}`", path.display()),
@@ -93,8 +207,30 @@ async fn secret(context: &Context<'_>, database: &Database) -> Result<(), Failur
             "check the secret's name and that this role may read it (`drctl iam-policy`)".to_owned()
         }
     };
-    match resolve_secret(&context.environment.aws, reference).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(RunState::Refused, error, hint)),
-    }
+    Some(match resolve_secret(&environment.aws, reference).await {
+        Ok(_) => Finding::fine(subject, format!("`{reference}` can be read")),
+        Err(error) => Finding::refused(subject, format!("{error:#}"), hint),
+    })
+}
+
+/// Whether the server's certificate can be verified. AWS's authorities are in no system's store.
+fn ca(database: &Database) -> Option<Finding> {
+    let subject = format!("{} ca", database.id);
+    let test = &database.test;
+    let fix = format!("download {BUNDLE} and write `ca = \"global-bundle.pem\"` under `[database.restore_test]`");
+    let Some(ca) = &test.ca else {
+        if test.tls != TlsMode::VerifyFull {
+            return None;
+        }
+        let found = format!("`{}` has no `ca`: no certificate of a copy could be verified", database.id);
+        return Some(Finding::refused(subject, found, fix));
+    };
+    let shown = ca.display();
+    Some(match std::fs::read_to_string(ca) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
+            Finding::fine(subject, format!("`{shown}` is there"))
+        }
+        Ok(_) => Finding::refused(subject, format!("`{shown}` holds no PEM certificate"), fix),
+        Err(error) => Finding::refused(subject, format!("`ca` cannot be read: `{shown}`: {error}"), fix),
+    })
 }

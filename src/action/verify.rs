@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 
 use super::choose_point::database;
 use super::copy::Copy;
+use super::exposure;
 use super::point::Point;
-use crate::aws::{Change, Kind, Status, judge_status, resolve_secret};
+use super::source::Source;
+use crate::aws::{Change, Kind, Status, judge_status, resolve_previous_secret, resolve_secret};
 use crate::estate::Database;
 use crate::runbook::{Action, Argument, Context, Failure, Happening, Preview, Spec, ValueType};
 use crate::store::{RunState, Spent};
@@ -62,6 +64,7 @@ impl Action for Verify {
     ) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async {
             let (copy, database) = parse(context, arguments)?;
+            private(context, database, &copy).await?;
             let password =
                 context.phase("credentials", Spent::Aws, Box::pin(credentials(context, database, &copy))).await?;
             let proof =
@@ -81,11 +84,12 @@ impl Action for Verify {
             let mut preview = Preview { outputs: Value::Object(Map::new()), ..Preview::default() };
             if database.test.password.is_none() {
                 let password = SecretString::from(String::new());
-                preview.calls.push(Change::SetPassword { kind: database.kind, id: copy.id.clone(), password }.call());
+                let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password };
+                preview.calls.push(context.environment.aws.preview(&change).await?);
             }
             let names: Vec<_> = database.test.checks.iter().map(|check| format!("`{}`", check.name)).collect();
             let own = if names.is_empty() { String::new() } else { format!(", and {}", names.join(", ")) };
-            let user = &database.test.username;
+            let user = username(database, &copy).unwrap_or_else(|| "the master user".to_owned());
             preview.notes.push(format!("connect as `{user}` and check catalog, rows, structure, content{own}"));
             preview.notes.push(format!("remove `{}` and everything that belongs to it", copy.id));
             Ok(preview)
@@ -98,6 +102,22 @@ fn parse<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) -> Result
     let copy: Copy = serde_json::from_value(copy).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
     let database = database(context, &copy.target)?;
     Ok((copy, database))
+}
+
+/// Who connects: whom the configuration names, else the master user.
+fn username(database: &Database, copy: &Copy) -> Option<String> {
+    database.test.username.clone().or_else(|| copy.master_username.clone())
+}
+
+/// A copy that can be reached from the internet is not connected to. Looked at again: it may have been changed.
+async fn private(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
+    match Source::read(&context.environment.aws, database, &copy.id).await? {
+        Some(found) => exposure::check(context.environment, database, &copy.id, &found).await,
+        None => {
+            let message = format!("`{}` is gone", copy.id);
+            Err(Failure::failed(message, "somebody deleted the copy: look at CloudTrail"))
+        }
+    }
 }
 
 /// The password of the snapshot's time, or a new one that only this process ever knows.
@@ -154,7 +174,31 @@ async fn wait_for_password(context: &Context<'_>, database: &Database, copy: &Co
     Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), "give `password` in the configuration instead"))
 }
 
+/// Proves the copy. A secret that was rotated since the backup was made has its password as the version before.
 async fn prove(
+    context: &Context<'_>,
+    database: &Database,
+    copy: &Copy,
+    password: SecretString,
+) -> Result<Proof, Failure> {
+    let proof = prove_with(context, database, copy, password).await?;
+    let Some(reference) = database.test.password.as_ref().filter(|_| proof.credentials_refused) else {
+        return Ok(proof);
+    };
+    match resolve_previous_secret(&context.environment.aws, reference).await {
+        Ok(Some(previous)) => {
+            tracing::info!(run.id = %context.run.id, "the secret was rotated since: trying its previous version");
+            prove_with(context, database, copy, previous).await
+        }
+        Ok(None) => Ok(proof),
+        Err(error) => {
+            tracing::warn!(run.id = %context.run.id, error = format!("{error:#}"), "no previous version of the secret");
+            Ok(proof)
+        }
+    }
+}
+
+async fn prove_with(
     context: &Context<'_>,
     database: &Database,
     copy: &Copy,
@@ -166,6 +210,10 @@ async fn prove(
     let baseline = environment.store.baseline(&environment.estate.name, &database.id, simulated).await?;
     let baseline: Option<Facts> = baseline.and_then(|(_, facts)| serde_json::from_value(facts).ok());
     let baseline = baseline.filter(|_| !context.run.accept_changes);
+    let username = username(database, copy).ok_or_else(|| {
+        let message = format!("AWS does not say who the master user of `{}` is", copy.id);
+        Failure::refused(message, "add `username` under `[database.restore_test]`")
+    })?;
     let login = Login {
         protocol: database.kind.protocol(),
         address: test.connect.clone().unwrap_or_else(|| copy.endpoint.clone()),
@@ -173,7 +221,7 @@ async fn prove(
         tunnelled: test.connect.is_some(),
         certificate_name: copy.endpoint.host.clone(),
         ca: test.ca.clone(),
-        username: test.username.clone(),
+        username,
         password,
         database: test.database.clone(),
         fresh_password: test.password.is_none(),

@@ -1,12 +1,22 @@
-//! Calls that change something, as data: shown by a dry run, applied by a run.
-
-use std::fmt;
+//! Calls that change something, as data: previewed by a dry run, applied by a run.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::model::{Capacity, Resource, ResourceKind};
-use crate::estate::{DatabaseKind, Tags};
+use super::model::{Resource, Storage};
+use crate::estate::{Capacity, DatabaseKind, Tags};
+
+/// Whose backups a point in time is restored from.
+#[derive(Clone, Debug)]
+pub enum BackupSource {
+    /// An instance or cluster that exists.
+    Existing(String),
+    /// One that is gone, by the identifier that its automated backups have kept.
+    Retained {
+        /// `db-...` or `cluster-...`.
+        resource_id: String,
+    },
+}
 
 /// What a copy is made from.
 #[derive(Clone, Debug)]
@@ -15,15 +25,21 @@ pub enum RestoreSource {
     Snapshot(String),
     /// The backups of `source`, at a moment; the newest restorable one where absent.
     PointInTime {
-        /// The instance or cluster.
-        source: String,
+        /// The instance or cluster, or what is left of it.
+        source: BackupSource,
         /// The moment.
         at: Option<Timestamp>,
     },
 }
 
+impl Default for RestoreSource {
+    fn default() -> Self {
+        Self::Snapshot(String::new())
+    }
+}
+
 /// A restore, with every setting that AWS would otherwise default.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Restore {
     /// The copy's identifier.
     pub id: String,
@@ -41,6 +57,10 @@ pub struct Restore {
     pub security_groups: Vec<String>,
     /// The source's parameter group.
     pub parameter_group: Option<String>,
+    /// An option group that the quarantine's VPC takes; only instances have one.
+    pub option_group: Option<String>,
+    /// The source's storage.
+    pub storage: Storage,
     /// How far the source's Serverless v2 scales.
     pub capacity: Option<Capacity>,
     /// Tags; without any, AWS copies the source's.
@@ -55,7 +75,7 @@ pub enum Change {
         /// The target's kind: decides the service and the operation.
         kind: DatabaseKind,
         /// The details.
-        restore: Restore,
+        restore: Box<Restore>,
     },
     /// Give a restored cluster an instance, without which nobody can connect.
     AddMember {
@@ -90,150 +110,15 @@ pub enum Change {
     },
 }
 
-/// A call as it is shown: service, operation and arguments.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Call {
-    /// `rds`.
-    pub service: &'static str,
-    /// Such as `RestoreDBClusterFromSnapshot`.
-    pub operation: &'static str,
-    /// Names and values, as the API names them.
-    pub arguments: Vec<(&'static str, String)>,
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.service, self.operation)?;
-        for (name, value) in &self.arguments {
-            write!(f, "\n  {name} = {value}")?;
-        }
-        Ok(())
-    }
-}
-
 impl Change {
-    /// The call that [`super::Aws::apply`] would make.
+    /// What it does, for logs.
     #[must_use]
-    pub fn call(&self) -> Call {
+    pub fn verb(&self) -> &'static str {
         match self {
-            Self::Restore { kind, restore } => restore_call(*kind, restore),
-            Self::AddMember { id, cluster, class, engine, tags, .. } => Call {
-                service: "rds",
-                operation: "CreateDBInstance",
-                arguments: vec![
-                    ("DBInstanceIdentifier", id.clone()),
-                    ("DBClusterIdentifier", cluster.clone()),
-                    ("DBInstanceClass", class.clone()),
-                    ("Engine", engine.clone()),
-                    ("PubliclyAccessible", "false".to_owned()),
-                    ("Tags", show_tags(tags)),
-                ],
-            },
-            Self::SetPassword { kind, id, .. } => {
-                let (operation, name) = if kind.is_cluster() {
-                    ("ModifyDBCluster", "DBClusterIdentifier")
-                } else {
-                    ("ModifyDBInstance", "DBInstanceIdentifier")
-                };
-                let arguments = vec![
-                    (name, id.clone()),
-                    ("MasterUserPassword", "(random, kept in memory only)".to_owned()),
-                    ("ApplyImmediately", "true".to_owned()),
-                ];
-                Call { service: "rds", operation, arguments }
-            }
-            Self::Delete { resource, .. } => {
-                let (operation, name) = match resource.kind {
-                    ResourceKind::DbInstance => ("DeleteDBInstance", "DBInstanceIdentifier"),
-                    ResourceKind::DbCluster => ("DeleteDBCluster", "DBClusterIdentifier"),
-                };
-                let mut arguments = vec![(name, resource.id.clone()), ("SkipFinalSnapshot", "true".to_owned())];
-                if !kind_deletes_backups_with_cluster(resource.kind) {
-                    arguments.push(("DeleteAutomatedBackups", "true".to_owned()));
-                }
-                Call { service: "rds", operation, arguments }
-            }
+            Self::Restore { .. } => "restore",
+            Self::AddMember { .. } => "add-member",
+            Self::SetPassword { .. } => "set-password",
+            Self::Delete { .. } => "delete",
         }
-    }
-}
-
-fn kind_deletes_backups_with_cluster(kind: ResourceKind) -> bool {
-    kind == ResourceKind::DbCluster
-}
-
-fn restore_call(kind: DatabaseKind, restore: &Restore) -> Call {
-    let cluster = kind.is_cluster();
-    let (operation, target) = match (&restore.source, cluster) {
-        (RestoreSource::Snapshot(_), true) => ("RestoreDBClusterFromSnapshot", "DBClusterIdentifier"),
-        (RestoreSource::Snapshot(_), false) => ("RestoreDBInstanceFromDBSnapshot", "DBInstanceIdentifier"),
-        (RestoreSource::PointInTime { .. }, true) => ("RestoreDBClusterToPointInTime", "DBClusterIdentifier"),
-        (RestoreSource::PointInTime { .. }, false) => ("RestoreDBInstanceToPointInTime", "TargetDBInstanceIdentifier"),
-    };
-    let mut arguments = vec![(target, restore.id.clone())];
-    match &restore.source {
-        RestoreSource::Snapshot(id) => {
-            arguments.push((if cluster { "SnapshotIdentifier" } else { "DBSnapshotIdentifier" }, id.clone()));
-            arguments.push(("Engine", restore.engine.clone()));
-        }
-        RestoreSource::PointInTime { source, at } => {
-            let name = if cluster { "SourceDBClusterIdentifier" } else { "SourceDBInstanceIdentifier" };
-            arguments.push((name, source.clone()));
-            match at {
-                Some(at) => {
-                    arguments.push((if cluster { "RestoreToTime" } else { "RestoreTime" }, at.to_string()));
-                }
-                None => arguments.push(("UseLatestRestorableTime", "true".to_owned())),
-            }
-        }
-    }
-    let optional = [
-        ("EngineVersion", restore.engine_version.clone().filter(|_| cluster)),
-        ("DBInstanceClass", restore.class.clone()),
-        ("DBSubnetGroupName", restore.subnet_group.clone()),
-        (if cluster { "DBClusterParameterGroupName" } else { "DBParameterGroupName" }, restore.parameter_group.clone()),
-    ];
-    arguments.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    if !restore.security_groups.is_empty() {
-        arguments.push(("VpcSecurityGroupIds", restore.security_groups.join(",")));
-    }
-    if let Some(Capacity { least, most }) = restore.capacity {
-        let scaling = format!("MinCapacity={least},MaxCapacity={most}");
-        arguments.push(("ServerlessV2ScalingConfiguration", scaling));
-    }
-    if !cluster {
-        arguments.push(("MultiAZ", "false".to_owned()));
-        arguments.push(("PubliclyAccessible", "false".to_owned()));
-        arguments.push(("BackupRetentionPeriod", "0".to_owned()));
-    }
-    arguments.push(("DeletionProtection", "false".to_owned()));
-    arguments.push(("Tags", show_tags(&restore.tags)));
-    Call { service: "rds", operation, arguments }
-}
-
-fn show_tags(tags: &Tags) -> String {
-    tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_of_a_serverless_cluster_scales_as_its_source() {
-        let restore = Restore {
-            id: "drctl-x".to_owned(),
-            source: RestoreSource::Snapshot("rds:x".to_owned()),
-            engine: "aurora-postgresql".to_owned(),
-            engine_version: None,
-            class: None,
-            subnet_group: None,
-            security_groups: Vec::new(),
-            parameter_group: None,
-            capacity: Some(Capacity { least: 0.5, most: 8.0 }),
-            tags: Tags::new(),
-        };
-        let call = Change::Restore { kind: DatabaseKind::AuroraPostgresql, restore }.call();
-        let scaling = ("ServerlessV2ScalingConfiguration", "MinCapacity=0.5,MaxCapacity=8".to_owned());
-        assert!(call.arguments.contains(&scaling), "{call}");
     }
 }

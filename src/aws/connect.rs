@@ -202,6 +202,11 @@ impl Aws {
             ..self.clone()
         }
     }
+
+    /// The same with other clients for databases, which no lease guards.
+    pub(super) fn with_clients(&self, rds: aws_sdk_rds::Client, docdb: aws_sdk_docdb::Client) -> Self {
+        Self { rds, docdb, guard: None, ..self.clone() }
+    }
 }
 
 /// The configuration of every client, and the credentials before any role is assumed.

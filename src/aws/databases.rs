@@ -7,7 +7,7 @@ use super::connect::Aws;
 use super::error::{Result, classify};
 use super::model::{Cluster, Instance, Resource, ResourceKind, Snapshot};
 use super::watch::Watcher;
-use super::{docdb, listing, rds};
+use super::{docdb, listing, rds, restore};
 use crate::estate::{DatabaseKind, Tags};
 
 impl Aws {
@@ -102,11 +102,13 @@ impl Aws {
         }
     }
 
-    async fn apply_once(&self, change: &Change) -> Result<()> {
+    pub(super) async fn apply_once(&self, change: &Change) -> Result<()> {
         match change {
-            Change::Restore { kind: DatabaseKind::Documentdb, restore } => docdb::restore(self, restore).await,
-            Change::Restore { kind, restore } if kind.is_cluster() => rds::restore_cluster(self, restore).await,
-            Change::Restore { restore, .. } => rds::restore_instance(self, restore).await,
+            Change::Restore { kind: DatabaseKind::Documentdb, restore: wanted } => docdb::restore(self, wanted).await,
+            Change::Restore { kind, restore: wanted } if kind.is_cluster() => {
+                restore::restore_cluster(self, wanted).await
+            }
+            Change::Restore { restore: wanted, .. } => restore::restore_instance(self, wanted).await,
             Change::AddMember { kind: DatabaseKind::Documentdb, id, cluster, class, engine, tags } => {
                 let request = self
                     .docdb
@@ -115,6 +117,7 @@ impl Aws {
                     .db_cluster_identifier(cluster)
                     .db_instance_class(class)
                     .engine(engine)
+                    .auto_minor_version_upgrade(false)
                     .set_tags(Some(docdb::tags_of(tags)));
                 request.send().await.map(drop).map_err(|error| classify("CreateDBInstance", error))
             }
@@ -127,7 +130,8 @@ impl Aws {
                     .db_instance_class(class)
                     .engine(engine)
                     .publicly_accessible(false)
-                    .set_tags(Some(rds::tags_of(tags)));
+                    .auto_minor_version_upgrade(false)
+                    .set_tags(Some(restore::tags_of(tags)));
                 request.send().await.map(drop).map_err(|error| classify("CreateDBInstance", error))
             }
             Change::SetPassword { kind, id, password } => self.set_password(*kind, id, password.expose_secret()).await,

@@ -4,21 +4,25 @@ use aws_sdk_docdb::types as sdk;
 
 use super::connect::Aws;
 use super::convert::{date_time, endpoint, time};
+use super::dated::Dated;
 use super::error::{Error, Kind, Result, classify};
-use super::listing::all;
-use super::model::{Capacity, Cluster, Member, Snapshot};
-use super::{Restore, RestoreSource};
-use crate::estate::Tags;
+use super::listing::{SnapshotName, all};
+use super::model::{Cluster, Member, Snapshot, Storage};
+use super::{BackupSource, Restore, RestoreSource};
+use crate::estate::{Capacity, Tags};
 
 /// One cluster, with its tags, or `None` where there is none of that name.
 pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
-    let answer = aws.docdb.describe_db_clusters().db_cluster_identifier(id).send().await;
+    let dated = Dated::default();
+    let request = aws.docdb.describe_db_clusters().db_cluster_identifier(id);
+    let answer = request.customize().interceptor(dated.clone()).send().await;
     let found = match answer.map_err(|error| classify("DescribeDBClusters", error)) {
         Ok(answer) => answer.db_clusters.unwrap_or_default().into_iter().next(),
         Err(Error { kind: Kind::NotFound, .. }) => None,
         Err(error) => return Err(error),
     };
     let Some(mut cluster) = found.map(cluster_from) else { return Ok(None) };
+    cluster.described_at = dated.at();
     let answer = aws.docdb.list_tags_for_resource().resource_name(&cluster.arn).send().await;
     match answer.map_err(|error| classify("ListTagsForResource", error)) {
         Ok(answer) => cluster.tags = tags_from(answer.tag_list),
@@ -36,7 +40,15 @@ pub(super) async fn snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> 
 
 /// One snapshot, by id or ARN.
 pub(super) async fn snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
-    let answer = aws.docdb.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id).send().await;
+    let asked = SnapshotName::of(id);
+    let answer = aws
+        .docdb
+        .describe_db_cluster_snapshots()
+        .db_cluster_snapshot_identifier(id)
+        .set_snapshot_type(asked.snapshot_type)
+        .set_include_shared(asked.include_shared)
+        .send()
+        .await;
     match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
         Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(snapshot_from)),
         Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
@@ -60,11 +72,18 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
                 .set_vpc_security_group_ids(groups)
                 .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
+                .set_storage_type(restore.storage.kind.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
         }
-        RestoreSource::PointInTime { source, at } => {
+        RestoreSource::PointInTime { source: BackupSource::Retained { resource_id }, .. } => Err(Error {
+            operation: "RestoreDBClusterToPointInTime",
+            code: None,
+            message: format!("DocumentDB restores no cluster that is gone, such as `{resource_id}`, to a moment"),
+            kind: Kind::Invalid,
+        }),
+        RestoreSource::PointInTime { source: BackupSource::Existing(source), at } => {
             let request = aws
                 .docdb
                 .restore_db_cluster_to_point_in_time()
@@ -75,6 +94,7 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
                 .set_db_subnet_group_name(restore.subnet_group.clone())
                 .set_vpc_security_group_ids(groups)
                 .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
+                .set_storage_type(restore.storage.kind.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
@@ -101,6 +121,15 @@ fn cluster_from(from: sdk::DbCluster) -> Cluster {
     });
     Cluster {
         id: from.db_cluster_identifier.unwrap_or_default(),
+        described_at: None,
+        resource_id: from.db_cluster_resource_id,
+        master_username: from.master_username.filter(|name| !name.is_empty()),
+        storage: Storage { kind: from.storage_type, ..Storage::default() },
+        instance_class: None,
+        engine_mode: None,
+        publicly_accessible: None,
+        backup_retention_days: from.backup_retention_period,
+        earliest_restorable: time(from.earliest_restorable_time),
         arn: from.db_cluster_arn.unwrap_or_default(),
         status: from.status.unwrap_or_default(),
         engine: from.engine.unwrap_or_default(),
@@ -138,5 +167,10 @@ fn snapshot_from(from: sdk::DbClusterSnapshot) -> Snapshot {
         encrypted: from.storage_encrypted,
         kms_key: from.kms_key_id,
         percent: from.percent_progress,
+        copied_from: from.source_db_cluster_snapshot_arn.filter(|arn| !arn.is_empty()),
+        master_username: from.master_username.filter(|name| !name.is_empty()),
+        option_group: None,
+        storage: Storage { kind: from.storage_type, ..Storage::default() },
+        engine_mode: None,
     }
 }

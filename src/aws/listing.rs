@@ -7,11 +7,33 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::convert::{endpoint, time};
 use super::error::{Result, classify};
-use super::model::{Capacity, Cluster, Instance, Member};
-use crate::estate::Tags;
+use super::model::{Cluster, Instance, Member, Storage};
+use crate::estate::{Capacity, Tags};
 
 /// Items read of any one listing.
 const MAX_ITEMS: usize = 20_000;
+
+/// How a snapshot has to be asked for, by id or ARN: AWS finds automated ones only by their type, and another account's
+/// only where shared ones are included.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SnapshotName {
+    pub(super) snapshot_type: Option<String>,
+    pub(super) include_shared: Option<bool>,
+}
+
+impl SnapshotName {
+    pub(super) fn of(id: &str) -> Self {
+        let is_arn = id.starts_with("arn:");
+        // `arn:aws:rds:REGION:ACCOUNT:snapshot:rds:shop-...`: an automated snapshot's name has a colon of its own.
+        let name = if is_arn { id.splitn(7, ':').nth(6).unwrap_or_default() } else { id };
+        let types = [("rds:", "automated"), ("awsbackup:", "awsbackup")];
+        let found = types.iter().find(|(prefix, _)| name.starts_with(prefix));
+        let snapshot_type = found.map(|(_, name)| (*name).to_owned());
+        // Automated snapshots cannot be shared.
+        let include_shared = (is_arn && snapshot_type.is_none()).then_some(true);
+        Self { snapshot_type, include_shared }
+    }
+}
 
 /// A filter as describes take it, such as `db-instance-id`.
 pub(super) fn filter(name: &str, values: &[String]) -> sdk::Filter {
@@ -55,8 +77,19 @@ pub(super) fn instance_from(from: sdk::DbInstance) -> Instance {
     let address = from.endpoint.clone().and_then(|endpoint| endpoint.address);
     let port = from.endpoint.and_then(|endpoint| endpoint.port);
     let groups = from.db_parameter_groups.unwrap_or_default();
+    let option_groups = from.option_group_memberships.unwrap_or_default().into_iter();
     Instance {
         id: from.db_instance_identifier.unwrap_or_default(),
+        described_at: None,
+        resource_id: from.dbi_resource_id,
+        master_username: from.master_username.filter(|name| !name.is_empty()),
+        option_groups: option_groups.filter_map(|group| group.option_group_name).collect(),
+        storage: Storage {
+            kind: from.storage_type,
+            iops: from.iops,
+            throughput: from.storage_throughput,
+            allocated_gib: from.allocated_storage,
+        },
         arn: from.db_instance_arn.unwrap_or_default(),
         status: from.db_instance_status.unwrap_or_default(),
         engine: from.engine.unwrap_or_default(),
@@ -86,6 +119,20 @@ pub(super) fn cluster_from(from: sdk::DbCluster) -> Cluster {
     });
     Cluster {
         id: from.db_cluster_identifier.unwrap_or_default(),
+        described_at: None,
+        resource_id: from.db_cluster_resource_id,
+        master_username: from.master_username.filter(|name| !name.is_empty()),
+        storage: Storage {
+            kind: from.storage_type,
+            iops: from.iops,
+            throughput: from.storage_throughput,
+            allocated_gib: from.allocated_storage,
+        },
+        instance_class: from.db_cluster_instance_class.filter(|class| !class.is_empty()),
+        engine_mode: from.engine_mode,
+        publicly_accessible: from.publicly_accessible,
+        backup_retention_days: from.backup_retention_period,
+        earliest_restorable: time(from.earliest_restorable_time),
         arn: from.db_cluster_arn.unwrap_or_default(),
         status: from.status.unwrap_or_default(),
         engine: from.engine.unwrap_or_default(),
@@ -110,4 +157,24 @@ pub(super) fn cluster_from(from: sdk::DbCluster) -> Cluster {
 
 fn tags_from(tags: Option<Vec<sdk::Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SnapshotName;
+
+    #[test]
+    fn automated_and_shared_snapshots_are_asked_for_as_aws_finds_them() {
+        let asked = |id| {
+            let asked = SnapshotName::of(id);
+            (asked.snapshot_type, asked.include_shared)
+        };
+        let automated = Some("automated".to_owned());
+        assert_eq!(asked("rds:shop-2026-11-20"), (automated.clone(), None));
+        assert_eq!(asked("arn:aws:rds:eu-west-1:123456789012:snapshot:rds:shop-2026-11-20"), (automated.clone(), None));
+        assert_eq!(asked("arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:rds:shop-1"), (automated, None));
+        assert_eq!(asked("awsbackup:job-1"), (Some("awsbackup".to_owned()), None));
+        assert_eq!(asked("arn:aws:rds:eu-west-1:999999999999:snapshot:theirs"), (None, Some(true)));
+        assert_eq!(asked("by-hand"), (None, None));
+    }
 }

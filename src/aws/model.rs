@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::estate::{HostPort, Tags};
+use crate::estate::{Capacity, HostPort, Tags};
 
 /// The kinds of thing that drctl makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,11 +50,34 @@ impl Resource {
     }
 }
 
+/// What a database's storage is, as AWS names it. Absent is what AWS did not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// `gp3`, `io2`, `aurora-iopt1`, `iopt1`, ...; AWS leaves out a cluster's where it is the standard one.
+    pub kind: Option<String>,
+    /// Provisioned I/O operations per second.
+    pub iops: Option<i32>,
+    /// Provisioned throughput in MiB per second.
+    pub throughput: Option<i32>,
+    /// Allocated GiB; clusters grow by themselves and say 1.
+    pub allocated_gib: Option<i32>,
+}
+
 /// An instance.
 #[derive(Clone, Debug, Default)]
 pub struct Instance {
     /// Identifier.
     pub id: String,
+    /// When AWS described it, by AWS's clock; only where it was asked for by name.
+    pub described_at: Option<Timestamp>,
+    /// The identifier that never changes, `db-...`: it names retained backups once the instance is gone.
+    pub resource_id: Option<String>,
+    /// The master user.
+    pub master_username: Option<String>,
+    /// Its option groups.
+    pub option_groups: Vec<String>,
+    /// Its storage.
+    pub storage: Storage,
     /// ARN.
     pub arn: String,
     /// Status, such as `available`.
@@ -111,6 +134,24 @@ pub struct Member {
 pub struct Cluster {
     /// Identifier.
     pub id: String,
+    /// When AWS described it, by AWS's clock; only where it was asked for by name.
+    pub described_at: Option<Timestamp>,
+    /// The identifier that never changes, `cluster-...`.
+    pub resource_id: Option<String>,
+    /// The master user.
+    pub master_username: Option<String>,
+    /// Its storage.
+    pub storage: Storage,
+    /// The class of its instances, which only a Multi-AZ DB cluster has.
+    pub instance_class: Option<String>,
+    /// `provisioned`, or `serverless` for Aurora Serverless v1.
+    pub engine_mode: Option<String>,
+    /// Whether it can be reached from the internet; Aurora and DocumentDB do not say.
+    pub publicly_accessible: Option<bool>,
+    /// Days that automated backups are kept.
+    pub backup_retention_days: Option<i32>,
+    /// The oldest moment that PITR reaches.
+    pub earliest_restorable: Option<Timestamp>,
     /// ARN.
     pub arn: String,
     /// Status, such as `available`.
@@ -147,15 +188,6 @@ pub struct Cluster {
     pub tags: Tags,
 }
 
-/// How far Serverless v2 scales, in its capacity units. Without it a cluster takes no `db.serverless` instance.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Capacity {
-    /// The least.
-    pub least: f64,
-    /// The most.
-    pub most: f64,
-}
-
 /// A snapshot of an instance or a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -185,13 +217,29 @@ pub struct Snapshot {
     pub kms_key: Option<String>,
     /// How much of it is there.
     pub percent: Option<i32>,
+    /// The cluster snapshot that it was copied from.
+    pub copied_from: Option<String>,
+    /// The master user of its time.
+    pub master_username: Option<String>,
+    /// The option group of its time.
+    pub option_group: Option<String>,
+    /// The storage of its time.
+    pub storage: Storage,
+    /// `provisioned`, or `serverless` for Aurora Serverless v1.
+    pub engine_mode: Option<String>,
 }
 
 impl Snapshot {
-    /// The moment that the data in it is of.
+    /// The moment that the data in it is of. A copied cluster snapshot only tells when it was copied: unknown.
     #[must_use]
     pub fn taken_at(&self) -> Option<Timestamp> {
-        self.database_time.or(self.original_created_at).or(self.created_at)
+        self.database_time.or(self.original_created_at).or(self.created_at.filter(|_| self.copied_from.is_none()))
+    }
+
+    /// The account that it belongs to, as its ARN names it.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.arn.split(':').nth(4).filter(|account| !account.is_empty())
     }
 
     /// Whether it can be restored now.
@@ -219,4 +267,68 @@ pub struct Quota {
     pub used: i64,
     /// Allowed.
     pub max: i64,
+}
+
+/// Automated backups of an instance or a cluster, which may outlive it.
+#[derive(Clone, Debug, Default)]
+pub struct AutomatedBackup {
+    /// What it is of.
+    pub source: String,
+    /// The identifier of the source that never changes: a restore names it.
+    pub resource_id: String,
+    /// `active`, `retained` once the source is gone, `creating`.
+    pub status: String,
+    /// The oldest moment that it reaches.
+    pub earliest: Option<Timestamp>,
+    /// The newest moment that it reaches.
+    pub latest: Option<Timestamp>,
+    /// Engine.
+    pub engine: String,
+    /// Engine version.
+    pub engine_version: String,
+    /// The key that encrypts it.
+    pub kms_key: Option<String>,
+    /// The master user.
+    pub master_username: Option<String>,
+    /// The option group.
+    pub option_group: Option<String>,
+    /// The storage.
+    pub storage: Storage,
+    /// `provisioned`, or `serverless` for Aurora Serverless v1.
+    pub engine_mode: Option<String>,
+}
+
+/// A DB subnet group.
+#[derive(Clone, Debug, Default)]
+pub struct SubnetGroup {
+    /// `Complete`.
+    pub status: String,
+    /// The VPC that its subnets are in.
+    pub vpc: Option<String>,
+    /// Zones of its subnets.
+    pub zones: Vec<String>,
+}
+
+/// An option group.
+#[derive(Clone, Debug, Default)]
+pub struct OptionGroup {
+    /// The VPC that it is bound to; none where it holds nothing that belongs to a network.
+    pub vpc: Option<String>,
+    /// The engine that it is for.
+    pub engine: String,
+    /// That engine's major version.
+    pub major_version: String,
+    /// The options in it.
+    pub options: Vec<String>,
+}
+
+/// One way in which an instance class can be ordered.
+#[derive(Clone, Debug, Default)]
+pub struct Orderable {
+    /// The class.
+    pub class: String,
+    /// The storage type.
+    pub storage: Option<String>,
+    /// The zones that offer it.
+    pub zones: Vec<String>,
 }

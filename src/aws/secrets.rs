@@ -15,15 +15,28 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// Where the kernel shows itself: no secret is kept there.
 const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
+/// The stage that Secrets Manager gives to the version before the last rotation.
+const PREVIOUS: &str = "AWSPREVIOUS";
+
 /// Fetches a secret.
 ///
 /// # Errors
 /// Where it is not there, may not be read, or is empty. The error names the reference, never the value.
 pub async fn resolve(aws: &Aws, reference: &SecretRef) -> anyhow::Result<SecretString> {
     let SecretRef::SecretsManager { id, key } = reference else { return resolve_local(reference) };
-    let secret = from_secrets_manager(aws, id, key.as_deref()).await?;
+    let secret = from_secrets_manager(aws, id, key.as_deref(), None).await?;
     anyhow::ensure!(!secret.is_empty(), "`{reference}` is empty");
     Ok(secret.into())
+}
+
+/// The version of a secret before its last rotation; `None` where the secret is kept elsewhere, which knows no versions.
+///
+/// # Errors
+/// Where there is none, or it may not be read.
+pub async fn resolve_previous(aws: &Aws, reference: &SecretRef) -> anyhow::Result<Option<SecretString>> {
+    let SecretRef::SecretsManager { id, key } = reference else { return Ok(None) };
+    let secret = from_secrets_manager(aws, id, key.as_deref(), Some(PREVIOUS)).await?;
+    Ok(Some(secret).filter(|secret| !secret.is_empty()).map(Into::into))
 }
 
 /// Fetches a secret from where no client is needed: the environment or a file.
@@ -55,8 +68,9 @@ fn from_file(path: &Path) -> anyhow::Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>) -> anyhow::Result<String> {
-    let answer = aws.secrets.get_secret_value().secret_id(id).send().await;
+async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>, stage: Option<&str>) -> anyhow::Result<String> {
+    let request = aws.secrets.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
+    let answer = request.send().await;
     let answer = answer
         .map_err(|error| classify("GetSecretValue", error))
         .with_context(|| format!("failed to read `secretsmanager:{id}`"))?;

@@ -3,49 +3,31 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::{progress, setup};
-use crate::aws::{KeyState, resolve_secret};
-use crate::duration;
+use crate::action::{Finding, examine, examine_estate, source_endpoint};
+use crate::aws::resolve_secret;
 use crate::estate::{Channel, Database, HostPort};
 use crate::runbook::Environment;
 use crate::verify::Outcome;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    subject: String,
-    outcome: Outcome,
-    found: String,
-    fix: Option<String>,
-}
-
-fn fine(subject: impl Into<String>, found: impl Into<String>) -> Finding {
-    Finding { subject: subject.into(), outcome: Outcome::Passed, found: found.into(), fix: None }
-}
-
-fn bad(subject: impl Into<String>, outcome: Outcome, found: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding { subject: subject.into(), outcome, found: found.into(), fix: Some(fix.into()) }
-}
-
 pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
     let loaded = setup::load(config)?;
     let (environment, account) = setup::environment(&loaded, CancellationToken::new(), progress::silent()).await?;
     let estate = &loaded.estate;
     let mut findings = vec![
-        fine("configuration", format!("{} databases in `{}`", estate.databases.len(), loaded.path.display())),
-        fine("credentials", format!("{} in account {}, {}", account.arn, account.id, estate.region)),
+        Finding::fine("configuration", format!("{} databases in `{}`", estate.databases.len(), loaded.path.display())),
+        Finding::fine("credentials", format!("{} in account {}, {}", account.arn, account.id, estate.region)),
     ];
-    findings.push(quarantine(&environment).await);
-    findings.extend(quotas(&environment).await);
+    findings.extend(examine_estate(&environment).await);
     for database in &estate.databases {
-        findings.extend(examine(&environment, database).await);
+        findings.extend(Box::pin(examine(&environment, database)).await);
+        findings.push(reach(&environment, database).await);
     }
     for channel in &estate.channels {
         findings.push(channel_secrets(&environment, channel).await);
@@ -65,7 +47,7 @@ async fn channel_secrets(environment: &Environment, channel: &Channel) -> Findin
     let subject = format!("channel {}", channel.name);
     for secret in channel.way.secrets() {
         if let Err(error) = resolve_secret(&environment.aws, secret).await {
-            return bad(
+            return Finding::bad(
                 subject,
                 Outcome::Failed,
                 format!("{error:#}"),
@@ -73,7 +55,10 @@ async fn channel_secrets(environment: &Environment, channel: &Channel) -> Findin
             );
         }
     }
-    fine(subject, format!("{}; `drctl notify test {}` sends a trial message", channel.way.name(), channel.name))
+    Finding::fine(
+        subject,
+        format!("{}; `drctl notify test {}` sends a trial message", channel.way.name(), channel.name),
+    )
 }
 
 /// When the daemon tests what.
@@ -83,87 +68,13 @@ fn schedules(environment: &Environment) -> Vec<Finding> {
         let timetable = database.test.timetable.as_ref()?;
         let subject = format!("{} schedule", database.id);
         Some(match timetable.next(now, now) {
-            Some(next) => fine(subject, format!("`{timetable}`, next at {next}")),
-            None => bad(subject, Outcome::Failed, format!("`{timetable}` never comes"), "see `drctl schedule`"),
+            Some(next) => Finding::fine(subject, format!("`{timetable}`, next at {next}")),
+            None => {
+                Finding::bad(subject, Outcome::Failed, format!("`{timetable}` never comes"), "see `drctl schedule`")
+            }
         })
     });
     scheduled.collect()
-}
-
-async fn quarantine(environment: &Environment) -> Finding {
-    let quarantine = &environment.estate.quarantine;
-    let subject = "quarantine";
-    let Some(group) = &quarantine.subnet_group else {
-        if quarantine.allow_default_network {
-            return fine(subject, "none: copies go to the account's default network, as allowed");
-        }
-        return bad(subject, Outcome::Failed, "not configured", "add `[quarantine]` with `subnet_group`");
-    };
-    match environment.aws.subnet_group(group).await {
-        Ok(Some(status)) if status.is_empty() || status.eq_ignore_ascii_case("complete") => {
-            fine(subject, format!("subnet group `{group}` is there"))
-        }
-        Ok(Some(status)) => {
-            bad(subject, Outcome::Failed, format!("subnet group `{group}` is {status}"), "mend its subnets")
-        }
-        Ok(None) => bad(subject, Outcome::Failed, format!("there is no subnet group `{group}`"), "make it"),
-        Err(error) => bad(subject, Outcome::Unknown, error.to_string(), error.hint()),
-    }
-}
-
-async fn quotas(environment: &Environment) -> Vec<Finding> {
-    match environment.aws.quotas().await {
-        Ok(quotas) => quotas
-            .into_iter()
-            .filter(|quota| ["DBInstances", "DBClusters"].contains(&quota.name.as_str()))
-            .map(|quota| {
-                let found = format!("{} of {}", quota.used, quota.max);
-                let subject = format!("quota {}", quota.name);
-                if quota.used < quota.max {
-                    fine(subject, found)
-                } else {
-                    bad(subject, Outcome::Failed, found, "raise it in Service Quotas: no restore could finish")
-                }
-            })
-            .collect(),
-        Err(error) => vec![bad("quotas", Outcome::Unknown, error.to_string(), error.hint())],
-    }
-}
-
-async fn examine(environment: &Environment, database: &Database) -> Vec<Finding> {
-    let subject = |what: &str| format!("{} {what}", database.id);
-    let mut findings = vec![source(environment, database).await];
-    findings.push(match environment.aws.snapshots(database.kind, &database.id).await {
-        Ok(snapshots) => {
-            let usable = snapshots.iter().filter(|snapshot| snapshot.is_usable());
-            let newest = usable.clone().filter_map(crate::aws::Snapshot::taken_at).max();
-            match newest {
-                Some(at) => {
-                    let age = environment.clock.now().duration_since(at).as_secs_f64();
-                    fine(
-                        subject("snapshots"),
-                        format!("{} usable, the newest {} old", usable.count(), duration::show_seconds(age)),
-                    )
-                }
-                None => bad(subject("snapshots"), Outcome::Failed, "none is usable", "turn on automated backups"),
-            }
-        }
-        Err(error) => bad(subject("snapshots"), Outcome::Unknown, error.to_string(), error.hint()),
-    });
-    if let Some(reference) = &database.test.password {
-        findings.push(match resolve_secret(&environment.aws, reference).await {
-            Ok(_) => fine(subject("password"), format!("`{reference}` can be read")),
-            Err(error) => bad(subject("password"), Outcome::Failed, format!("{error:#}"), "correct `password`"),
-        });
-    }
-    if let Some(ca) = &database.test.ca {
-        findings.push(match std::fs::metadata(ca) {
-            Ok(_) => fine(subject("ca"), format!("`{}` is there", ca.display())),
-            Err(error) => bad(subject("ca"), Outcome::Failed, format!("`{}`: {error}", ca.display()), "correct `ca`"),
-        });
-    }
-    findings.push(reach(environment, database).await);
-    findings
 }
 
 /// Whether a copy could be reached from here, as far as that can be told before there is one: by the tunnel, or by the
@@ -172,57 +83,19 @@ async fn reach(environment: &Environment, database: &Database) -> Finding {
     let subject = format!("{} network", database.id);
     if let Some(tunnel) = &database.test.connect {
         return match knock(tunnel).await {
-            Ok(()) => fine(subject, format!("the tunnel {tunnel} answers")),
-            Err(reason) => bad(subject, Outcome::Failed, format!("the tunnel {tunnel} {reason}"), "open it"),
+            Ok(()) => Finding::fine(subject, format!("the tunnel {tunnel} answers")),
+            Err(reason) => Finding::bad(subject, Outcome::Failed, format!("the tunnel {tunnel} {reason}"), "open it"),
         };
     }
-    let endpoint = if database.kind.is_cluster() {
-        environment.aws.cluster(database.kind, &database.id).await.map(|found| found.and_then(|found| found.endpoint))
-    } else {
-        environment.aws.instance(&database.id).await.map(|found| found.and_then(|found| found.endpoint))
-    };
+    let endpoint = source_endpoint(environment, database).await;
     let fix = "run drctl where the quarantine can be reached, or give `connect` a tunnel";
     match endpoint {
         Ok(Some(endpoint)) => match knock(&endpoint).await {
-            Ok(()) => fine(subject, format!("{endpoint} answers from here")),
-            Err(reason) => bad(subject, Outcome::Unknown, format!("the source's {endpoint} {reason}"), fix),
+            Ok(()) => Finding::fine(subject, format!("{endpoint} answers from here")),
+            Err(reason) => Finding::bad(subject, Outcome::Unknown, format!("the source's {endpoint} {reason}"), fix),
         },
-        Ok(None) => bad(subject, Outcome::Unknown, "the source has no endpoint to try", fix),
-        Err(error) => bad(subject, Outcome::Unknown, error.to_string(), error.hint()),
-    }
-}
-
-/// The source itself: there, of the right kind, and its key usable.
-async fn source(environment: &Environment, database: &Database) -> Finding {
-    let subject = format!("{} source", database.id);
-    let found = if database.kind.is_cluster() {
-        let cluster = environment.aws.cluster(database.kind, &database.id).await;
-        cluster.map(|found| found.map(|cluster| (cluster.engine, cluster.status, cluster.kms_key)))
-    } else {
-        let instance = environment.aws.instance(&database.id).await;
-        instance.map(|found| found.map(|instance| (instance.engine, instance.status, instance.kms_key)))
-    };
-    let (engine, status, key) = match found {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            let region = &environment.aws.region;
-            return bad(subject, Outcome::Failed, format!("not in {region}"), "correct `id` or `region`");
-        }
-        Err(error) => return bad(subject, Outcome::Unknown, error.to_string(), error.hint()),
-    };
-    if !database.kind.matches_engine(&engine) {
-        return bad(subject, Outcome::Failed, format!("is `{engine}`, not {}", database.kind), "correct `kind`");
-    }
-    let Some(key) = key else { return fine(subject, format!("{engine}, {status}")) };
-    match environment.aws.key_state(&key).await {
-        KeyState::Enabled => fine(subject, format!("{engine}, {status}, its key enabled")),
-        KeyState::Unusable(state) => {
-            bad(subject, Outcome::Failed, format!("its key is {state}"), "enable the key: backups depend on it")
-        }
-        KeyState::Unknown(reason) => {
-            let found = format!("{engine}, {status}; its key may not be looked at: {reason}");
-            bad(subject, Outcome::Unknown, found, "allow `kms:DescribeKey`: `drctl iam-policy`")
-        }
+        Ok(None) => Finding::bad(subject, Outcome::Unknown, "the source has no endpoint to try", fix),
+        Err(error) => Finding::bad(subject, Outcome::Unknown, error.to_string(), error.hint()),
     }
 }
 

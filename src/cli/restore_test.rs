@@ -183,7 +183,7 @@ fn preview_as_json(database: &Database, runbook: &Runbook, previewed: &Previewed
             let steps = previews.iter().map(|(step, preview)| {
                 let calls = preview.calls.iter().map(|call| {
                     let arguments: Map<String, Value> =
-                        call.arguments.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+                        call.arguments.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
                     json!({ "service": call.service, "operation": call.operation, "arguments": arguments })
                 });
                 let calls: Vec<_> = calls.collect();

@@ -7,8 +7,8 @@ use super::daemon::{self, Zone};
 use super::notify::secret;
 use super::reader::Section;
 use crate::estate::{
-    ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe, Protocol,
-    RestoreTest, TlsMode,
+    Capacity, ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe,
+    Protocol, RestoreTest, TlsMode,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -27,7 +27,7 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives, zone: &Zone) -
     if !section.has("kind") {
         section.report("kind", "is missing", "add `kind = \"rds-postgresql\"` or another of the five kinds");
     }
-    let kind = section.choice("kind", &DatabaseKind::ALL);
+    let kind = read_kind(section);
     let objectives = Objectives {
         rto: section.duration("rto").unwrap_or(estate.rto),
         rpo: section.duration("rpo").unwrap_or(estate.rpo),
@@ -49,6 +49,19 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives, zone: &Zone) -
     Some(Database { id: id?, kind: kind?, objectives, retention, test: test? })
 }
 
+/// What drctl does not test is refused by its name, with what does.
+fn read_kind(section: &Section<'_, '_>) -> Option<DatabaseKind> {
+    let written = section.raw("kind").and_then(|value| value.as_str()).unwrap_or_default().to_ascii_lowercase();
+    let others = ["oracle", "sqlserver", "sql-server", "db2", "neptune"];
+    let Some(other) = others.iter().find(|name| written.contains(**name)) else {
+        return section.choice("kind", &DatabaseKind::ALL);
+    };
+    let hint = "use AWS Backup's restore testing with a validation of your own; drctl tests PostgreSQL, MySQL, MariaDB \
+                and DocumentDB";
+    section.report("kind", format!("{other} is not tested by drctl"), hint);
+    None
+}
+
 fn check_identifier(section: &Section<'_, '_>, id: &str) {
     let shape = id.starts_with(|c: char| c.is_ascii_alphabetic())
         && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -68,10 +81,17 @@ fn default_test(kind: DatabaseKind) -> RestoreTest {
         random_window: DEFAULT_RANDOM_WINDOW,
         max_snapshot_age: DEFAULT_MAX_SNAPSHOT_AGE,
         instance_class: None,
+        instance_classes: Vec::new(),
+        parameter_group: None,
+        option_group: None,
+        capacity: None,
+        storage_type: None,
+        iops: None,
+        storage_throughput: None,
         deadline: DEFAULT_DEADLINE,
         keep_for: Duration::ZERO,
         database: default_database(kind).to_owned(),
-        username: "admin".to_owned(),
+        username: None,
         password: None,
         tls: TlsMode::VerifyFull,
         ca: None,
@@ -104,10 +124,17 @@ fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>, zone: &Zone)
         instance_class: section.parsed("instance_class", "a class such as `\"db.r6g.large\"`", |text| {
             text.starts_with("db.").then(|| text.to_owned())
         }),
+        instance_classes: fallback_classes(section),
+        parameter_group: section.text("parameter_group"),
+        option_group: option_group(section, kind),
+        capacity: section.parsed("serverless_capacity", "the least and the most units: `\"0.5-16\"`", capacity),
+        storage_type: section.text("storage_type"),
+        iops: provisioned(section, "iops", kind),
+        storage_throughput: provisioned(section, "storage_throughput", kind),
         deadline: deadline(section),
         keep_for: section.duration("keep_for").unwrap_or_default(),
         database: section.text("database").unwrap_or_else(|| kind.map_or("", default_database).to_owned()),
-        username: section.text("username").unwrap_or_else(|| "admin".to_owned()),
+        username: username(section, kind),
         password: secret(section, "password"),
         tls: tls.unwrap_or(TlsMode::VerifyFull),
         ca: section.text("ca").map(Into::into),
@@ -120,6 +147,58 @@ fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>, zone: &Zone)
     };
     section.finish();
     checks_are_valid.then_some(test)
+}
+
+/// AWS reserves `admin` on PostgreSQL and DocumentDB: no such master user can exist there.
+fn username(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<String> {
+    let username = section.text("username")?;
+    let protocol = kind.map(DatabaseKind::protocol);
+    if username.eq_ignore_ascii_case("admin") && matches!(protocol, Some(Protocol::Postgres | Protocol::Mongo)) {
+        let hint = "remove the line: the master user is read from the backup; or name the user that `password` is of";
+        section.report("username", "`admin` is reserved on PostgreSQL and DocumentDB: no such user can exist", hint);
+    }
+    Some(username)
+}
+
+fn fallback_classes(section: &Section<'_, '_>) -> Vec<String> {
+    let classes = section.texts("instance_classes");
+    if let Some(wrong) = classes.iter().find(|class| !class.starts_with("db.")) {
+        let hint = "write classes such as `[\"db.r6g.large\", \"db.r7g.large\"]`";
+        section.report("instance_classes", format!("`{wrong}` is no instance class"), hint);
+    }
+    classes
+}
+
+fn option_group(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<String> {
+    let group = section.text("option_group")?;
+    if kind.is_some_and(DatabaseKind::is_cluster) {
+        section.report(
+            "option_group",
+            "is only for instances: AWS gives clusters none of one's own",
+            "remove the line",
+        );
+    }
+    Some(group)
+}
+
+/// `0.5-16`: the least and the most capacity units of Serverless v2, in steps of a half.
+fn capacity(text: &str) -> Option<Capacity> {
+    let (least, most) = text.split_once('-')?;
+    let (least, most): (f64, f64) = (least.trim().parse().ok()?, most.trim().parse().ok()?);
+    let is_step = |units: f64| (0.0..=256.0).contains(&units) && (units * 2.0).fract() == 0.0;
+    (is_step(least) && is_step(most) && most >= 1.0 && least <= most).then_some(Capacity { least, most })
+}
+
+fn provisioned(section: &Section<'_, '_>, key: &'static str, kind: Option<DatabaseKind>) -> Option<i32> {
+    let number = section.count(key)?;
+    if kind.is_some_and(DatabaseKind::is_cluster) {
+        section.report(key, "is only for instances: a cluster's storage has no such setting", "remove the line");
+    }
+    let number = i32::try_from(number).ok().filter(|number| *number > 0);
+    if number.is_none() {
+        section.report(key, "is out of range", format!("write `{key} = 3000`"));
+    }
+    number
 }
 
 /// The MongoDB driver always verifies the name that it connects to; a tunnel's local end has another.
@@ -220,4 +299,18 @@ fn read_settled(section: &Section<'_, '_>) -> Option<Probe> {
     let settled_after = section.duration("after");
     let (relation, column) = place?;
     Some(Probe::Settled { relation, column, settled_after: settled_after? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::capacity;
+
+    #[test]
+    fn serverless_capacity_is_a_range_in_half_units() {
+        assert_eq!(capacity("0.5-16").map(|capacity| (capacity.least, capacity.most)), Some((0.5, 16.0)));
+        assert_eq!(capacity("0-1").map(|capacity| capacity.least), Some(0.0));
+        for wrong in ["16-0.5", "0.3-4", "0.5", "1-300", "a-b", "0-0.5"] {
+            assert_eq!(capacity(wrong), None, "{wrong}");
+        }
+    }
 }

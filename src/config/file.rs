@@ -140,6 +140,7 @@ fn read_quarantine(section: &Section<'_, '_>) -> Quarantine {
         subnet_group: section.text("subnet_group"),
         security_groups: section.texts("security_groups"),
         allow_default_network: section.boolean("allow_default_network").unwrap_or(false),
+        instance_classes: section.texts("instance_classes"),
     };
     section.finish();
     quarantine

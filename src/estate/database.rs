@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Objectives;
 use super::access::{HostPort, SecretRef, TlsMode};
@@ -128,14 +129,28 @@ pub struct RestoreTest {
     pub max_snapshot_age: Duration,
     /// The copy's instance class; the source's own where absent.
     pub instance_class: Option<String>,
+    /// Classes to take instead, in this order, where AWS has no capacity of the first.
+    pub instance_classes: Vec<String>,
+    /// The copy's parameter group (of a cluster its cluster parameter group); the source's own where absent.
+    pub parameter_group: Option<String>,
+    /// The copy's option group; the source's own where absent and the quarantine's VPC takes it.
+    pub option_group: Option<String>,
+    /// How far the copy's Serverless v2 scales; as its source where absent.
+    pub capacity: Option<Capacity>,
+    /// The copy's storage type; the source's own where absent.
+    pub storage_type: Option<String>,
+    /// Provisioned I/O operations per second; the source's own where absent.
+    pub iops: Option<i32>,
+    /// Provisioned throughput in MiB per second; the source's own where absent.
+    pub storage_throughput: Option<i32>,
     /// How long the whole test may take.
     pub deadline: Duration,
     /// How long a proved copy stays.
     pub keep_for: Duration,
     /// The database to connect to. For DocumentDB also the one that is verified.
     pub database: String,
-    /// Who connects.
-    pub username: String,
+    /// Who connects; the backup's master user where absent.
+    pub username: Option<String>,
     /// The password of the snapshot's time. Where absent, a new random one is set on the copy.
     pub password: Option<SecretRef>,
     /// How the connection is encrypted.
@@ -159,6 +174,15 @@ pub enum ContentMode {
     Full,
     /// Only what `fingerprint` checks name; rows are still counted.
     Settled,
+}
+
+/// How far Serverless v2 scales, in its capacity units. Without it a cluster takes no `db.serverless` instance.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// The least.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
 }
 
 /// What to restore from.

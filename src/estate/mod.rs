@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use access::{HostPort, SecretRef, TlsMode};
 pub use check::{Comparison, CustomCheck, Expectation, Probe};
 pub use daemon::{Daemon, Missed, State, StateLocation};
-pub use database::{ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
+pub use database::{Capacity, ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
 pub use notify::{Address, Channel, Email, Encryption, Event, Way, is_private_on_the_way};
 pub use partition::Partition;
 pub use timetable::Timetable;
@@ -85,6 +85,8 @@ pub struct Quarantine {
     pub security_groups: Vec<String>,
     /// Whether a copy may be put in the account's default network.
     pub allow_default_network: bool,
+    /// The instance classes that a copy may have, `*` standing for any text; empty where nothing was said.
+    pub instance_classes: Vec<String>,
 }
 
 /// Tags, sorted by key.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Copy, Difference, Point, PointType, Proved};
+use crate::action::{Copy, Difference, Point, PointType, Promise, Proved};
 use crate::aws::{Resource, ResourceKind};
 use crate::duration;
 use crate::estate::{Database, Objectives};
@@ -71,6 +71,9 @@ pub struct TestReport {
     /// What the copy lacks against its source.
     #[serde(default)]
     pub differences: Vec<Difference>,
+    /// Promises about backups, judged.
+    #[serde(default)]
+    pub promises: Vec<Promise>,
     /// Anything else worth saying.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -90,13 +93,19 @@ pub struct PointReport {
     pub id: String,
     /// The moment that its data is of.
     pub taken_at: Timestamp,
-    /// How old that was.
-    pub age_seconds: f64,
+    /// How old that was; absent where nobody can say.
+    pub age_seconds: Option<f64>,
     /// How old it might be; for a point in time the RPO says that.
     pub max_age_seconds: Option<f64>,
+    /// The age of the newest usable snapshot, where that is judged: a point that was drawn by lot may be older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_age_seconds: Option<f64>,
     /// Whether it was too old.
     pub outcome: Outcome,
 }
+
+/// What a recovery takes that no restore test measures.
+const RTO_OMITS: [&str; 4] = ["the decision", "the cut-over of clients", "replicas", "conversion to Multi-AZ"];
 
 /// The time to recover.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,6 +122,9 @@ pub struct Rto {
     pub verify_seconds: f64,
     /// drctl's own part.
     pub drctl_seconds: f64,
+    /// What a recovery takes besides, and this does not measure.
+    #[serde(default)]
+    pub omits: Vec<String>,
 }
 
 /// The data that would have been lost.
@@ -124,8 +136,18 @@ pub struct Rpo {
     pub measured_seconds: Option<f64>,
     /// Whether the promise is kept; absent where nobody can say.
     pub met: Option<bool>,
-    /// `point-in-time` where the copy itself was measured, else `latest-restorable-time`.
+    /// `point-in-time` where the copy itself was measured, else `latest-restorable-time`: PITR reaches that far, and was
+    /// not restored by this run.
     pub basis: String,
+    /// Whose clock it was measured by: `aws`, or `host` where AWS gave no date.
+    #[serde(default)]
+    pub clock: String,
+    /// How often it was measured; the worst counts.
+    #[serde(default)]
+    pub samples: u32,
+    /// Why it could not be measured, or cannot be met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A thing that drctl made.
@@ -176,8 +198,10 @@ pub fn assemble(
     let checks = proved.map(|proved| proved.checks).unwrap_or_default();
     let reached_verdict = checks.iter().any(|check| check.outcome != Outcome::Unknown);
     let rto = rto(database.objectives, &phases, finished, earlier_seconds, reached_verdict);
-    let rpo = rpo(database.objectives, point.as_ref());
+    let rpo = rpo(database.objectives, point.as_ref(), copy.as_ref().and_then(|copy| copy.rpo_seconds));
     let (outcome, reason) = judge(finished, &rto, &rpo, point.as_ref());
+    let promises = point.as_ref().map(|point| point.promises.clone()).unwrap_or_default();
+    let hint = finished.hint.clone().or_else(|| hint_of(&rpo, &promises));
     let mut notes = point.as_ref().map(|point| point.notes.clone()).unwrap_or_default();
     if copy.as_ref().is_some_and(|copy| copy.storage_initializing) {
         notes.push("AWS still loads the copy's blocks: it was not at full speed yet".to_owned());
@@ -193,7 +217,7 @@ pub fn assemble(
         kind: database.kind.name().to_owned(),
         outcome,
         reason,
-        hint: finished.hint.clone(),
+        hint: hint.filter(|_| outcome != RunState::Passed),
         started_at: info.started_at,
         point: point.map(point_report),
         rto,
@@ -202,6 +226,7 @@ pub fn assemble(
         phases,
         checks,
         differences: copy.map(|copy| copy.differences).unwrap_or_default(),
+        promises,
         notes,
         resources: resources(entries),
         cleanup,
@@ -221,8 +246,17 @@ fn point_report(point: Point) -> PointReport {
         taken_at: point.taken_at,
         age_seconds: point.age_seconds,
         max_age_seconds: point.max_age_seconds,
+        newest_age_seconds: point.newest_age_seconds,
         outcome: point.age_outcome,
     }
+}
+
+/// What to do about a promise that is not kept, where the run itself had nothing to say.
+fn hint_of(rpo: &Rpo, promises: &[Promise]) -> Option<String> {
+    if rpo.met != Some(true) {
+        return Some("see `drctl doctor`: it looks at the backups and says what to do".to_owned());
+    }
+    promises.iter().filter(|promise| promise.outcome != Outcome::Passed).find_map(|promise| promise.fix.clone())
 }
 
 fn rto(
@@ -254,47 +288,97 @@ fn rto(
         aws_seconds,
         verify_seconds,
         drctl_seconds,
+        omits: RTO_OMITS.map(str::to_owned).to_vec(),
     }
 }
 
-fn rpo(objectives: Objectives, point: Option<&Point>) -> Rpo {
-    let measured_seconds = point.and_then(|point| point.rpo_seconds);
+/// `again` is the RPO as it was when the copy was there.
+fn rpo(objectives: Objectives, point: Option<&Point>, again: Option<f64>) -> Rpo {
+    let first = point.and_then(|point| point.rpo_seconds);
+    let backups_are_off = point.is_some_and(|point| point.backups_are_off);
     let objective_seconds = objectives.rpo.as_secs_f64();
     let in_time = point.is_some_and(|point| {
         let newest = point.latest_restorable_time.map(|at| at.as_second() - point.taken_at.as_second());
         point.kind == PointType::PointInTime && newest == Some(1)
     });
+    // A point in time that was restored is what it is; the newest restorable moment may lag now and then.
+    let again = again.filter(|_| !in_time && first.is_some());
+    let measured_seconds = first.map(|first| again.map_or(first, |again| again.max(first)));
+    let met =
+        if backups_are_off { Some(false) } else { measured_seconds.map(|measured| measured <= objective_seconds) };
     Rpo {
         objective_seconds,
         measured_seconds,
-        met: measured_seconds.map(|measured| measured <= objective_seconds),
+        met,
         basis: if in_time { "point-in-time" } else { "latest-restorable-time" }.to_owned(),
+        clock: point.map(|point| point.clock.clone()).unwrap_or_default(),
+        samples: u32::from(first.is_some()) + u32::from(again.is_some()),
+        reason: point.and_then(|point| point.rpo_reason.clone()),
     }
 }
 
-/// The run's end, and the promises on top of it. A promise that was broken is a failure of its own.
+/// The run's end, and the promises on top of it. A promise that was broken is a failure of its own, and one of which
+/// nobody can say whether it is kept leaves a run unknown that would have passed.
 fn judge(finished: &Finished, rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> (RunState, String) {
+    let (broken, unknown) = (broken(rto, rpo, point), unknown(rpo, point));
+    let outweighed = matches!(finished.state, RunState::Passed | RunState::Unknown | RunState::Failed);
+    if !outweighed {
+        return (finished.state, finished.reason.clone());
+    }
+    let told = |more: &[String]| match finished.state {
+        RunState::Passed => more.join("; "),
+        _ => format!("{}; {}", finished.reason, more.join("; ")),
+    };
+    if !broken.is_empty() {
+        return (RunState::Failed, told(&broken));
+    }
+    if !unknown.is_empty() && finished.state == RunState::Passed {
+        return (RunState::Unknown, told(&unknown));
+    }
+    (finished.state, finished.reason.clone())
+}
+
+fn broken(rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
     let mut broken = Vec::new();
     if let (Some(measured), Some(false)) = (rto.measured_seconds, rto.met) {
         broken.push(missed("RTO", measured, rto.objective_seconds));
     }
-    if let (Some(measured), Some(false)) = (rpo.measured_seconds, rpo.met) {
-        broken.push(missed("RPO", measured, rpo.objective_seconds));
+    match (rpo.measured_seconds, rpo.met, &rpo.reason) {
+        (Some(measured), Some(false), _) => broken.push(missed("RPO", measured, rpo.objective_seconds)),
+        (None, Some(false), Some(reason)) => {
+            let promised = duration::show_seconds(rpo.objective_seconds);
+            broken.push(format!("the RPO cannot be met, promised is {promised}: {reason}"));
+        }
+        _ => {}
     }
-    if let Some(point) = point.filter(|point| point.age_outcome == Outcome::Failed) {
+    let Some(point) = point else { return broken };
+    if point.age_outcome == Outcome::Failed {
         let most = duration::show_seconds(point.max_age_seconds.unwrap_or_default());
-        let age = duration::show_seconds(point.age_seconds);
-        broken.push(format!("the restore point is {age} old, at most {most} are allowed"));
+        let (what, age) = match point.newest_age_seconds {
+            Some(age) => ("the newest usable snapshot", age),
+            None => ("the restore point", point.age_seconds.unwrap_or_default()),
+        };
+        broken.push(format!("{what} is {} old, at most {most} are allowed", duration::show_seconds(age)));
     }
-    let outweighed = matches!(finished.state, RunState::Passed | RunState::Unknown | RunState::Failed);
-    if broken.is_empty() || !outweighed {
-        return (finished.state, finished.reason.clone());
+    let kept = point.promises.iter().filter(|promise| promise.outcome == Outcome::Failed);
+    broken.extend(kept.map(|promise| format!("`{}` is not kept: {}", promise.name, promise.found)));
+    broken
+}
+
+fn unknown(rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
+    let mut unknown = Vec::new();
+    if rpo.met.is_none() {
+        let promised = duration::show_seconds(rpo.objective_seconds);
+        let why = rpo.reason.as_deref().unwrap_or("no restore point was chosen");
+        unknown.push(format!("the RPO is unknown, promised is {promised}: {why}"));
     }
-    let broken = broken.join("; ");
-    match finished.state {
-        RunState::Passed => (RunState::Failed, broken),
-        _ => (RunState::Failed, format!("{}; {broken}", finished.reason)),
+    let Some(point) = point else { return unknown };
+    if point.age_outcome == Outcome::Unknown {
+        unknown.push(format!("the age of restore point `{}` is unknown", point.id));
     }
+    let untold = point.promises.iter().filter(|promise| promise.outcome == Outcome::Unknown);
+    unknown.extend(untold.map(|promise| format!("`{}` is unknown: {}", promise.name, promise.found)));
+    unknown
 }
 
 fn missed(what: &str, measured: f64, objective: f64) -> String {
@@ -371,7 +455,7 @@ mod tests {
     #[test]
     fn a_missed_objective_fails_a_test_whose_checks_passed() {
         let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 901.0, 700.0)], &finished(RunState::Passed), 0.0, true);
-        let rpo = rpo(OBJECTIVES, None);
+        let rpo = rpo(OBJECTIVES, None, None);
         let (state, reason) = judge(&finished(RunState::Passed), &rto, &rpo, None);
         assert_eq!((state, reason.as_str()), (RunState::Failed, "the RTO is 15m 1s, promised is 15m"));
         assert_eq!(judge(&finished(RunState::Stuck), &rto, &rpo, None).0, RunState::Stuck);
@@ -382,6 +466,29 @@ mod tests {
         let failed = rto(OBJECTIVES, &[], &finished(RunState::Failed), 0.0, false);
         assert_eq!((failed.measured_seconds, failed.met), (None, Some(false)));
         assert_eq!(rto(OBJECTIVES, &[], &finished(RunState::Unknown), 0.0, false).met, None);
-        assert_eq!(rpo(OBJECTIVES, None).met, None);
+        assert_eq!(rpo(OBJECTIVES, None, None).met, None);
+    }
+
+    #[test]
+    fn a_test_whose_rpo_nobody_can_measure_is_unknown() {
+        let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 60.0, 60.0)], &finished(RunState::Passed), 0.0, true);
+        let (state, reason) = judge(&finished(RunState::Passed), &rto, &rpo(OBJECTIVES, None, None), None);
+        assert_eq!(state, RunState::Unknown);
+        assert!(reason.starts_with("the RPO is unknown, promised is 5m"), "{reason}");
+    }
+
+    #[test]
+    fn the_worst_sample_of_the_rpo_counts() {
+        let point = serde_json::json!({
+            "target": "x", "type": "snapshot", "id": "rds:x", "snapshot_id": "rds:x",
+            "taken_at": "2026-11-20T03:05:00Z", "age_seconds": 60.0, "max_age_seconds": 93600.0,
+            "age_outcome": "passed", "engine": "postgres", "engine_version": "15.3", "kms_key": null,
+            "latest_restorable_time": "2026-11-20T08:00:00Z", "rpo_seconds": 120.0, "notes": [],
+        });
+        let point: Point = serde_json::from_value(point).unwrap();
+        let measured = rpo(OBJECTIVES, Some(&point), Some(400.0));
+        assert_eq!((measured.measured_seconds, measured.met, measured.samples), (Some(400.0), Some(false), 2));
+        let off = Point { rpo_seconds: None, backups_are_off: true, rpo_reason: Some("off".to_owned()), ..point };
+        assert_eq!(rpo(OBJECTIVES, Some(&off), None).met, Some(false));
     }
 }

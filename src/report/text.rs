@@ -18,7 +18,8 @@ pub fn test(report: &TestReport) -> String {
     };
     if let Some(point) = &report.point {
         let most = point.max_age_seconds.map_or_else(String::new, |most| format!(", at most {}", show_seconds(most)));
-        line("point", format!("{}, {} old{most}", point.id, show_seconds(point.age_seconds)));
+        let age = point.age_seconds.map_or_else(|| "of unknown age".to_owned(), |age| show_seconds(age) + " old");
+        line("point", format!("{}, {age}{most}", point.id));
     }
     let objective = show_seconds(report.rto.objective_seconds);
     match report.rto.measured_seconds {
@@ -30,13 +31,19 @@ pub fn test(report: &TestReport) -> String {
                 show_seconds(report.rto.drctl_seconds)
             );
             line("RTO", format!("{} of {objective} ({split})", show_seconds(measured)));
+            if !report.rto.omits.is_empty() {
+                line("", format!("not measured: {}", report.rto.omits.join(", ")));
+            }
         }
         None => line("RTO", format!("not measured, promised is {objective}")),
     }
     let objective = show_seconds(report.rpo.objective_seconds);
     match report.rpo.measured_seconds {
-        Some(measured) => line("RPO", format!("{} of {objective} ({})", show_seconds(measured), report.rpo.basis)),
-        None => line("RPO", format!("unknown, promised is {objective}")),
+        Some(measured) => line("RPO", format!("{} of {objective} ({})", show_seconds(measured), basis(report))),
+        None => {
+            let why = report.rpo.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            line("RPO", format!("unknown, promised is {objective}{why}"));
+        }
     }
     for check in &report.checks {
         line(check.outcome.name(), format!("{}: {}", check.name, check.actual));
@@ -46,6 +53,9 @@ pub fn test(report: &TestReport) -> String {
     }
     for difference in &report.differences {
         line("lacks", format!("{}: {} (source: {})", difference.setting, difference.copy, difference.source));
+    }
+    for promise in &report.promises {
+        line(promise.outcome.name(), format!("{}: {}", promise.name, promise.found));
     }
     for note in &report.notes {
         line("note", note.clone());
@@ -59,6 +69,14 @@ pub fn test(report: &TestReport) -> String {
         line("hint", hint.clone());
     }
     text
+}
+
+/// What was measured, and what that says.
+fn basis(report: &TestReport) -> String {
+    let restored = report.rpo.basis == "point-in-time";
+    let what = if restored { "point-in-time, restored" } else { "by LatestRestorableTime; PITR was not restored" };
+    let clock = if report.rpo.clock == "host" { ", by this host's clock" } else { "" };
+    format!("{what}{clock}")
 }
 
 fn names(report: &TestReport, state: &str) -> String {
@@ -83,7 +101,7 @@ pub fn table(reports: &[TestReport]) -> String {
             shown(report.rpo.measured_seconds),
             show_seconds(report.rpo.objective_seconds),
             format!("{passed}/{}", report.checks.len()),
-            shown(report.point.as_ref().map(|point| point.age_seconds)),
+            shown(report.point.as_ref().and_then(|point| point.age_seconds)),
         ]);
     }
     columns(&rows)

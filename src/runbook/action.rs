@@ -235,8 +235,7 @@ impl Context<'_> {
     /// Where the intent could not be journalled (then nothing was made), or the call failed.
     pub async fn make(&self, kind: DatabaseKind, resource: Resource, change: Change) -> Result<(), Failure> {
         self.ledger.record(&Entry::Intended { step: self.step.to_owned(), resource: resource.clone() }).await?;
-        let call = change.call();
-        tracing::info!(run.id = %self.run.id, operation = call.operation, resource = %resource.id, "making a resource");
+        tracing::info!(run.id = %self.run.id, change = change.verb(), resource = %resource.id, "making a resource");
         match self.apply(change).await {
             Err(error) if error.kind == Kind::AlreadyExists => self.is_ours(kind, &resource, error).await,
             Err(error) => Err(error.into()),

@@ -109,7 +109,8 @@ pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn F
         Err(refusal) => {
             let check = Check { seconds: watch.worked_seconds(), ..refused(&refusal, &expected, login.fresh_password) };
             on_check(&check);
-            return Proof { checks: vec![check], facts: None };
+            let credentials_refused = matches!(refusal, Refusal::Credentials(_));
+            return Proof { checks: vec![check], facts: None, credentials_refused };
         }
     };
     let how = if login.tunnelled { " through `connect`" } else { "" };
@@ -118,7 +119,7 @@ pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn F
     if let Some(stranger) = judge::another_server(catalog.server.as_deref(), login, &expected) {
         let check = Check { seconds: connected.seconds, ..stranger };
         on_check(&check);
-        return Proof { checks: vec![check], facts: None };
+        return Proof { checks: vec![check], facts: None, credentials_refused: false };
     }
     on_check(&connected);
     let answers = ask(workers, &catalog, login, plan, clock).await;
@@ -154,9 +155,10 @@ fn refused(refusal: &Refusal, expected: &str, fresh_password: bool) -> Check {
             (Outcome::Unknown, message, fix)
         }
         Refusal::Credentials(message) => {
+            // A secret that was rotated since says nothing about the backup either.
             let fix = "a restored copy has the password of its snapshot's time: correct `password`, or remove it to \
                        have a new one set on the copy";
-            (Outcome::Failed, message, fix)
+            (Outcome::Unknown, message, fix)
         }
         Refusal::Rights(message) => {
             (Outcome::Unknown, message, "give the user that drctl connects with the right to read, and test again")
@@ -603,5 +605,5 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     if !answers.in_time {
         tracing::warn!(patience_seconds = plan.patience.as_secs(), "verification did not end in time");
     }
-    Proof { checks, facts: (!older).then_some(facts) }
+    Proof { checks, facts: (!older).then_some(facts), credentials_refused: false }
 }

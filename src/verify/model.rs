@@ -193,6 +193,8 @@ pub struct Proof {
     pub checks: Vec<Check>,
     /// To compare the next run with; absent where an older point was proved than the last time.
     pub facts: Option<Facts>,
+    /// Whether the server refused user or password, so that another password may do.
+    pub credentials_refused: bool,
 }
 
 /// Why a question got no answer.

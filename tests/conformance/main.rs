@@ -90,7 +90,7 @@ fn estate(port: u64, ca: &str) -> String {
     let database = |id: &str, kind: &str| {
         format!(
             "[[database]]\nid = \"{id}\"\nkind = \"{kind}\"\n[database.restore_test]\ndatabase = \"shop\"\n\
-             username = \"admin\"\npassword = \"env:SHOP_PASSWORD\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\n\
+             username = \"shop_admin\"\npassword = \"env:SHOP_PASSWORD\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\n\
              [[database.restore_test.check]]\nname = \"orders exist\"\nsql = \"select count(*) from orders\"\n\
              expect = \">= 1000\"\n"
         )

@@ -148,7 +148,8 @@ fn a_wrong_password() {
         let wrong = estate.replace("secretsmanager:shop/pg", "env:DRCTL_WRONG").replace("env:X", "env:DRCTL_WRONG");
         std::fs::write(&rig.config, [HEAD, &wrong].concat()).unwrap();
         let output = rig.command(&["restore-test", target]).env("DRCTL_WRONG", "not the password").output().unwrap();
-        let ran = Ran::from(output).ends(1).says("connect").says("the password of its snapshot's time");
+        // Nothing is known against the backup: the password may have been rotated.
+        let ran = Ran::from(output).ends(3).says("connect").says("the password of its snapshot's time");
         assert!(!ran.out.contains("not the password") && !ran.err.contains("not the password"));
         assert_eq!(rig.state(), before);
     }

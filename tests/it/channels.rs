@@ -18,7 +18,7 @@ ca = "sandbox-ca.pem"
 deadline = "48h"
 schedule = "rate(6 hours)"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 [[database.restore_test.check]]
 name   = "a <b> & \"c\" check"
 sql    = "select count(*) from orders"

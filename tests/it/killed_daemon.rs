@@ -17,7 +17,7 @@ fn estate(far_end: &FarEnd) -> String {
         let _ = write!(
             databases,
             "[[database]]\nid = \"shop-{number}\"\nkind = \"rds-postgresql\"\nrto = \"2d\"\nrpo = \"2d\"\n\
-             [database.restore_test]\nca = \"sandbox-ca.pem\"\nschedule = \"rate(1 hour)\"\ndatabase = \"shop\"\nusername = \"admin\"\n\
+             [database.restore_test]\nca = \"sandbox-ca.pem\"\nschedule = \"rate(1 hour)\"\ndatabase = \"shop\"\nusername = \"shop_admin\"\n\
              deadline = \"48h\"\n"
         );
     }

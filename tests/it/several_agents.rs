@@ -24,7 +24,7 @@ fn estate(targets: usize) -> String {
         let _ = write!(
             text,
             "[[database]]\nid = \"shop-{number}\"\nkind = \"rds-postgresql\"\nrto = \"7d\"\nrpo = \"7d\"\n\
-             [database.restore_test]\nca = \"sandbox-ca.pem\"\nschedule = \"cron(0 12 1 2 ? 2027)\"\ndatabase = \"shop\"\nusername = \"admin\"\n\
+             [database.restore_test]\nca = \"sandbox-ca.pem\"\nschedule = \"cron(0 12 1 2 ? 2027)\"\ndatabase = \"shop\"\nusername = \"shop_admin\"\n\
              deadline = \"48h\"\nmax_snapshot_age = \"7d\"\n"
         );
     }

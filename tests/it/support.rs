@@ -90,7 +90,7 @@ retention = "7d"
 [database.restore_test]
 ca       = "sandbox-ca.pem"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 password = "secretsmanager:shop/pg"
 [[database.restore_test.check]]
 name   = "orders are fresh"
@@ -106,7 +106,7 @@ retention = "7d"
 [database.restore_test]
 ca       = "sandbox-ca.pem"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 [[database.restore_test.check]]
 name   = "no unpaid order was shipped"
 sql    = "select id from orders where shipped and not paid"
@@ -121,7 +121,7 @@ retention = "30d"
 [database.restore_test]
 ca       = "sandbox-ca.pem"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 [[database.restore_test.check]]
 name    = "old orders never change"
 settled = "orders.created_at"
@@ -136,7 +136,7 @@ retention = "30d"
 [database.restore_test]
 ca       = "sandbox-ca.pem"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 [[database.restore_test.check]]
 name    = "old orders never change"
 settled = "orders.created_at"
@@ -151,7 +151,7 @@ retention = "7d"
 [database.restore_test]
 ca       = "sandbox-ca.pem"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 [[database.restore_test.check]]
 name       = "no unpaid order was shipped"
 collection = "orders"

@@ -40,8 +40,7 @@ fn the_policy_allows_what_a_test_does() {
 fn the_doctor_finds_everything_in_order_and_then_not() {
     let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
     let before = rig.state();
-    let ran =
-        rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine` is there");
+    let ran = rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine`");
     assert!(!ran.out.contains("failed"));
     assert_eq!(ran.out.matches("answers from here").count(), 3);
     std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
@@ -99,6 +98,10 @@ fn another_runbook_can_be_run() {
     let file = rig.scratch.0.join("own.md");
     std::fs::write(&file, own).unwrap();
     let file = file.display().to_string();
+    // More people write runbooks than say what a test may cost.
+    rig.run(&["restore-test", "shop-pg", "--runbook", &file]).ends(2).says("asks for class `db.m6g.large`");
+    let bounded = [HEAD, "instance_classes = [\"db.m6g.*\"]\n", POSTGRES, AURORA_POSTGRES].concat();
+    std::fs::write(&rig.config, bounded).unwrap();
     let (ran, document) = rig.test(&["shop-pg", "--runbook", &file]);
     ran.ends(0);
     let lacks = document["tests"][0]["differences"].to_string();
@@ -144,7 +147,7 @@ fn a_source_can_be_looked_at_through_its_endpoint() {
         Rig::start(&[HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", &format!("file:{}", secret.display())));
     let state = rig.control("GET", "state", &Value::Null);
     let source = state.as_array().unwrap().iter().find(|found| found["id"] == "shop-pg").unwrap();
-    let url = format!("host=localhost port={} user=admin dbname=shop sslmode=require", source["port"]);
+    let url = format!("host=localhost port={} user=shop_admin dbname=shop sslmode=require", source["port"]);
     let output = Command::new("psql")
         .args([&url, "-Atc", "select count(*) > 1000 from orders"])
         .env("PGPASSWORD", "of the source")

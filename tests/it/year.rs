@@ -31,7 +31,7 @@ ca = "sandbox-ca.pem"
 deadline = "48h"
 schedule = "cron(30 1 ? * SUN *)"
 database = "shop"
-username = "admin"
+username = "shop_admin"
 password = "secretsmanager:shop/pg"
 [[notify]]
 name = "everything"

@@ -30,7 +30,7 @@ impl World {
             let seed = Seed {
                 source: database.id.clone(),
                 database: database.test.database.clone(),
-                username: database.test.username.clone(),
+                username: master_of(database),
                 password: self.password_of(database),
                 schema: self.sources.schema(database),
                 amcheck: !self.sources.without_amcheck,
@@ -225,7 +225,7 @@ fn settings_of(database: &Database, region: &str) -> Settings {
     Settings {
         engine: engine.to_owned(),
         engine_version: version.to_owned(),
-        username: database.test.username.clone(),
+        username: master_of(database),
         port: 0,
         subnet_group: "default".to_owned(),
         security_groups: vec![SOURCE_SECURITY_GROUP.to_owned()],
@@ -255,4 +255,9 @@ fn storage_of(kind: DatabaseKind) -> Storage {
         return Storage { kind: "aurora".to_owned(), gib: 1, iops: None, throughput: None };
     }
     Storage { kind: "gp3".to_owned(), gib: 100, iops: Some(3000), throughput: Some(125) }
+}
+
+/// The master user, where the estate leaves it to the backup.
+fn master_of(database: &Database) -> String {
+    database.test.username.clone().unwrap_or_else(|| "sandbox_master".to_owned())
 }

@@ -1,0 +1,49 @@
+//! AWS's clock: the `Date` of the answer that described something. What is measured by it does not depend on this host's.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::Format;
+use jiff::Timestamp;
+
+use super::connect::{SANDBOX_HEADER, SandboxNote};
+use super::convert::time;
+
+/// The `Date` of one answer. In the sandbox its virtual time, which the header of the sandbox tells.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dated(Arc<OnceLock<Timestamp>>);
+
+impl Dated {
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        self.0.get().copied()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Dated {
+    fn name(&self) -> &'static str {
+        "Dated"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers();
+        let at = match headers.get(SANDBOX_HEADER) {
+            Some(note) => serde_json::from_str::<SandboxNote>(note).ok().and_then(|note| note.now),
+            None => headers.get("date").and_then(|date| time(DateTime::from_str(date, Format::HttpDate).ok())),
+        };
+        if let Some(at) = at {
+            let _ = self.0.set(at);
+        }
+        Ok(())
+    }
+}
