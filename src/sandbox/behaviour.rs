@@ -3,8 +3,6 @@
 //! What a request must look like does not depend on it: what AWS refuses, the sandbox refuses in every mode. Where
 //! every lifecycle ends at once (`--time-scale 0`) only rates and probabilities are left.
 
-#![expect(dead_code, reason = "who asks for a duration or a rate follows")]
-
 use std::fmt;
 
 /// How kind the sandbox is.
@@ -94,6 +92,7 @@ impl AwsBehaviour {
 
     /// How many calls one service takes; `None` where it takes any number. AWS publishes no figures for RDS
     /// (assumption: tens of describes a second are well, hundreds are not).
+    #[cfg_attr(not(test), expect(dead_code, reason = "whoever throttles follows"))]
     pub(super) fn rate(self) -> Option<Rate> {
         match self {
             Self::Kind => None,
@@ -103,6 +102,7 @@ impl AwsBehaviour {
     }
 
     /// The share of calls that is throttled whatever the rate, from 0 to 1.
+    #[cfg_attr(not(test), expect(dead_code, reason = "whoever throttles follows"))]
     pub(super) fn throttled_share(self) -> f64 {
         match self {
             Self::Kind | Self::Documented => 0.0,

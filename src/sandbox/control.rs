@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::control_world;
 use super::engine::Damage;
 use super::fault::Rule;
 use super::gate::{check_control, check_local};
@@ -70,8 +71,13 @@ fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Va
             let number = |key: &str| body[key].as_u64().and_then(|number| usize::try_from(number).ok());
             world.instance_quota = number("instances").unwrap_or(world.instance_quota);
             world.cluster_quota = number("clusters").unwrap_or(world.cluster_quota);
+            world.storage_quota_gib = body["storage_gib"].as_i64().unwrap_or(world.storage_quota_gib);
         }
         ("POST", "advance") => shared.clock.advance(Duration::from_secs(body["seconds"].as_u64().unwrap_or(0))),
+        ("POST", path) => match control_world::change(&mut shared.world(), path, body) {
+            Some(changed) => changed?,
+            None => return Err(format!("the sandbox has no `POST /_drctl/{path}`")),
+        },
         _ => return Err(format!("the sandbox has no `{method} /_drctl/{path}`")),
     }
     Ok(Value::Null)

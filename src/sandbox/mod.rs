@@ -8,6 +8,7 @@
 mod authorize;
 mod behaviour;
 mod control;
+mod control_world;
 mod engine;
 mod fault;
 mod gate;

@@ -1,6 +1,7 @@
 //! What requests and answers look like on the wire: Query with XML, and JSON.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use quick_xml::Writer;
@@ -58,6 +59,8 @@ const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
 /// Pages hold this many unless asked otherwise, and never more.
 const MAX_RECORDS: usize = 100;
 const MIN_RECORDS: usize = 20;
+/// Keeps a marker from looking like the number that it holds.
+const MARKER_MASK: usize = 0x5a5a_5a5a;
 
 /// A result for the Query protocol.
 pub(super) fn xml_answer(action: &str, result: Vec<Node>) -> Answer {
@@ -138,6 +141,11 @@ impl Params {
         Self(form_urlencoded::parse(body.as_bytes()).into_owned().collect())
     }
 
+    /// Every parameter as it was sent.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
@@ -180,6 +188,12 @@ impl Params {
         (1..).map_while(at).collect()
     }
 
+    /// How many tags there are, each counted.
+    pub(super) fn tag_count(&self) -> usize {
+        let is_key = |name: &str| name.starts_with("Tags.") && name.ends_with(".Key");
+        self.0.keys().filter(|name| is_key(name)).count()
+    }
+
     /// Filters by name, each with the values that it lets through: at least one.
     pub(super) fn filters(&self) -> Result<BTreeMap<String, Vec<String>>, Fault> {
         let at = |number: usize| {
@@ -194,7 +208,8 @@ impl Params {
         }
     }
 
-    /// One page of `items`, and the marker of the next. A marker is the number of items before it.
+    /// One page of `items`, and the marker of the next. A marker means nothing to whoever holds it, and fits only the
+    /// request that it was given for.
     pub(super) fn page<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), Fault> {
         let size = match self.number("MaxRecords") {
             None => MAX_RECORDS,
@@ -206,11 +221,31 @@ impl Params {
         };
         let skipped = match self.text("Marker") {
             None => 0,
-            Some(marker) => marker.parse().map_err(|_| Fault::invalid("The marker is not valid"))?,
+            Some(marker) => self.skipped_by(marker).ok_or_else(|| Fault::invalid("Invalid or expired marker."))?,
         };
         let more = items.len() > skipped + size;
         let page = items.into_iter().skip(skipped).take(size).collect();
-        Ok((page, more.then(|| (skipped + size).to_string())))
+        Ok((page, more.then(|| self.marker(skipped + size))))
+    }
+
+    fn marker(&self, skipped: usize) -> String {
+        format!("{:016x}{:08x}", self.question(skipped), skipped ^ MARKER_MASK)
+    }
+
+    fn skipped_by(&self, marker: &str) -> Option<usize> {
+        let (question, skipped) = marker.split_at_checked(16)?;
+        let skipped = usize::from_str_radix(skipped, 16).ok()? ^ MARKER_MASK;
+        (question == format!("{:016x}", self.question(skipped))).then_some(skipped)
+    }
+
+    /// What is asked, without how it is paged.
+    fn question(&self, skipped: usize) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.iter().filter(|(name, _)| !["MaxRecords", "Marker"].contains(&name.as_str())).for_each(|pair| {
+            pair.hash(&mut hasher);
+        });
+        skipped.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -232,11 +267,16 @@ mod tests {
     #[test]
     fn pages_follow_their_markers() {
         let items: Vec<usize> = (0..50).collect();
-        let (first, marker) = Params::parse("MaxRecords=20").page(items.clone()).unwrap();
-        assert_eq!((first.len(), marker.as_deref()), (20, Some("20")));
-        let (last, marker) = Params::parse("MaxRecords=20&Marker=40").page(items).unwrap();
-        assert_eq!((last.len(), marker), (10, None));
-        assert!(Params::parse("MaxRecords=5").page(vec![1]).is_err());
+        let (first, marker) = Params::parse("Action=A&MaxRecords=20").page(items.clone()).unwrap();
+        let marker = marker.unwrap();
+        assert_eq!((first.len(), marker.parse::<usize>().is_ok()), (20, false));
+        let next = |action: &str| Params::parse(&format!("Action={action}&MaxRecords=30&Marker={marker}"));
+        let (last, end) = next("A").page(items.clone()).unwrap();
+        assert_eq!((last[0], last.len(), end), (20, 30, None));
+        assert!(next("B").page(items).is_err(), "a marker of another request");
+        assert!(
+            Params::parse("MaxRecords=5").page(vec![1]).is_err() && Params::parse("Marker=5").page(vec![1]).is_err()
+        );
     }
 
     #[test]

@@ -75,16 +75,17 @@ rds.create_db_instance(
     MasterUserPassword="secret99", AllocatedStorage=20, DeletionProtection=True, Tags=[{"Key": "team", "Value": "a"}],
 )
 fails("DBInstanceAlreadyExists", rds.create_db_instance, DBInstanceIdentifier="own", DBInstanceClass="db.t3.micro",
-      Engine="postgres", MasterUsername="me", MasterUserPassword="secret99")
+      Engine="postgres", MasterUsername="me", MasterUserPassword="secret99", AllocatedStorage=20)
 own = rds.describe_db_instances(DBInstanceIdentifier="own")["DBInstances"][0]
 assert own["TagList"] == [{"Key": "team", "Value": "a"}]
 rds.create_db_snapshot(DBSnapshotIdentifier="own-1", DBInstanceIdentifier="own")
 fails("DBSnapshotAlreadyExists", rds.create_db_snapshot, DBSnapshotIdentifier="own-1", DBInstanceIdentifier="own")
 rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier="own-1")
-rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="own-copy", DBSnapshotIdentifier="own-1")
+rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="own-copy", DBSnapshotIdentifier="own-1", DBParameterGroupName="default.postgres17")
 copy = rds.describe_db_instances(DBInstanceIdentifier="own-copy")["DBInstances"][0]
-assert copy["TagList"] == [{"Key": "team", "Value": "a"}] or copy["TagList"] == [], "no tags passed: the source's"
-assert copy["DBParameterGroups"][0]["DBParameterGroupName"] == "default.postgres15" and not copy["MultiAZ"]
+assert copy["TagList"] == [{"Key": "team", "Value": "a"}], "no tags passed: the source's"
+assert copy["OptionGroupMemberships"][0]["OptionGroupName"] == "default:postgres-17"
+assert copy["DBParameterGroups"][0]["DBParameterGroupName"] == "default.postgres17" and not copy["MultiAZ"]
 assert not copy["DeletionProtection"], "a restore takes defaults"
 fails("InvalidRestoreFault", rds.restore_db_instance_to_point_in_time, SourceDBInstanceIdentifier="shop-pg",
       TargetDBInstanceIdentifier="too-late", RestoreTime=datetime.datetime(2099, 1, 1))

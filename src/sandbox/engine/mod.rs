@@ -21,6 +21,8 @@ use rand::distr::Alphanumeric;
 pub(super) use certificates::Certificates;
 pub(super) use process::free_port;
 
+pub(super) use door::Gate;
+
 use door::Door;
 
 use crate::clock::VirtualClock;
@@ -196,8 +198,13 @@ impl Engines {
 
 impl Running {
     /// Lets clients in on `outside` too, on whose behalf the clock is held.
-    pub(super) fn behind_door(mut self, outside: std::net::TcpListener, clock: VirtualClock) -> anyhow::Result<Self> {
-        self.door = Some(Door::open(outside, self.port, clock)?);
+    pub(super) fn behind_door(
+        mut self,
+        outside: std::net::TcpListener,
+        clock: VirtualClock,
+        gate: Gate,
+    ) -> anyhow::Result<Self> {
+        self.door = Some(Door::open(outside, self.port, clock, gate)?);
         Ok(self)
     }
 

@@ -2,16 +2,24 @@
 
 mod change;
 mod create;
+mod delete;
 mod describe;
 mod describe_backups;
 mod describe_groups;
+mod describe_snapshots;
+mod lifecycle;
+mod name;
+mod parameters;
+mod placement;
 mod render;
 mod restore;
+mod snapshot;
+mod validate;
 
 use jiff::Timestamp;
 
 use super::protocol::{Answer, Fault, Params};
-use super::world::{Region, World};
+use super::world::{Region, Scaling, World, after};
 
 /// One request.
 struct Request<'r> {
@@ -21,6 +29,8 @@ struct Request<'r> {
     /// The status that a restore ends in, where a fault rule says so.
     ending: Option<&'r str>,
     now: Timestamp,
+    /// Describes tell what was so at that moment.
+    shown_at: Timestamp,
 }
 
 pub(super) fn answer(
@@ -30,12 +40,17 @@ pub(super) fn answer(
     params: &Params,
     ending: Option<&str>,
 ) -> Result<Answer, Fault> {
-    let request = Request { action, region, params, ending, now: world.clock.now() };
+    name::known_region(region)?;
+    parameters::check(action, params)?;
+    let now = world.clock.now();
+    let shown_at = after(now, -world.delay(world.behaviour.status_lag_seconds()));
+    let request = Request { action, region, params, ending, now, shown_at };
+    common(&request)?;
     match action {
         "DescribeDBInstances" => describe::instances(world, &request),
         "DescribeDBClusters" => describe::clusters(world, &request),
-        "DescribeDBSnapshots" => describe::instance_snapshots(world, &request),
-        "DescribeDBClusterSnapshots" => describe::cluster_snapshots(world, &request),
+        "DescribeDBSnapshots" => describe_snapshots::instances(world, &request),
+        "DescribeDBClusterSnapshots" => describe_snapshots::clusters(world, &request),
         "DescribeDBSubnetGroups" => describe_groups::subnet_groups(world, &request),
         "DescribeDBParameterGroups" => describe_groups::parameter_groups(world, &request),
         "DescribeDBClusterParameterGroups" => describe_groups::cluster_parameter_groups(world, &request),
@@ -50,8 +65,8 @@ pub(super) fn answer(
         "RemoveTagsFromResource" => change::remove_tags(world, &request),
         "CreateDBInstance" => create::instance(world, &request),
         "CreateDBCluster" => create::cluster(world, &request),
-        "CreateDBSnapshot" => create::instance_snapshot(world, &request),
-        "CreateDBClusterSnapshot" => create::cluster_snapshot(world, &request),
+        "CreateDBSnapshot" => snapshot::create_of_instance(world, &request),
+        "CreateDBClusterSnapshot" => snapshot::create_of_cluster(world, &request),
         "CreateDBSubnetGroup" => create::subnet_group(world, &request),
         "RestoreDBInstanceFromDBSnapshot" => restore::instance_from_snapshot(world, &request),
         "RestoreDBInstanceToPointInTime" => restore::instance_to_point_in_time(world, &request),
@@ -60,10 +75,13 @@ pub(super) fn answer(
         "ModifyDBInstance" => change::modify_instance(world, &request),
         "ModifyDBCluster" => change::modify_cluster(world, &request),
         "FailoverDBCluster" => change::fail_over(world, &request),
-        "DeleteDBInstance" => change::delete_instance(world, &request),
-        "DeleteDBCluster" => change::delete_cluster(world, &request),
-        "DeleteDBSnapshot" => change::delete_instance_snapshot(world, &request),
-        "DeleteDBClusterSnapshot" => change::delete_cluster_snapshot(world, &request),
+        "RebootDBInstance" => change::reboot(world, &request),
+        "CopyDBSnapshot" => snapshot::copy_of_instance(world, &request),
+        "CopyDBClusterSnapshot" => snapshot::copy_of_cluster(world, &request),
+        "DeleteDBInstance" => delete::instance(world, &request),
+        "DeleteDBCluster" => delete::cluster(world, &request),
+        "DeleteDBSnapshot" => snapshot::delete_of_instance(world, &request),
+        "DeleteDBClusterSnapshot" => snapshot::delete_of_cluster(world, &request),
         _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
     }
 }
@@ -114,10 +132,30 @@ fn no_option_group(name: &str) -> Fault {
     Fault::new(404, "OptionGroupNotFoundFault", format!("Specified OptionGroupName: {name} not found."))
 }
 
-/// A name, or the name at the end of an ARN. Automated snapshots have a colon in theirs.
-fn name_of(id: &str) -> &str {
-    if !id.starts_with("arn:") {
-        return id;
+/// What is the same for every operation: tags, ports, retentions and bounds of scaling are looked at wherever they are.
+fn common(request: &Request<'_>) -> Result<(), Fault> {
+    let params = request.params;
+    validate::tags(&params.tags(), params.tag_count())?;
+    let port = params.number("Port").or_else(|| params.number("DBPortNumber"));
+    port.map_or(Ok(()), validate::port)?;
+    let is_cluster = request.action.contains("DBCluster");
+    if let Some(days) = params.number("BackupRetentionPeriod") {
+        validate::retention(days, is_cluster)?;
     }
-    id.splitn(7, ':').nth(6).unwrap_or(id)
+    request.scaling().map(drop)
+}
+
+impl Request<'_> {
+    /// How far a cluster shall scale.
+    fn scaling(&self) -> Result<Option<Scaling>, Fault> {
+        let bound = |name: &str| {
+            let text = self.params.text(&format!("ServerlessV2ScalingConfiguration.{name}"));
+            text.map(|text| text.parse::<f64>().map_err(|_| Fault::invalid(format!("{text} is not a number"))))
+        };
+        match (bound("MinCapacity").transpose()?, bound("MaxCapacity").transpose()?) {
+            (Some(min), Some(max)) => validate::scaling(Scaling { min, max }).map(Some),
+            (None, None) => Ok(None),
+            _ => Err(Fault::invalid("MinCapacity and MaxCapacity must be specified together.")),
+        }
+    }
 }

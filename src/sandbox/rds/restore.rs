@@ -4,29 +4,67 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::validate::{self, Given};
 use super::{
-    Request, name_of, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, no_subnet_group, render,
+    Request, lifecycle, name, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, placement, render,
     room_for_cluster, room_for_instance,
 };
 use crate::sandbox::engine::{Content, free_port};
 use crate::sandbox::protocol::{Answer, Fault, xml_answer};
-use crate::sandbox::world::catalog;
-use crate::sandbox::world::network::DEFAULT_SECURITY_GROUP;
+use crate::sandbox::world::catalog::{self, Version};
 use crate::sandbox::world::{
-    Backend, Cluster, Instance, Region, RetainedBackup, Settings, Timeline, Window, World, resource_id,
+    Backend, Cluster, Instance, Region, RetainedBackup, Settings, Snapshot, Storage, Window, World, after, resource_id,
 };
 
 pub(super) fn instance_from_snapshot(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
-    let id = name_of(request.params.required("DBSnapshotIdentifier")?).to_ascii_lowercase();
+    let params = request.params;
+    let named = params.text("DBSnapshotIdentifier").ok_or_else(|| {
+        let message = "DBSnapshotIdentifier or DBClusterSnapshotIdentifier must be specified.";
+        Fault::new(400, "InvalidParameterCombination", message)
+    })?;
+    let target = validate::identifier("DBInstanceIdentifier", params.required("DBInstanceIdentifier")?)?;
     let region = world.region(request.region);
-    let snapshot = region.instance_snapshots.get(&id).cloned().ok_or_else(|| no_instance_snapshot(&id))?;
+    let snapshot = find_snapshot(region, &region.instance_snapshots, "snapshot", named);
+    let snapshot = snapshot.cloned().ok_or_else(|| no_instance_snapshot(named))?;
     let status = snapshot.timeline.status(request.now);
     if status != "available" {
-        let message = format!("Snapshot {id} is in {status} state, must be available.");
+        let message = format!("Snapshot {named} is in {status} state, must be available.");
         return Err(Fault::new(400, "InvalidDBSnapshotState", message));
     }
-    let target = request.params.id("DBInstanceIdentifier")?;
-    restore_instance(world, request, target, snapshot.settings, snapshot.class, snapshot.content)
+    shared_needs_a_copy(&snapshot)?;
+    let settings = Settings { tags: snapshot.source_tags, ..snapshot.settings };
+    let source = Taken { settings, class: snapshot.class, content: snapshot.content };
+    restore_instance(world, request, target, source)
+}
+
+/// A snapshot by its id, or by its ARN: another account's is "named by its ARN" (botocore).
+fn find_snapshot<'r>(
+    region: &Region,
+    snapshots: &'r BTreeMap<String, Snapshot>,
+    kind: &str,
+    named: &str,
+) -> Option<&'r Snapshot> {
+    if let Some(own) = name::own(region, kind, named) {
+        return snapshots.get(&own).filter(|snapshot| !snapshot.is_foreign());
+    }
+    snapshots.values().find(|snapshot| snapshot.is_foreign() && snapshot.arn(region) == named)
+}
+
+/// "You can't restore a DB instance from a DB snapshot that is both shared and encrypted" (RDS user guide); the code is
+/// an assumption.
+fn shared_needs_a_copy(snapshot: &Snapshot) -> Result<(), Fault> {
+    if snapshot.is_foreign() && snapshot.settings.encrypted {
+        let message = "Restoring from a shared snapshot that is encrypted is not supported: copy the snapshot first.";
+        return Err(Fault::new(400, "InvalidParameterCombination", message));
+    }
+    Ok(())
+}
+
+/// What a restore takes from its backup.
+struct Taken {
+    settings: Settings,
+    class: String,
+    content: Content,
 }
 
 pub(super) fn instance_to_point_in_time(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
@@ -36,9 +74,10 @@ pub(super) fn instance_to_point_in_time(world: &mut World, request: &Request<'_>
         return Err(Fault::new(400, "PointInTimeRestoreNotEnabled", message));
     };
     let as_of = restore_time(request, "RestoreTime", window)?;
-    let target = request.params.id("TargetDBInstanceIdentifier")?;
+    let target = request.params.required("TargetDBInstanceIdentifier")?;
+    let target = validate::identifier("TargetDBInstanceIdentifier", target)?;
     let content = Content { as_of, ..source.content };
-    restore_instance(world, request, target, source.settings, source.class, content)
+    restore_instance(world, request, target, Taken { settings: source.settings, class: source.class, content })
 }
 
 /// Something that can be restored in time: it lives, or its automated backups were kept.
@@ -76,8 +115,8 @@ fn instance_backup(region: &Region, request: &Request<'_>) -> Result<Restorable,
         window: instance.window(request.now),
     };
     if let Some(id) = id {
-        let id = name_of(id).to_ascii_lowercase();
-        return region.instances.get(&id).map(living).ok_or_else(|| no_instance(&id));
+        let found = name::own(region, "db", id).and_then(|id| region.instances.get(&id)).map(living);
+        return found.ok_or_else(|| no_instance(id));
     }
     let is_meant = |resource_id: &str| {
         resource.is_some_and(|wanted| wanted.eq_ignore_ascii_case(resource_id))
@@ -107,8 +146,8 @@ fn cluster_backup(region: &Region, request: &Request<'_>) -> Result<Restorable, 
     };
     match (id, resource) {
         (Some(id), None) => {
-            let id = name_of(id).to_ascii_lowercase();
-            region.clusters.get(&id).map(living).ok_or_else(|| no_cluster(&id))
+            let found = name::own(region, "cluster", id).and_then(|id| region.clusters.get(&id)).map(living);
+            found.ok_or_else(|| no_cluster(id))
         }
         (None, Some(resource)) => {
             let is_meant = |resource_id: &str| resource.eq_ignore_ascii_case(resource_id);
@@ -158,73 +197,101 @@ fn restore_time(request: &Request<'_>, name: &str, window: Window) -> Result<Tim
     }
 }
 
-/// What a restore takes from the request, and what AWS defaults, whatever the source has.
-fn restored_settings(request: &Request<'_>, source: Settings, parameter_group: &str) -> Result<Settings, Fault> {
-    let params = request.params;
-    let groups = params.list("VpcSecurityGroupIds.VpcSecurityGroupId");
-    let tags = params.tags();
-    let family = catalog::find(&source.engine, &source.engine_version).map_or("unknown", |version| version.family);
-    let default_group = format!("default.{family}");
-    Ok(Settings {
-        port: free_port().map_err(|error| Fault::new(500, "InternalFailure", error.to_string()))?,
-        subnet_group: params.text("DBSubnetGroupName").unwrap_or("default").to_owned(),
-        security_groups: if groups.is_empty() { vec![DEFAULT_SECURITY_GROUP.to_owned()] } else { groups },
-        parameter_group: params.text(parameter_group).unwrap_or(&default_group).to_owned(),
-        multi_az: params.boolean("MultiAZ").unwrap_or(false),
-        iam_authentication: params.boolean("EnableIAMDatabaseAuthentication").unwrap_or(false),
-        log_exports: params.list("EnableCloudwatchLogsExports.member"),
-        deletion_protection: params.boolean("DeletionProtection").unwrap_or(false),
-        backup_retention_days: params.number("BackupRetentionPeriod").unwrap_or(source.backup_retention_days),
-        tags: if tags.is_empty() { source.tags.clone() } else { tags },
-        ..source
-    })
-}
-
-fn check_subnet_group(region: &Region, settings: &Settings) -> Result<(), Fault> {
-    let name = &settings.subnet_group;
-    if region.network.subnet_groups.contains_key(name) {
-        return Ok(());
-    }
-    Err(no_subnet_group(name))
-}
-
-fn check_key(world: &World, settings: &Settings) -> Result<(), Fault> {
-    if world.key_state == "Enabled" || settings.kms_key.is_none() {
+fn check_key(world: &World, key: Option<&String>) -> Result<(), Fault> {
+    if world.key_state == "Enabled" || key.is_none() {
         return Ok(());
     }
     let message = "The specified KMS key does not exist, is not enabled or you do not have permissions to access it.";
     Err(Fault::new(400, "KMSKeyNotAccessibleFault", message))
 }
 
-fn restore_instance(
-    world: &mut World,
-    request: &Request<'_>,
-    id: String,
-    source: Settings,
-    class: String,
-    content: Content,
-) -> Result<Answer, Fault> {
-    check_key(world, &source)?;
-    let settings = restored_settings(request, source, "DBParameterGroupName")?;
-    let (copies, times, quota) = (world.copies(), world.times, world.instance_quota);
+/// What instances and clusters take from the request, and what AWS defaults, whatever the source has.
+fn restored_settings(request: &Request<'_>, region: &Region, source: Settings) -> Result<Settings, Fault> {
+    let params = request.params;
+    let tags = params.tags();
+    let subnet_group = params.text("DBSubnetGroupName").unwrap_or("default").to_ascii_lowercase();
+    placement::subnet_group(region, &subnet_group)?;
+    let groups = params.list("VpcSecurityGroupIds.VpcSecurityGroupId");
+    Ok(Settings {
+        port: free_port().map_err(|error| Fault::new(500, "InternalFailure", error.to_string()))?,
+        security_groups: placement::security_groups(region, &subnet_group, groups)?,
+        subnet_group,
+        multi_az: params.boolean("MultiAZ").unwrap_or(false),
+        iam_authentication: params.boolean("EnableIAMDatabaseAuthentication").unwrap_or(false),
+        log_exports: params.list("EnableCloudwatchLogsExports.member"),
+        deletion_protection: params.boolean("DeletionProtection").unwrap_or(false),
+        backup_retention_days: params.number("BackupRetentionPeriod").unwrap_or(source.backup_retention_days),
+        copy_tags: params.boolean("CopyTagsToSnapshot").unwrap_or(false),
+        // "If there are no new tags, RDS adds the tags from the source DB instance for the DB snapshot" (user guide).
+        tags: if tags.is_empty() { source.tags.clone() } else { tags },
+        ..source
+    })
+}
+
+/// The storage of a restored instance: `gp3` by default, `io1` where IOPS are asked for, and never smaller than the
+/// backup (botocore, `RestoreDBInstanceFromDBSnapshot`).
+fn restored_storage(request: &Request<'_>, source: &Storage, engine: &str) -> Result<Storage, Fault> {
+    let params = request.params;
+    let (iops, throughput) = (params.number("Iops"), params.number("StorageThroughput"));
+    let gib = params.number("AllocatedStorage").unwrap_or(source.gib);
+    let default = if iops.is_some_and(|iops| iops > 0) { "io1" } else { "gp3" };
+    let kind = params.text("StorageType").unwrap_or(default).to_owned();
+    let kept = |value: Option<i64>| value.filter(|_| kind == source.kind);
+    let storage =
+        Storage { iops: iops.or(kept(source.iops)), throughput: throughput.or(kept(source.throughput)), gib, kind };
+    if gib < source.gib {
+        let message = format!("The allocated storage {gib} is less than the backup's {}.", source.gib);
+        return Err(Fault::new(400, "InvalidParameterCombination", message));
+    }
+    validate::storage(engine, &storage, Given { iops: iops.is_some(), throughput: throughput.is_some() })?;
+    Ok(storage)
+}
+
+fn restore_instance(world: &mut World, request: &Request<'_>, id: String, source: Taken) -> Result<Answer, Fault> {
+    let Taken { settings: source, class, content } = source;
+    check_key(world, source.kms_key.as_ref())?;
+    let params = request.params;
+    let (copies, times, quota, storage_quota) =
+        (world.copies(), world.times, world.instance_quota, world.storage_quota_gib);
+    let (visible_at, refusal) = (world.visible_at(), world.delay(world.behaviour.refusal_seconds()));
+    let behaviour = world.behaviour;
     let region = world.region(request.region);
-    check_subnet_group(region, &settings)?;
     room_for_instance(region, &id, quota)?;
+    let engine = params.text("Engine").unwrap_or(&source.engine).to_owned();
+    if engine != source.engine {
+        let message = format!("The backup is of {}, which cannot be restored as {engine}.", source.engine);
+        return Err(Fault::new(400, "InvalidParameterCombination", message));
+    }
+    let version = placement::version(&engine, &source.engine_version)?;
+    let (of_backup, storage) = (source.option_group.clone(), restored_storage(request, &source.storage, &engine)?);
+    let mut settings = restored_settings(request, region, source)?;
+    let class = params.text("DBInstanceClass").map_or(class, str::to_owned);
+    placement::class(region, &class, version, &settings.subnet_group)?;
+    placement::storage_quota(region, &storage, storage_quota)?;
+    settings.parameter_group = placement::parameter_group(region, params.text("DBParameterGroupName"), version, false)?;
+    let of_backup = region.network.option_groups.get(&of_backup);
+    let wanted = params.text("OptionGroupName");
+    settings.option_group = placement::option_group(region, wanted, version, &settings.subnet_group, of_backup)?;
+    settings.storage = storage;
+    settings.zones = vec![placement::zone(request, region, &settings)?];
+    let is_customized = params.text("DBParameterGroupName").is_some();
     let instance = Instance {
         id: id.clone(),
-        class: request.params.text("DBInstanceClass").map_or(class, str::to_owned),
+        class,
         cluster: None,
         replica_of: None,
-        public: request.params.boolean("PubliclyAccessible").unwrap_or(false),
+        public: is_public(request),
         pending: BTreeMap::new(),
+        visible_at,
         resource_id: resource_id("db"),
         stalled_at: None,
         created_at: request.now,
-        timeline: timeline(request, times.restore_instance),
+        timeline: lifecycle::of_restored(request, &times, behaviour, &settings, is_customized),
         settings,
         content,
         backend: Backend::default(),
     };
+    instance.backend.gate.open_at(after(instance.timeline.ends_at(), refusal));
     if request.ending.is_none() {
         copies.start(&instance.backend, &instance.content, instance.settings.port, &id);
     }
@@ -234,11 +301,11 @@ fn restore_instance(
     Ok(xml_answer(request.action, vec![body]))
 }
 
-fn timeline(request: &Request<'_>, seconds: i64) -> Timeline {
-    match request.ending {
-        Some(status) => Timeline::ending_as(request.now, "creating", seconds, status),
-        None => Timeline::after(request.now, "creating", seconds),
-    }
+/// "If no DB subnet group is named and the default VPC has an internet gateway, the instance is public" (botocore): the
+/// sandbox's default VPC has one, the quarantine's subnets have none.
+pub(super) fn is_public(request: &Request<'_>) -> bool {
+    let default = request.params.text("DBSubnetGroupName").is_none_or(|name| name == "default");
+    request.params.boolean("PubliclyAccessible").unwrap_or(default)
 }
 
 fn tell(region: &mut Region, request: &Request<'_>, kind: &'static str, id: &str) {
@@ -250,19 +317,30 @@ fn tell(region: &mut Region, request: &Request<'_>, kind: &'static str, id: &str
 }
 
 pub(super) fn cluster_from_snapshot(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
-    let id = name_of(request.params.required("SnapshotIdentifier")?).to_ascii_lowercase();
+    let named = request.params.required("SnapshotIdentifier")?;
     let region = world.region(request.region);
-    let snapshot = region.cluster_snapshots.get(&id).cloned().ok_or_else(|| no_cluster_snapshot(&id))?;
+    let snapshot = find_snapshot(region, &region.cluster_snapshots, "cluster-snapshot", named);
+    let snapshot = snapshot.cloned().ok_or_else(|| no_cluster_snapshot(named))?;
     let status = snapshot.timeline.status(request.now);
     if status != "available" {
-        let message = format!("Snapshot {id} is in {status} state, must be available.");
+        let message = format!("Snapshot {named} is in {status} state, must be available.");
         return Err(Fault::new(400, "InvalidDBClusterSnapshotStateFault", message));
     }
+    shared_needs_a_copy(&snapshot)?;
     let engine = request.params.required("Engine")?;
+    // "If you don't specify an engine version, the default version ... in the Region is used".
+    let version = placement::version_or_default(engine, request.params.text("EngineVersion"))?;
+    let of_snapshot = placement::version(&snapshot.settings.engine, &snapshot.settings.engine_version)?;
     if engine != snapshot.settings.engine {
-        return Err(Fault::invalid(format!("snapshot {id} is of {}, not {engine}", snapshot.settings.engine)));
+        return Err(Fault::invalid(format!("snapshot {named} is of {}, not {engine}", snapshot.settings.engine)));
     }
-    restore_cluster(world, request, snapshot.settings, snapshot.content)
+    if !catalog::is_same_or_later(version, of_snapshot) {
+        let message =
+            format!("Cannot restore a snapshot of version {} as version {}.", of_snapshot.number, version.number);
+        return Err(Fault::new(400, "InvalidParameterCombination", message));
+    }
+    let settings = Settings { tags: snapshot.source_tags, ..snapshot.settings };
+    restore_cluster(world, request, settings, snapshot.content, version)
 }
 
 pub(super) fn cluster_to_point_in_time(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
@@ -272,7 +350,8 @@ pub(super) fn cluster_to_point_in_time(world: &mut World, request: &Request<'_>)
         return Err(Fault::new(400, "InvalidDBClusterStateFault", message));
     };
     let as_of = restore_time(request, "RestoreToTime", window)?;
-    restore_cluster(world, request, source.settings, Content { as_of, ..source.content })
+    let version = placement::version(&source.settings.engine, &source.settings.engine_version)?;
+    restore_cluster(world, request, source.settings, Content { as_of, ..source.content }, version)
 }
 
 fn restore_cluster(
@@ -280,26 +359,34 @@ fn restore_cluster(
     request: &Request<'_>,
     source: Settings,
     content: Content,
+    version: Version,
 ) -> Result<Answer, Fault> {
-    let id = request.params.id("DBClusterIdentifier")?;
-    check_key(world, &source)?;
-    let mut settings = restored_settings(request, source, "DBClusterParameterGroupName")?;
+    let params = request.params;
+    let id = validate::identifier("DBClusterIdentifier", params.required("DBClusterIdentifier")?)?;
+    let key = params.text("KmsKeyId").map(str::to_owned).or_else(|| source.kms_key.clone());
+    check_key(world, key.as_ref())?;
+    not_for_aurora(request)?;
+    let (times, quota, visible_at, behaviour) = (world.times, world.cluster_quota, world.visible_at(), world.behaviour);
+    let region = world.region(request.region);
+    room_for_cluster(region, &id, quota)?;
+    let mut settings = restored_settings(request, region, source)?;
+    settings.kms_key = key;
     // A cluster's backups cannot be switched off.
     settings.backup_retention_days = settings.backup_retention_days.max(1);
-    if let Some(version) = request.params.text("EngineVersion") {
-        version.clone_into(&mut settings.engine_version);
-    }
-    let (times, quota) = (world.times, world.cluster_quota);
-    let region = world.region(request.region);
-    check_subnet_group(region, &settings)?;
-    room_for_cluster(region, &id, quota)?;
+    version.number.clone_into(&mut settings.engine_version);
+    let wanted = params.text("DBClusterParameterGroupName");
+    settings.parameter_group = placement::parameter_group(region, wanted, version, true)?;
+    settings.scaling = request.scaling()?;
+    let zones = region.network.subnet_groups.get(&settings.subnet_group).map(|group| group.zones());
+    settings.zones = zones.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let cluster = Cluster {
         id: id.clone(),
         members: Vec::new(),
+        visible_at,
         resource_id: resource_id("cluster"),
         stalled_at: None,
         created_at: request.now,
-        timeline: timeline(request, times.restore_cluster),
+        timeline: lifecycle::of_restored_cluster(request, &times, behaviour, version),
         settings,
         content,
         backend: Backend::default(),
@@ -308,4 +395,15 @@ fn restore_cluster(
     region.clusters.insert(id.clone(), cluster);
     tell(region, request, "db-cluster", &id);
     Ok(xml_answer(request.action, vec![body]))
+}
+
+/// "Valid for: Multi-AZ DB clusters only", of which the sandbox has none.
+fn not_for_aurora(request: &Request<'_>) -> Result<(), Fault> {
+    match ["DBClusterInstanceClass", "Iops"].iter().find(|name| request.params.text(name).is_some()) {
+        Some(name) => {
+            let message = format!("{name} isn't supported for Aurora DB clusters.");
+            Err(Fault::new(400, "InvalidParameterCombination", message))
+        }
+        None => Ok(()),
+    }
 }

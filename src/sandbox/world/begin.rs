@@ -16,6 +16,8 @@ const DAY: i64 = 86_400;
 /// Daily snapshots that are kept at most.
 const MAX_DAILY_SNAPSHOTS: i64 = 7;
 const CLUSTER_MEMBERS: usize = 2;
+/// How long after a snapshot its copy in another Region is there.
+const COPY_SECONDS: i64 = 3600;
 /// How old the sources are.
 const SOURCE_AGE_DAYS: i64 = 400;
 
@@ -51,6 +53,11 @@ impl World {
             region.network.add_security_group(group, VPC);
         }
         region.catch_up(now);
+        if let Some(elsewhere) = &estate.backup_region {
+            let copies: Vec<Snapshot> =
+                estate.databases.iter().filter_map(|database| region.newest_copy(&database.id)).collect();
+            self.region(elsewhere).keep_copies(copies);
+        }
         Ok(())
     }
 
@@ -88,6 +95,7 @@ impl Region {
             replica_of: None,
             public: false,
             pending: BTreeMap::new(),
+            visible_at: created_at,
             resource_id: resource_id("db"),
             created_at,
             stalled_at: None,
@@ -121,6 +129,7 @@ impl Region {
         let cluster = Cluster {
             id: id.clone(),
             members,
+            visible_at: created_at,
             resource_id: resource_id("cluster"),
             created_at,
             stalled_at: None,
@@ -130,6 +139,28 @@ impl Region {
             backend: Backend::default(),
         };
         self.clusters.insert(id.clone(), cluster);
+    }
+
+    /// A copy of a database's newest snapshot, as it lies in another Region: made an hour later, under a name of its own.
+    fn newest_copy(&self, source: &str) -> Option<Snapshot> {
+        let all = self.instance_snapshots.values().chain(self.cluster_snapshots.values());
+        let newest = all.filter(|snapshot| snapshot.source == source).max_by_key(|snapshot| snapshot.created_at)?;
+        Some(Snapshot {
+            id: format!("{source}-copy-{}", newest.created_at.strftime("%Y-%m-%d")),
+            origin: "manual".to_owned(),
+            created_at: after(newest.created_at, COPY_SECONDS),
+            copied_from: Some(newest.arn(self)),
+            ..newest.clone()
+        })
+    }
+
+    fn keep_copies(&mut self, copies: Vec<Snapshot>) {
+        for mut copy in copies {
+            copy.settings.kms_key = copy.settings.kms_key.map(|_| default_key(&self.name));
+            let is_cluster = catalog::is_cluster_engine(&copy.settings.engine);
+            let all = if is_cluster { &mut self.cluster_snapshots } else { &mut self.instance_snapshots };
+            all.insert(copy.id.clone(), copy);
+        }
     }
 
     /// Takes the daily snapshots that are due and drops those past their retention.
@@ -198,6 +229,7 @@ fn daily(source: &Source<'_>, now: Timestamp) -> Vec<Snapshot> {
             created_at: at,
             original_at: at,
             source_created_at: source.created_at,
+            source_tags: settings.tags.clone(),
             copied_from: None,
             timeline: Timeline::available(),
             settings: Settings { tags: Tags::new(), ..(*settings).clone() },
@@ -232,7 +264,7 @@ fn settings_of(database: &Database, region: &str) -> Settings {
         parameter_group: format!("{}-params", database.id),
         multi_az: true,
         encrypted: true,
-        kms_key: Some(format!("arn:aws:kms:{region}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555")),
+        kms_key: Some(default_key(region)),
         iam_authentication: false,
         log_exports: exports.iter().map(|name| (*name).to_owned()).collect(),
         deletion_protection: true,
@@ -246,6 +278,11 @@ fn settings_of(database: &Database, region: &str) -> Settings {
         copy_tags: true,
         scaling: None,
     }
+}
+
+/// The key that everything is encrypted with.
+fn default_key(region: &str) -> String {
+    format!("arn:aws:kms:{region}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555")
 }
 
 /// 100 GiB of gp3 with its baseline, "3,000 IOPS and 125 MiB/s" (RDS user guide, gp3 storage); clusters are billed by

@@ -99,6 +99,17 @@ pub(in crate::sandbox) fn classes(engine: &str) -> Vec<String> {
     classes
 }
 
+/// Whether AWS has such a class at all, for whichever engine.
+pub(in crate::sandbox) fn is_class(class: &str) -> bool {
+    ["postgres", "aurora-postgresql"].iter().any(|engine| classes(engine).iter().any(|known| known == class))
+}
+
+/// Whether `later` is the same version of an engine or a later one: the list is in order.
+pub(in crate::sandbox) fn is_same_or_later(later: Version, earlier: Version) -> bool {
+    let position = |wanted: Version| VERSIONS.iter().position(|known| *known == wanted);
+    later.engine == earlier.engine && position(later) >= position(earlier)
+}
+
 /// The licence that `DescribeOrderableDBInstanceOptions` names for an engine.
 pub(in crate::sandbox) fn license(engine: &str) -> &'static str {
     match engine {

@@ -2,10 +2,13 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::model::Backend;
 use crate::clock::VirtualClock;
-use crate::sandbox::engine::{Content, Engines, Running, free_port};
+use crate::sandbox::engine::{Content, Engines, Gate, Running, free_port};
 
 /// How often a database is started before its copy goes without.
 const START_TRIES: usize = 3;
@@ -35,7 +38,7 @@ impl Copies {
         let outside = TcpListener::bind(("127.0.0.1", port));
         tokio::spawn(async move {
             let running = match outside {
-                Ok(outside) => start(&engines, &content, outside, &clock).await,
+                Ok(outside) => start(&engines, &content, outside, &clock, &backend.gate).await,
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = &running {
@@ -57,20 +60,44 @@ impl Copies {
         });
     }
 
-    /// Gives the database behind `backend` a new master password.
-    pub(in crate::sandbox) fn set_password(&self, backend: &Backend, password: &str) {
+    /// Gives the database behind `backend` a new master password, when it is time.
+    pub(in crate::sandbox) fn set_password(&self, backend: &Backend, password: &str, plan: PasswordPlan) {
         let Some(running) = backend.running() else { return };
-        let (password, hold, backend) = (password.to_owned(), self.clock.hold(), backend.clone());
-        backend.change_begins();
+        let (password, clock, backend) = (password.to_owned(), self.clock.clone(), backend.clone());
+        let change = backend.begin_change(plan.shown_from);
         tokio::spawn(async move {
+            wait_until(&clock, plan.done_at).await;
+            // Where the database is late, AWS has already called it done.
+            let change = if plan.works_from > plan.done_at { None } else { Some(change) };
+            wait_until(&clock, plan.works_from).await;
+            let hold = clock.hold();
             if let Some(running) = running.lock().await.as_ref()
                 && let Err(error) = running.set_password(&password).await
             {
                 tracing::warn!(error = format!("{error:#}"), "the copy did not take the password");
             }
-            backend.change_ends();
-            drop(hold);
+            drop((change, hold));
         });
+    }
+}
+
+/// When a new master password is what.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct PasswordPlan {
+    /// The status says `resetting-master-credentials` from then on.
+    pub(in crate::sandbox) shown_from: Timestamp,
+    /// AWS calls it done.
+    pub(in crate::sandbox) done_at: Timestamp,
+    /// The database takes it, and no longer the one before.
+    pub(in crate::sandbox) works_from: Timestamp,
+}
+
+/// How often a task looks whether a moment of the virtual clock has come: somebody may move it forward.
+const LOOK: Duration = Duration::from_millis(10);
+
+async fn wait_until(clock: &VirtualClock, at: Timestamp) {
+    while clock.now() < at {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -79,6 +106,7 @@ async fn start(
     content: &Content,
     outside: TcpListener,
     clock: &VirtualClock,
+    gate: &Gate,
 ) -> anyhow::Result<Running> {
     let mut tries = 0;
     let running = loop {
@@ -89,5 +117,5 @@ async fn start(
             ended => break ended?,
         }
     };
-    running.behind_door(outside, clock.clone())
+    running.behind_door(outside, clock.clone(), gate.clone())
 }

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use backups::{RetainedBackup, Window};
-pub(super) use copies::Copies;
-pub(super) use model::{Backend, Cluster, Event, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
+pub(super) use copies::{Copies, PasswordPlan};
+pub(super) use model::{
+    Backend, Cluster, Event, Instance, Scaling, Settings, Snapshot, Storage, Timeline, resource_id,
+};
 pub(super) use network::SubnetGroup;
 pub(super) use times::Times;
 
@@ -33,12 +35,13 @@ pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const FOREIGN_ACCOUNT: &str = "210987654321";
 /// Instances and clusters that a Region may have.
 const DEFAULT_QUOTA: usize = 40;
+/// "Total storage for all DB instances: 100,000 gibibytes" (RDS quotas).
+const DEFAULT_STORAGE_GIB: i64 = 100_000;
 
 /// Everything that exists.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) clock: VirtualClock,
-    #[expect(dead_code, reason = "what depends on it follows")]
     pub(super) behaviour: AwsBehaviour,
     pub(super) times: Times,
     pub(super) regions: BTreeMap<String, Region>,
@@ -50,6 +53,8 @@ pub(super) struct World {
     pub(super) key_state: String,
     pub(super) instance_quota: usize,
     pub(super) cluster_quota: usize,
+    /// What all instances may allocate together.
+    pub(super) storage_quota_gib: i64,
     pub(super) engines: Arc<Engines>,
     /// What the sources hold.
     pub(super) sources: SourceOptions,
@@ -84,6 +89,7 @@ impl World {
             key_state: "Enabled".to_owned(),
             instance_quota: DEFAULT_QUOTA,
             cluster_quota: DEFAULT_QUOTA,
+            storage_quota_gib: DEFAULT_STORAGE_GIB,
             engines,
             sources: SourceOptions::default(),
         }
@@ -111,6 +117,16 @@ impl World {
         region
     }
 
+    /// A delay of the behaviour: none where every lifecycle ends at once.
+    pub(super) fn delay(&self, seconds: i64) -> i64 {
+        if self.clock.scale() == 0.0 { 0 } else { seconds }
+    }
+
+    /// From when on something that is made now is seen.
+    pub(super) fn visible_at(&self) -> Timestamp {
+        after(self.clock.now(), self.delay(self.behaviour.invisible_seconds()))
+    }
+
     /// What it takes to start a database.
     pub(super) fn copies(&self) -> Copies {
         Copies { engines: Arc::clone(&self.engines), clock: self.clock.clone() }
@@ -127,7 +143,8 @@ impl Region {
         for cluster in self.clusters.values_mut() {
             cluster.members.retain(|member| self.instances.contains_key(member));
         }
-        self.clusters.retain(|_, cluster| !cluster.timeline.is_gone(now));
+        // A cluster goes after its last member.
+        self.clusters.retain(|_, cluster| !cluster.timeline.is_gone(now) || !cluster.members.is_empty());
         self.retained.retain(|backup| !backup.is_gone(now));
         self.take_daily_snapshots(now);
     }

@@ -1,14 +1,13 @@
 //! Resources and their lifecycles, which are computed when somebody looks.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::{ACCOUNT, FOREIGN_ACCOUNT, Region, after};
 use crate::estate::Tags;
-use crate::sandbox::engine::{Content, Running};
+use crate::sandbox::engine::{Content, Gate, Running};
 
 /// What a resource's status is, was, and will be.
 #[derive(Clone, Debug)]
@@ -35,16 +34,41 @@ impl Timeline {
         Self { steps, gone_at: None }
     }
 
-    /// From now on `status` for some seconds, then what it is now.
-    pub(in crate::sandbox) fn interrupt(&mut self, now: Timestamp, status: &str, seconds: i64) {
-        let current = self.status(now).to_owned();
-        self.steps = vec![(now, status.to_owned()), (after(now, seconds), current)];
+    /// From `start` on one status after the other, each for some seconds, then `last`.
+    pub(in crate::sandbox) fn through(start: Timestamp, steps: &[(&str, i64)], last: &str) -> Self {
+        let mut at = start;
+        let mut all = Vec::new();
+        for (status, seconds) in steps {
+            all.push((at, (*status).to_owned()));
+            at = after(at, *seconds);
+        }
+        all.push((at, last.to_owned()));
+        Self { steps: all, gone_at: None }
+    }
+
+    /// From `at` on `status` for some seconds, then what it is now.
+    pub(in crate::sandbox) fn interrupt(&mut self, at: Timestamp, status: &str, seconds: i64) {
+        let current = self.status(at).to_owned();
+        self.replace_from(at, status);
+        self.steps.push((after(at, seconds), current));
+    }
+
+    /// From now on `status`, for good.
+    pub(in crate::sandbox) fn replace_from(&mut self, now: Timestamp, status: &str) {
+        // What has been stays: a describe that lags tells it.
+        self.steps.retain(|(from, _)| *from < now);
+        self.steps.push((now, status.to_owned()));
     }
 
     /// `deleting` for some seconds, then gone.
     pub(in crate::sandbox) fn delete(&mut self, now: Timestamp, seconds: i64) {
-        self.steps = vec![(now, "deleting".to_owned())];
+        self.replace_from(now, "deleting");
         self.gone_at = Some(after(now, seconds));
+    }
+
+    /// When the last status begins.
+    pub(in crate::sandbox) fn ends_at(&self) -> Timestamp {
+        self.steps.last().map_or(Timestamp::MIN, |(from, _)| *from)
     }
 
     /// The status at a moment.
@@ -121,8 +145,10 @@ pub(in crate::sandbox) fn resource_id(prefix: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub(in crate::sandbox) struct Backend {
     state: Arc<Mutex<State>>,
-    /// Changes under way that AWS would show as a status of their own.
-    changes: Arc<AtomicUsize>,
+    /// Since when AWS shows a pending change as a status of its own.
+    changes: Arc<Mutex<Option<Timestamp>>>,
+    /// From when on clients are let in.
+    pub(in crate::sandbox) gate: Gate,
 }
 
 #[derive(Debug, Default)]
@@ -152,24 +178,27 @@ impl Backend {
         };
     }
 
-    /// Whether a new master password has been asked for and does not work yet.
+    /// Whether a new master password has been asked for and is not yet called done.
     pub(in crate::sandbox) fn has_pending_password(&self) -> bool {
-        self.changes.load(Ordering::SeqCst) > 0
+        self.changes().is_some()
     }
 
-    pub(super) fn change_begins(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
+    fn changes(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn change_ends(&self) {
-        self.changes.fetch_sub(1, Ordering::SeqCst);
+    /// A change is pending until what this yields is dropped, and is shown as a status from `shown_at` on.
+    pub(super) fn begin_change(&self, shown_at: Timestamp) -> PendingChange {
+        *self.changes() = Some(shown_at);
+        PendingChange(self.clone())
     }
 
     /// What AWS would say of a resource that is otherwise `status`: nothing is available before its database is.
-    fn show<'s>(&self, status: &'s str) -> &'s str {
+    fn show<'s>(&self, status: &'s str, now: Timestamp) -> &'s str {
+        let is_changing = || self.changes().is_some_and(|shown_at| shown_at <= now);
         match &*self.state() {
             State::Starting if status == "available" => "creating",
-            _ if status == "available" && self.changes.load(Ordering::SeqCst) > 0 => "resetting-master-credentials",
+            _ if status == "available" && is_changing() => "resetting-master-credentials",
             _ => status,
         }
     }
@@ -186,6 +215,16 @@ impl Backend {
     }
 }
 
+/// A change of a database that AWS has not called done.
+#[derive(Debug)]
+pub(super) struct PendingChange(Backend);
+
+impl Drop for PendingChange {
+    fn drop(&mut self) {
+        *self.0.changes() = None;
+    }
+}
+
 /// An instance, alone or in a cluster.
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Instance {
@@ -196,6 +235,8 @@ pub(in crate::sandbox) struct Instance {
     pub(in crate::sandbox) public: bool,
     /// Changes that wait for the maintenance window, by the names of `PendingModifiedValues`.
     pub(in crate::sandbox) pending: BTreeMap<&'static str, String>,
+    /// Before that only its name is taken.
+    pub(in crate::sandbox) visible_at: Timestamp,
     /// Its `DbiResourceId`.
     pub(in crate::sandbox) resource_id: String,
     pub(in crate::sandbox) created_at: Timestamp,
@@ -210,12 +251,12 @@ pub(in crate::sandbox) struct Instance {
 impl Instance {
     /// Whether it has not been available yet.
     pub(super) fn is_being_made(&self, now: Timestamp) -> bool {
-        self.status(now) == "creating"
+        ["creating", "backing-up"].contains(&self.status(now)) && now < self.timeline.ends_at()
     }
 
     /// What AWS would say.
     pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
-        self.backend.show(self.timeline.status(now))
+        self.backend.show(self.timeline.status(now), now)
     }
 }
 
@@ -225,6 +266,8 @@ pub(in crate::sandbox) struct Cluster {
     pub(in crate::sandbox) id: String,
     /// The writer first.
     pub(in crate::sandbox) members: Vec<String>,
+    /// Before that only its name is taken.
+    pub(in crate::sandbox) visible_at: Timestamp,
     /// Its `DbClusterResourceId`.
     pub(in crate::sandbox) resource_id: String,
     pub(in crate::sandbox) created_at: Timestamp,
@@ -245,7 +288,7 @@ impl Cluster {
     /// What AWS would say. A cluster without instances is available, whatever its members wait for.
     pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
         let status = self.timeline.status(now);
-        match self.backend.show(status) {
+        match self.backend.show(status, now) {
             "creating" => status,
             shown => shown,
         }
@@ -266,6 +309,8 @@ pub(in crate::sandbox) struct Snapshot {
     /// When its original was made.
     pub(in crate::sandbox) original_at: Timestamp,
     pub(in crate::sandbox) source_created_at: Timestamp,
+    /// The source's tags at that time.
+    pub(in crate::sandbox) source_tags: Tags,
     /// What it was copied from.
     pub(in crate::sandbox) copied_from: Option<String>,
     pub(in crate::sandbox) timeline: Timeline,

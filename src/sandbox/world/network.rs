@@ -1,6 +1,6 @@
 //! What databases are placed in: zones, subnet groups and security groups; and the groups of their settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{self, VERSIONS};
 
@@ -25,7 +25,7 @@ pub(in crate::sandbox) struct SubnetGroup {
 
 impl SubnetGroup {
     /// A group in the VPC of the sandbox, with a subnet in each zone.
-    pub(super) fn new(name: &str, region: &str) -> Self {
+    pub(in crate::sandbox) fn new(name: &str, region: &str) -> Self {
         let subnets =
             zones(region).into_iter().enumerate().map(|(at, zone)| (format!("subnet-0{at}a1b2c3d4e5f6071"), zone));
         Self {
@@ -34,6 +34,11 @@ impl SubnetGroup {
             vpc: VPC.to_owned(),
             subnets: subnets.collect(),
         }
+    }
+
+    /// The zones that it covers.
+    pub(in crate::sandbox) fn zones(&self) -> BTreeSet<&str> {
+        self.subnets.iter().map(|(_, zone)| zone.as_str()).collect()
     }
 }
 
@@ -72,6 +77,8 @@ pub(in crate::sandbox) struct Network {
     pub(in crate::sandbox) option_groups: BTreeMap<String, OptionGroup>,
     /// Classes that are not in every zone, each with its zones.
     pub(in crate::sandbox) class_zones: BTreeMap<String, Vec<String>>,
+    /// Classes that AWS has none of at the moment, however orderable they are.
+    pub(in crate::sandbox) short_classes: BTreeSet<String>,
 }
 
 impl Network {

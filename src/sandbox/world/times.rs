@@ -17,6 +17,8 @@ pub(in crate::sandbox) struct Times {
     pub(in crate::sandbox) set_password: i64,
     /// A snapshot.
     pub(in crate::sandbox) snapshot: i64,
+    /// Each status on the way to `available`, and after a change.
+    pub(in crate::sandbox) interim: i64,
     /// Another writer.
     pub(in crate::sandbox) fail_over: i64,
 }
@@ -32,6 +34,7 @@ impl Times {
             delete_cluster: 60,
             set_password: 20,
             snapshot: 120,
+            interim: 20,
             fail_over: 30,
         }
     }
@@ -46,6 +49,7 @@ impl Times {
             delete_cluster: 0,
             set_password: 0,
             snapshot: 0,
+            interim: 0,
             fail_over: 0,
         }
     }

@@ -65,23 +65,23 @@ fn zones(names: &[String]) -> Node {
     list("AvailabilityZones", "AvailabilityZone", names)
 }
 
-/// An event with its categories: those of the events' tables in the RDS user guide, by what the message says.
-pub(super) fn event(region: &Region, event: &Event) -> Node {
+/// An event's category: those of the events' tables in the RDS user guide, by what the message says.
+pub(super) fn category(event: &Event) -> &'static str {
     let message = event.message.to_ascii_lowercase();
     let words = [
         ("failover", "failover"),
         ("deleted", "deletion"),
         ("created", "creation"),
         ("credentials", "configuration change"),
-        ("finished applying", "configuration change"),
         ("backing up", "backup"),
-        ("backup", "backup"),
-        ("restored", "restoration"),
         ("restore", "restoration"),
         ("restarted", "availability"),
-        ("storage", "low storage"),
     ];
-    let category = words.iter().find(|(word, _)| message.contains(word)).map_or("notification", |(_, name)| *name);
+    words.iter().find(|(word, _)| message.contains(word)).map_or("notification", |(_, name)| *name)
+}
+
+/// An event.
+pub(super) fn event(region: &Region, event: &Event) -> Node {
     let kind = match event.source_type {
         "db-instance" => "db",
         "db-cluster" => "cluster",
@@ -94,7 +94,7 @@ pub(super) fn event(region: &Region, event: &Event) -> Node {
             leaf("SourceIdentifier", &event.source),
             leaf("SourceType", event.source_type),
             leaf("Message", &event.message),
-            element("EventCategories", vec![leaf("EventCategory", category)]),
+            element("EventCategories", vec![leaf("EventCategory", category(event))]),
             moment("Date", event.at),
             leaf("SourceArn", region.arn(kind, &event.source)),
         ],
