@@ -1,6 +1,5 @@
 //! `[[database]]`: one database, its objectives and its restore test.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::daemon::{self, Zone};
@@ -39,11 +38,7 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives, zone: &Zone) -
         connections.finish();
     }
     section.texts("depends_on");
-    let test = section.section("restore_test").map(|test| {
-        let read = read_test(&test, kind, zone);
-        check_tunnel(&test, kind, read.as_ref());
-        read
-    });
+    let test = section.section("restore_test").map(|test| read_test(&test, kind, zone));
     section.finish();
     let test = test.unwrap_or_else(|| Some(default_test(kind?)));
     Some(Database { id: id?, kind: kind?, objectives, retention, test: test? })
@@ -201,16 +196,6 @@ fn provisioned(section: &Section<'_, '_>, key: &'static str, kind: Option<Databa
     number
 }
 
-/// The MongoDB driver always verifies the name that it connects to; a tunnel's local end has another.
-fn check_tunnel(section: &Section<'_, '_>, kind: Option<DatabaseKind>, test: Option<&RestoreTest>) {
-    let Some((DatabaseKind::Documentdb, test)) = kind.zip(test) else { return };
-    let local = test.connect.as_ref().is_some_and(|at| at.host == "localhost" || at.host.parse::<IpAddr>().is_ok());
-    if local && test.tls == TlsMode::VerifyFull {
-        let hint = "name the tunnel as the certificate does (in /etc/hosts), or write `tls = \"require\"`";
-        section.report("connect", "is a local address, which no DocumentDB certificate names", hint);
-    }
-}
-
 fn deadline(section: &Section<'_, '_>) -> Duration {
     let Some(deadline) = section.duration("deadline") else { return DEFAULT_DEADLINE };
     if deadline.is_zero() || deadline > 48 * HOUR {
@@ -265,15 +250,28 @@ fn read_sql(section: &Section<'_, '_>) -> Option<Probe> {
 fn read_aggregate(section: &Section<'_, '_>) -> Option<Probe> {
     let collection = section.required_text("collection");
     let pipeline = section.parsed("aggregate", "a JSON array of stages", |text| {
-        serde_json::from_str::<Vec<serde_json::Value>>(text).ok().filter(|stages| stages.iter().all(reads_only))
+        serde_json::from_str::<Vec<serde_json::Value>>(text).ok()
     });
+    if let Some(stage) = pipeline.iter().flatten().find_map(writing_stage) {
+        let hint =
+            format!("take `{stage}` out: checks read only, and what a stage yields is judged without being stored");
+        section.report("aggregate", format!("has a `{stage}`, which writes; no check may write"), hint);
+    }
     let expect = expectation(section);
     Some(Probe::Aggregate { collection: collection?, pipeline: pipeline?, expect: expect? })
 }
 
-/// `$out` and `$merge` write; no check may.
-fn reads_only(stage: &serde_json::Value) -> bool {
-    stage.as_object().is_some_and(|stage| !stage.contains_key("$out") && !stage.contains_key("$merge"))
+/// The stage that writes, if there is one: also inside `$facet`, `$lookup` and `$unionWith`, which have pipelines of
+/// their own. `serde_json` lets nothing through that is nested deeper than 128 levels.
+fn writing_stage(json: &serde_json::Value) -> Option<&'static str> {
+    match json {
+        serde_json::Value::Array(values) => values.iter().find_map(writing_stage),
+        serde_json::Value::Object(fields) => ["$out", "$merge"]
+            .into_iter()
+            .find(|stage| fields.contains_key(*stage))
+            .or_else(|| fields.values().find_map(writing_stage)),
+        _ => None,
+    }
 }
 
 fn relation_and_column(text: &str) -> Option<(String, String)> {

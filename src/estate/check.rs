@@ -1,5 +1,6 @@
 //! The user's own checks, and what they expect.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
@@ -59,9 +60,58 @@ pub enum Expectation {
     /// At least one row, the first value of which is not null.
     NotEmpty,
     /// A comparison of the first value with a number.
-    Number(Comparison, f64),
+    Number(Comparison, Number),
     /// The first value as text.
     Text(String),
+}
+
+/// A number as it is written: whole ones are kept and compared exactly, which floating point is not beyond 2^53.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Whole(i128),
+    /// Any other, and whole ones that are even larger.
+    Float(f64),
+}
+
+impl Number {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let whole = match text.split_once('.') {
+            Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0') => whole,
+            _ => text,
+        };
+        if let Ok(whole) = whole.parse() {
+            return Some(Self::Whole(whole));
+        }
+        text.parse().ok().filter(|number: &f64| number.is_finite()).map(Self::Float)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "compared with a number that is not exact either")]
+    fn approximately(self) -> f64 {
+        match self {
+            Self::Whole(number) => number as f64,
+            Self::Float(number) => number,
+        }
+    }
+
+    fn compare(self, other: Self) -> Ordering {
+        if let (Self::Whole(one), Self::Whole(other)) = (self, other) {
+            return one.cmp(&other);
+        }
+        let (one, other) = (self.approximately(), other.approximately());
+        let near = (one - other).abs() < f64::EPSILON * other.abs().max(1.0);
+        if near { Ordering::Equal } else { one.total_cmp(&other) }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+        }
+    }
 }
 
 /// How two numbers compare.
@@ -110,12 +160,11 @@ impl Expectation {
         }
         for (sign, comparison) in Comparison::ALL {
             if let Some(rest) = text.strip_prefix(sign) {
-                let number: f64 = rest.trim().parse().ok()?;
-                return number.is_finite().then_some(Self::Number(comparison, number));
+                return Number::parse(rest).map(|number| Self::Number(comparison, number));
             }
         }
-        Some(text.parse::<f64>().map_or_else(
-            |_| Self::Text(text.trim_matches('\'').to_owned()),
+        Some(Number::parse(text).map_or_else(
+            || Self::Text(text.trim_matches('\'').to_owned()),
             |number| Self::Number(Comparison::Equal, number),
         ))
     }
@@ -129,14 +178,14 @@ impl Expectation {
             (_, None) => false,
             (Self::Text(text), Some(first)) => first == text,
             (Self::Number(comparison, number), Some(first)) => {
-                let Ok(value) = first.trim().parse::<f64>() else { return false };
+                let Some(order) = Number::parse(first).map(|value| value.compare(*number)) else { return false };
                 match comparison {
-                    Comparison::Less => value < *number,
-                    Comparison::AtMost => value <= *number,
-                    Comparison::Equal => (value - number).abs() < f64::EPSILON * number.abs().max(1.0),
-                    Comparison::Unequal => (value - number).abs() >= f64::EPSILON * number.abs().max(1.0),
-                    Comparison::AtLeast => value >= *number,
-                    Comparison::More => value > *number,
+                    Comparison::Less => order.is_lt(),
+                    Comparison::AtMost => order.is_le(),
+                    Comparison::Equal => order.is_eq(),
+                    Comparison::Unequal => order.is_ne(),
+                    Comparison::AtLeast => order.is_ge(),
+                    Comparison::More => order.is_gt(),
                 }
             }
         }
@@ -167,5 +216,18 @@ mod tests {
         assert!(holds("== 0", Some("0")) && holds("0", Some("0.0")) && !holds("0", Some("x")));
         assert!(holds("'ok'", Some("ok")) && !holds("ok", Some("no")));
         assert_eq!(Expectation::parse(">= many"), None);
+    }
+
+    #[test]
+    fn whole_numbers_are_compared_exactly() {
+        let holds = |text: &str, value| Expectation::parse(text).unwrap().holds(Some(value));
+        assert!(holds("9007199254740993", "9007199254740993") && !holds("9007199254740993", "9007199254740992"));
+        assert!(
+            holds("> 9007199254740992", "9007199254740993") && !holds("< 18446744073709551615", "18446744073709551615")
+        );
+        assert!(holds("9007199254740993", "9007199254740993.000") && holds("0.3", "0.30000000000000004"));
+        assert!(
+            holds("<= -9007199254740993", "-9007199254740993") && !holds("!= 1e3", "1000") && !holds("!= 1", "NaN")
+        );
     }
 }

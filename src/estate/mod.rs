@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use access::{HostPort, SecretRef, TlsMode};
-pub use check::{Comparison, CustomCheck, Expectation, Probe};
+pub use check::{Comparison, CustomCheck, Expectation, Number, Probe};
 pub use daemon::{Daemon, Missed, State, StateLocation};
 pub use database::{Capacity, ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
 pub use notify::{Address, Channel, Email, Encryption, Event, Way, is_private_on_the_way};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::support::{DRCTL, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch, checks, have, outcome};
+use super::support::{DOCUMENTDB, DRCTL, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch, checks, have, outcome};
 use serde_json::json;
 
 /// What `drctl iam-policy` says to a configuration: it needs nothing else.
@@ -28,6 +28,24 @@ fn an_unknown_key_is_named_with_its_line_and_neighbour() {
 fn a_bad_duration_is_told_how_to_write_one() {
     let text = [HEAD, POSTGRES].concat().replace("retention = \"7d\"", "retention = \"a week\"");
     configured(&text).ends(2).says("`a week` is not valid").says("write a duration such as");
+}
+
+#[test]
+fn a_stage_that_writes_is_refused_wherever_it_stands() {
+    let pipeline = |stage: &str| {
+        let there = r#"[{"$match": {"shipped": true, "paid": false}}, {"$group": {"_id": null, "n": {"$sum": 1}}}]"#;
+        assert!(DOCUMENTDB.contains(there));
+        [HEAD, DOCUMENTDB].concat().replace(there, stage)
+    };
+    for stage in [
+        r#"[{"$out": "copy"}]"#,
+        r#"[{"$facet": {"a": [{"$match": {}}, {"$merge": {"into": "copy"}}]}}]"#,
+        r#"[{"$lookup": {"from": "b", "as": "c", "pipeline": [{"$out": "copy"}]}}]"#,
+        r#"[{"$unionWith": {"coll": "b", "pipeline": [{"$merge": "copy"}]}}]"#,
+    ] {
+        configured(&pipeline(stage)).ends(2).says("which writes; no check may write");
+    }
+    configured(&pipeline(r#"[{"$match": {"a": {"$gt": 1}}}]"#)).ends(0);
 }
 
 #[test]

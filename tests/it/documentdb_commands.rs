@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use drctl::clock::Clock;
 use drctl::estate::{ContentMode, CustomCheck, Expectation, HostPort, Probe, Protocol, TlsMode};
-use drctl::verify::{CommandListener, Login, Outcome, Plan, verify};
+use drctl::verify::{CommandListener, Login, Outcome, Plan, Proof, verify};
 
+use super::documents::tunnel;
 use super::support::{DOCUMENTDB, Engine, HEAD, Rig, have};
 
 /// "Supported MongoDB APIs, operations, and data types in Amazon DocumentDB", version 5.0, and what connecting takes.
@@ -41,27 +42,10 @@ fn only_documented_commands_are_sent() {
         let seen = Arc::clone(&seen);
         Arc::new(move |name: &str| seen.lock().unwrap().push(name.to_owned()))
     };
-    let login = Login {
-        protocol: Protocol::Mongo,
-        address,
-        tls: TlsMode::VerifyFull,
-        tunnelled: false,
-        certificate_name: "127.0.0.1".to_owned(),
-        ca: Some(ca),
-        username: "drctl_sandbox".to_owned(),
-        password: "sandbox only".to_owned().into(),
-        database: "shop".to_owned(),
-        fresh_password: false,
-        on_command: Some(listener),
-    };
+    let login = Login { on_command: Some(listener), ..login(address, ca) };
     let check = |name: &str, probe| CustomCheck { name: name.to_owned(), probe };
     let (relation, column) = ("orders".to_owned(), "created_at".to_owned());
     let plan = Plan {
-        point: jiff::Timestamp::now(),
-        baseline: None,
-        point_id: "p".to_owned(),
-        row_tolerance: 0.0,
-        content: ContentMode::Full,
         checks: vec![
             check(
                 "aggregate",
@@ -77,14 +61,11 @@ fn only_documented_commands_are_sent() {
             ),
             check("settled", Probe::Settled { relation, column, settled_after: Duration::from_hours(1) }),
         ],
-        large_rows: Plan::LARGE_ROWS,
-        patience: Duration::from_mins(1),
+        ..plan()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let proof = runtime.block_on(verify(&login, &plan, &Clock::system(), &|_| {}));
+    let proof = proved(&login, &plan);
     assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
-    let settled =
-        runtime.block_on(verify(&login, &Plan { content: ContentMode::Settled, ..plan }, &Clock::system(), &|_| {}));
+    let settled = proved(&login, &Plan { content: ContentMode::Settled, ..plan });
     assert!(settled.checks.iter().all(|check| check.outcome == Outcome::Passed));
     let seen = seen.lock().unwrap();
     for name in seen.iter() {
@@ -92,6 +73,92 @@ fn only_documented_commands_are_sent() {
         assert!(documented, "`{name}` is not documented for Amazon DocumentDB 5.0");
     }
     assert!(seen.iter().any(|name| name == "find") && seen.iter().any(|name| name == "aggregate"));
+}
+
+fn login(address: HostPort, ca: std::path::PathBuf) -> Login {
+    Login {
+        protocol: Protocol::Mongo,
+        certificate_name: address.host.clone(),
+        address,
+        tls: TlsMode::VerifyFull,
+        tunnelled: false,
+        ca: Some(ca),
+        username: "drctl_sandbox".to_owned(),
+        password: "sandbox only".to_owned().into(),
+        database: "shop".to_owned(),
+        fresh_password: false,
+        on_command: None,
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        point: jiff::Timestamp::now(),
+        baseline: None,
+        point_id: "p".to_owned(),
+        row_tolerance: 0.0,
+        content: ContentMode::Full,
+        checks: Vec::new(),
+        large_rows: Plan::LARGE_ROWS,
+        patience: Duration::from_mins(1),
+    }
+}
+
+fn proved(login: &Login, plan: &Plan) -> Proof {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(verify(login, plan, &Clock::system(), &|_| {}))
+}
+
+#[test]
+fn a_tunnel_to_documentdb_is_verified_under_the_name_of_the_copy() {
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, DOCUMENTDB].concat());
+    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
+    let (copy, ca) = copy_of(&rig);
+    let address = HostPort { host: "127.0.0.1".to_owned(), port: tunnel(copy.port) };
+    let through = Login { address, tunnelled: true, ..login(copy.clone(), ca) };
+    let proof = proved(&through, &plan());
+    assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
+    // The same tunnel, but what is at its end is not who it should be.
+    let other = Login { certificate_name: "docs.example.com".to_owned(), ..through.clone() };
+    let proof = proved(&other, &plan());
+    assert_eq!((proof.checks.len(), proof.checks[0].outcome), (1, Outcome::Failed), "{:#?}", proof.checks);
+    // A file of authorities replaces those that the world trusts, and one that signed nothing trusts nothing.
+    let strange = rig.scratch.0.join("other-ca.pem");
+    let authority = rcgen::generate_simple_self_signed(["somebody else".to_owned()]).unwrap();
+    std::fs::write(&strange, authority.cert.pem()).unwrap();
+    let proof = proved(&Login { ca: Some(strange), ..through }, &plan());
+    assert_eq!((proof.checks.len(), proof.checks[0].outcome), (1, Outcome::Failed), "{:#?}", proof.checks);
+}
+
+#[test]
+fn ranges_read_side_by_side_find_what_one_pass_finds() {
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, DOCUMENTDB].concat());
+    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
+    let (copy, ca) = copy_of(&rig);
+    let check = |name: &str, probe| CustomCheck { name: name.to_owned(), probe };
+    let (relation, column) = ("orders".to_owned(), "created_at".to_owned());
+    let settled = Probe::Settled { relation, column, settled_after: Duration::from_hours(1) };
+    let in_one = Plan { checks: vec![check("settled", settled)], ..plan() };
+    let first = proved(&login(copy.clone(), ca.clone()), &in_one).facts.unwrap();
+    let counted: Arc<Mutex<u32>> = Arc::default();
+    let listener: CommandListener = {
+        let counted = Arc::clone(&counted);
+        Arc::new(move |name: &str| *counted.lock().unwrap() += u32::from(name == "find"))
+    };
+    let login = Login { on_command: Some(listener), ..login(copy, ca) };
+    let in_ranges = Plan { large_rows: 100, baseline: Some(first.clone()), ..in_one };
+    let proof = proved(&login, &in_ranges);
+    assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
+    let second = proof.facts.unwrap();
+    assert_eq!(first.relations, second.relations);
+    assert_eq!(first.settled, second.settled);
+    assert!(*counted.lock().unwrap() >= 16, "no ranges were read");
 }
 
 /// Where the kept copy is, and who signed its certificate.
