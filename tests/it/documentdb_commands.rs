@@ -8,7 +8,7 @@ use drctl::estate::{ContentMode, CustomCheck, Expectation, HostPort, Probe, Prot
 use drctl::verify::{CommandListener, Login, Outcome, Plan, Proof, verify};
 
 use super::documents::tunnel;
-use super::support::{DOCUMENTDB, Engine, HEAD, Rig, have};
+use super::support::{DOCUMENTDB, Engine, HEAD, Rig, Scratch, have};
 
 /// "Supported MongoDB APIs, operations, and data types in Amazon DocumentDB", version 5.0, and what connecting takes.
 const DOCUMENTED: [&str; 14] = [
@@ -34,15 +34,13 @@ fn only_documented_commands_are_sent() {
     if !have(&[Engine::Secantus]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, DOCUMENTDB].concat());
-    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
-    let (address, ca) = copy_of(&rig);
+    let (_rig, kept) = kept();
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let listener: CommandListener = {
         let seen = Arc::clone(&seen);
         Arc::new(move |name: &str| seen.lock().unwrap().push(name.to_owned()))
     };
-    let login = Login { on_command: Some(listener), ..login(address, ca) };
+    let login = Login { on_command: Some(listener), ..kept };
     let check = |name: &str, probe| CustomCheck { name: name.to_owned(), probe };
     let (relation, column) = ("orders".to_owned(), "created_at".to_owned());
     let plan = Plan {
@@ -75,20 +73,35 @@ fn only_documented_commands_are_sent() {
     assert!(seen.iter().any(|name| name == "find") && seen.iter().any(|name| name == "aggregate"));
 }
 
-fn login(address: HostPort, ca: std::path::PathBuf) -> Login {
-    Login {
+/// A copy that was kept, and how to enter it.
+fn kept() -> (Rig, Login) {
+    const PASSWORD: &str = "of the snapshots time";
+    let secret = Scratch::new();
+    let path = secret.0.join("password");
+    std::fs::write(&path, PASSWORD).unwrap();
+    let given = format!("database = \"shop\"\npassword = \"file:{}\"", path.display());
+    let estate = [HEAD, &DOCUMENTDB.replace("database = \"shop\"", &given)].concat();
+    let rig = Rig::start(&estate);
+    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
+    let state = rig.control("GET", "state", &serde_json::Value::Null);
+    let mut copies = state.as_array().unwrap().iter().filter(|found| found["type"] == "db-cluster");
+    let copy = copies.find(|found| found["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
+    let port = u16::try_from(copy["port"].as_u64().unwrap()).unwrap();
+    let username = estate.lines().find_map(|line| line.strip_prefix("username = ")).unwrap().trim_matches('"');
+    let login = Login {
         protocol: Protocol::Mongo,
-        certificate_name: address.host.clone(),
-        address,
+        address: HostPort { host: "localhost".to_owned(), port },
         tls: TlsMode::VerifyFull,
         tunnelled: false,
-        ca: Some(ca),
-        username: "drctl_sandbox".to_owned(),
-        password: "sandbox only".to_owned().into(),
+        certificate_name: "localhost".to_owned(),
+        ca: Some(rig.scratch.0.join("sandbox-ca.pem")),
+        username: username.to_owned(),
+        password: PASSWORD.to_owned().into(),
         database: "shop".to_owned(),
         fresh_password: false,
         on_command: None,
-    }
+    };
+    (rig, login)
 }
 
 fn plan() -> Plan {
@@ -114,11 +127,9 @@ fn a_tunnel_to_documentdb_is_verified_under_the_name_of_the_copy() {
     if !have(&[Engine::Secantus]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, DOCUMENTDB].concat());
-    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
-    let (copy, ca) = copy_of(&rig);
-    let address = HostPort { host: "127.0.0.1".to_owned(), port: tunnel(copy.port) };
-    let through = Login { address, tunnelled: true, ..login(copy.clone(), ca) };
+    let (rig, kept) = kept();
+    let address = HostPort { host: "127.0.0.1".to_owned(), port: tunnel(kept.address.port) };
+    let through = Login { address, tunnelled: true, ..kept };
     let proof = proved(&through, &plan());
     assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
     // The same tunnel, but what is at its end is not who it should be.
@@ -138,20 +149,18 @@ fn ranges_read_side_by_side_find_what_one_pass_finds() {
     if !have(&[Engine::Secantus]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, DOCUMENTDB].concat());
-    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
-    let (copy, ca) = copy_of(&rig);
+    let (_rig, kept) = kept();
     let check = |name: &str, probe| CustomCheck { name: name.to_owned(), probe };
     let (relation, column) = ("orders".to_owned(), "created_at".to_owned());
     let settled = Probe::Settled { relation, column, settled_after: Duration::from_hours(1) };
     let in_one = Plan { checks: vec![check("settled", settled)], ..plan() };
-    let first = proved(&login(copy.clone(), ca.clone()), &in_one).facts.unwrap();
+    let first = proved(&kept, &in_one).facts.unwrap();
     let counted: Arc<Mutex<u32>> = Arc::default();
     let listener: CommandListener = {
         let counted = Arc::clone(&counted);
         Arc::new(move |name: &str| *counted.lock().unwrap() += u32::from(name == "find"))
     };
-    let login = Login { on_command: Some(listener), ..login(copy, ca) };
+    let login = Login { on_command: Some(listener), ..kept };
     let in_ranges = Plan { large_rows: 100, baseline: Some(first.clone()), ..in_one };
     let proof = proved(&login, &in_ranges);
     assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
@@ -159,13 +168,4 @@ fn ranges_read_side_by_side_find_what_one_pass_finds() {
     assert_eq!(first.relations, second.relations);
     assert_eq!(first.settled, second.settled);
     assert!(*counted.lock().unwrap() >= 16, "no ranges were read");
-}
-
-/// Where the kept copy is, and who signed its certificate.
-fn copy_of(rig: &Rig) -> (HostPort, std::path::PathBuf) {
-    let state = rig.control("GET", "state", &serde_json::Value::Null);
-    let copies = state.as_array().unwrap().iter().filter(|found| found["type"] == "db-cluster");
-    let copy = copies.into_iter().find(|found| found["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
-    let port = u16::try_from(copy["port"].as_u64().unwrap()).unwrap();
-    (HostPort { host: "localhost".to_owned(), port }, rig.scratch.0.join("sandbox-ca.pem"))
 }
