@@ -9,7 +9,7 @@ import sys
 
 import boto3
 
-rds = boto3.client("rds", endpoint_url=sys.argv[1], region_name="eu-west-1", aws_access_key_id="b", aws_secret_access_key="b")
+rds = boto3.client("rds", endpoint_url=sys.argv[1], region_name="eu-west-1", aws_access_key_id="sandbox", aws_secret_access_key="sandbox")
 
 
 def now():

@@ -64,6 +64,7 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
         ca_file: None,
         sources: SourceOptions::default(),
         policies: Vec::new(),
+        record: None,
     };
     let all: Vec<_> = estates.iter().map(|loaded| loaded.estate.clone()).collect();
     let sandbox = Sandbox::start(&all, &options).await?;

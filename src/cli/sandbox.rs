@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Load your own tables from SQL instead of the shop's; `TARGET=FILE` for one database only.
     #[arg(long, value_name = "FILE")]
     schema: Vec<String>,
+    /// Record every request and its answer in files of this directory, one JSON document a line.
+    #[arg(long, value_name = "DIR", env = "DRCTL_SANDBOX_RECORD")]
+    record: Option<PathBuf>,
     /// PostgreSQL without amcheck, as RDS has it until somebody installs it.
     #[arg(long)]
     no_amcheck: bool,
@@ -84,7 +87,17 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
     let (listen, time_scale, corrupt) = (args.listen, args.time_scale, args.corrupt.clone());
     let (ca_file, sources) = (args.ca_file.clone(), sources(args, &estates)?);
     let policies = args.policy.iter().map(read_policy).collect::<anyhow::Result<_>>()?;
-    let options = Options { listen, time_scale, corrupt, start: args.start, aws: args.aws, ca_file, sources, policies };
+    let options = Options {
+        listen,
+        time_scale,
+        corrupt,
+        start: args.start,
+        aws: args.aws,
+        ca_file,
+        sources,
+        record: args.record.clone(),
+        policies,
+    };
     let sandbox = Sandbox::start(&estates, &options).await?;
     for missing in &sandbox.missing {
         output::talk(&format!("warning: {missing}"));

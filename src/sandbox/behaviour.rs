@@ -92,7 +92,6 @@ impl AwsBehaviour {
 
     /// How many calls one service takes; `None` where it takes any number. AWS publishes no figures for RDS
     /// (assumption: tens of describes a second are well, hundreds are not).
-    #[cfg_attr(not(test), expect(dead_code, reason = "whoever throttles follows"))]
     pub(super) fn rate(self) -> Option<Rate> {
         match self {
             Self::Kind => None,
@@ -102,7 +101,6 @@ impl AwsBehaviour {
     }
 
     /// The share of calls that is throttled whatever the rate, from 0 to 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "whoever throttles follows"))]
     pub(super) fn throttled_share(self) -> f64 {
         match self {
             Self::Kind | Self::Documented => 0.0,

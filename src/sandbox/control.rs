@@ -14,8 +14,9 @@ use super::gate::{check_control, check_local};
 use super::policy::Policy;
 use super::protocol::Params;
 use super::rds;
+use super::secretsmanager::is_meant;
 use super::shared::{Shared, note};
-use super::world::World;
+use super::world::{ACCOUNT, World};
 
 /// Answers one such request.
 pub(super) fn control(
@@ -41,6 +42,7 @@ pub(super) fn control(
 
 fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Value, String> {
     let text = |key: &str| body[key].as_str().unwrap_or_default();
+    ACCOUNT.clone_into(&mut shared.world().account);
     match (method, path) {
         ("GET", "state") => return Ok(state(&mut shared.world())),
         ("GET", "note") => return Ok(json!(note(shared))),
@@ -65,6 +67,7 @@ fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Va
             let policies = texts.iter().map(|policy| Policy::parse(&policy.to_string())).collect::<Result<_, _>>();
             *shared.policies() = policies.map_err(|error| format!("{error:#}"))?;
         }
+        ("POST", "secret") => rotate(&mut shared.world(), text("id"), text("value"))?,
         ("POST", "key") => text("state").clone_into(&mut shared.world().key_state),
         ("POST", "quota") => {
             let mut world = shared.world();
@@ -148,6 +151,13 @@ fn snapshot(world: &mut World, target: &str, id: &str) -> Result<(), String> {
         }
     }
     Err(format!("there is no database `{target}`"))
+}
+
+/// Gives a secret a new current version, as a rotation does, wherever it is.
+fn rotate(world: &mut World, id: &str, value: &str) -> Result<(), String> {
+    let found = world.secrets.values_mut().find(|secret| is_meant(secret, id));
+    found.ok_or_else(|| format!("there is no secret `{id}`"))?.put(value);
+    Ok(())
 }
 
 /// Overwrites a tag, as somebody with too many rights could.

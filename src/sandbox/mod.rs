@@ -13,14 +13,18 @@ mod engine;
 mod fault;
 mod gate;
 mod iam;
+mod identity;
 mod kms;
 mod policy;
 mod protocol;
+mod rate;
 mod rds;
+mod record;
 mod secretsmanager;
 mod server;
 mod shared;
 mod sns;
+mod socket;
 mod sts;
 mod world;
 

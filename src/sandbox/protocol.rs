@@ -50,9 +50,25 @@ impl Fault {
 
     /// As the JSON protocols have it.
     pub(super) fn to_json(&self) -> Answer {
-        let body = serde_json::json!({ "__type": self.code, "message": self.message, "Message": self.message });
-        Answer { status: self.status, content_type: "application/x-amz-json-1.1", body: body.to_string() }
+        let (code, status) = json_spelling(&self.code).unwrap_or((&self.code, self.status));
+        let body = serde_json::json!({ "__type": code, "message": self.message, "Message": self.message });
+        Answer { status, content_type: "application/x-amz-json-1.1", body: body.to_string() }
     }
+}
+
+/// What KMS and Secrets Manager call an error that every service has, and its status.
+fn json_spelling(code: &str) -> Option<(&'static str, u16)> {
+    Some(match code {
+        "Throttling" => ("ThrottlingException", 400),
+        "AccessDenied" => ("AccessDeniedException", 400),
+        "ExpiredToken" => ("ExpiredTokenException", 400),
+        "IncompleteSignature" => ("IncompleteSignatureException", 400),
+        "InternalFailure" => ("InternalFailureException", 500),
+        "InvalidClientTokenId" => ("UnrecognizedClientException", 400),
+        "MissingAuthenticationToken" => ("MissingAuthenticationTokenException", 400),
+        "SignatureDoesNotMatch" => ("InvalidSignatureException", 400),
+        _ => return None,
+    })
 }
 
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
@@ -277,6 +293,16 @@ mod tests {
         assert!(
             Params::parse("MaxRecords=5").page(vec![1]).is_err() && Params::parse("Marker=5").page(vec![1]).is_err()
         );
+    }
+
+    #[test]
+    fn services_that_speak_json_have_names_of_their_own_for_common_errors() {
+        let answer = Fault::new(400, "Throttling", "Rate exceeded").to_json();
+        assert_eq!((answer.status, answer.body.contains("\"ThrottlingException\"")), (400, true));
+        let answer = Fault::new(403, "AccessDenied", "no").to_json();
+        assert_eq!((answer.status, answer.body.contains("\"AccessDeniedException\"")), (400, true));
+        let answer = Fault::new(400, "NotFoundException", "no").to_json();
+        assert!(answer.body.contains("\"NotFoundException\""));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, Response, Uri};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -21,21 +21,22 @@ use super::control::{control, damage};
 use super::engine::{Engines, SourceOptions, missing, private_root, shop_in_words, versions};
 use super::fault::{self, Effect};
 use super::gate::check_local;
+use super::identity::Caller;
 use super::policy::Policy;
 use super::protocol::{Answer, Fault, Params};
+use super::record::{Exchange, Recorder, arguments};
 use super::shared::{Shared, note};
-use super::world::World;
-use super::{iam, kms, rds, secretsmanager, sns, sts};
+use super::socket::{Listener, Reset};
+use super::world::{World, after};
+use super::{iam, identity, kms, rds, secretsmanager, sns, sts};
 use crate::aws::SANDBOX_HEADER;
-use crate::clock::VirtualClock;
+use crate::clock::{Clock, VirtualClock};
 use crate::estate::Estate;
 
 /// The largest request that is read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a connection that shall get no answer stays open.
 const SILENCE: Duration = Duration::from_hours(1);
-/// Calls that the log keeps.
-const MAX_CALLS: usize = 100_000;
 
 /// How a sandbox is started.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub struct Options {
     pub sources: SourceOptions,
     /// IAM policies, as JSON, that all callers have together; everything is allowed without any.
     pub policies: Vec<String>,
+    /// A directory in which every request and its answer is recorded.
+    pub record: Option<PathBuf>,
 }
 
 /// A sandbox that serves.
@@ -103,15 +106,18 @@ impl Sandbox {
         }
         let mut about = versions().await;
         about.extend(holdings(&engines, &world).await?);
+        let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
         let policies = options.policies.iter().map(|text| Policy::parse(text)).collect::<anyhow::Result<_>>()?;
         let policies = Mutex::new(policies);
-        let (rules, calls) = Default::default();
-        let shared = Arc::new(Shared { world: Mutex::new(world), rules, calls, clock, policies });
+        let (rules, calls, rates) = Default::default();
+        let shared = Shared { world: Mutex::new(world), rules, calls, rates, recorder, clock, policies };
+        let shared = Arc::new(shared);
         let stop = CancellationToken::new();
         let app = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        let app = app.into_make_service_with_connect_info::<Reset>();
         let stopped = stop.clone();
         let served = tokio::spawn(async move {
-            let serve = axum::serve(listener, app).into_future();
+            let serve = axum::serve(Listener(listener), app).into_future();
             tokio::select! { _ = serve => {}, () = stopped.cancelled() => {} }
         });
         Ok(Self { address, ca, missing: missing(), about, shared, stop, served, root })
@@ -154,15 +160,36 @@ async fn holdings(engines: &Engines, world: &World) -> anyhow::Result<Vec<String
     Ok(all)
 }
 
-/// Which service and action a request is for, and in which Region.
+/// What a request is for, and who sent it.
 struct Target {
     service: String,
     action: String,
     region: String,
+    caller: Caller,
+}
+
+/// What a fault rule does to a call that is performed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Twist<'t> {
+    /// The status that a restore ends in.
+    ending: Option<&'t str>,
+    /// For how many seconds a deletion takes no end.
+    stuck: Option<i64>,
+}
+
+/// What becomes of a call.
+enum Ending {
+    /// It is answered.
+    Answered(Answer),
+    /// The connection is reset.
+    Reset,
+    /// The connection ends in the middle of this answer.
+    CutOff(Answer),
 }
 
 async fn handle(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(reset): ConnectInfo<Reset>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -178,78 +205,180 @@ async fn handle(
         return respond(&shared, Fault::new(403, "AccessDenied", message).to_xml());
     }
     let text = String::from_utf8_lossy(&body).into_owned();
-    let target = target(&headers, &text);
-    {
-        let mut calls = shared.calls();
-        if calls.len() < MAX_CALLS {
-            calls.push((target.service.clone(), target.action.clone()));
+    let request = identity::Request { method: &method, uri: &uri, headers: &headers, body: &body };
+    match answer(&shared, &request, &text).await {
+        Ending::Answered(answer) => respond(&shared, answer),
+        Ending::Reset => {
+            reset.connection();
+            respond(&shared, Answer { status: 200, content_type: "text/plain", body: String::new() })
         }
+        Ending::CutOff(answer) => cut_off(answer),
     }
-    let effect = fault::strike(&mut shared.rules(), &target.service, &target.action);
-    let json = headers.contains_key("x-amz-target");
+}
+
+/// Finds out what is asked, lets faults have their way, and keeps account of it.
+async fn answer(shared: &Shared, request: &identity::Request<'_>, text: &str) -> Ending {
+    let json = request.headers.contains_key("x-amz-target");
     let render = |fault: Fault| if json { fault.to_json() } else { fault.to_xml() };
-    let ending = match effect {
-        None => None,
-        Some(Effect::Status(status)) => Some(status),
+    let (service, region) = identity::scope(request.headers).unwrap_or_default();
+    let action = action(request.headers, text);
+    let arguments = arguments(text);
+    let call = fault::Call { service: &service, action: &action, region: &region, arguments: &arguments };
+    let effect = fault::strike(&mut shared.rules(), &call);
+    let known = identity::authenticate(request, &shared.world().sessions, Clock::system().now(), shared.clock.now());
+    let caller_arn = known.as_ref().map(|caller| caller.arn.clone()).unwrap_or_default();
+    shared.log(json!({
+        "service": service, "action": action, "region": region, "caller": caller_arn, "arguments": arguments,
+    }));
+    let scripted = !matches!(effect, None | Some(Effect::Status(_) | Effect::Stuck(_)));
+    let ending = match known {
+        Err(fault) => Ending::Answered(render(fault)),
+        Ok(caller) => {
+            let target = Target { service: service.clone(), action: action.clone(), region: region.clone(), caller };
+            perform(shared, &target, text, effect, &render).await
+        }
+    };
+    if let (Some(recorder), Ending::Answered(answer) | Ending::CutOff(answer)) = (&shared.recorder, &ending) {
+        recorder.write(&Exchange {
+            service: &service,
+            action: &action,
+            region: &region,
+            caller: &caller_arn,
+            request: text,
+            status: answer.status,
+            answer: &answer.body,
+            scripted,
+        });
+    }
+    ending
+}
+
+/// Performs a call, unless a fault rule has something else in mind.
+async fn perform(
+    shared: &Shared,
+    target: &Target,
+    text: &str,
+    effect: Option<Effect>,
+    render: &impl Fn(Fault) -> Answer,
+) -> Ending {
+    let refused = |fault: Fault| Ending::Answered(render(fault));
+    let done = |twist: Twist<'_>| dispatch(shared, target, text, twist).unwrap_or_else(render);
+    let usual = || done(Twist::default());
+    let Target { service, region, caller, .. } = target;
+    match effect {
+        None if !shared.rates().admits(shared.world().behaviour, &caller.account, region, service) => {
+            refused(throttled())
+        }
+        None => Ending::Answered(usual()),
+        Some(Effect::Status(status)) => Ending::Answered(done(Twist { ending: Some(&status), stuck: None })),
+        Some(Effect::Stuck(seconds)) => Ending::Answered(done(Twist { ending: None, stuck: Some(seconds) })),
         Some(Effect::Silence) => {
             tokio::time::sleep(SILENCE).await;
-            None
+            Ending::Reset
         }
         Some(Effect::LostAnswer) => {
-            let _ = dispatch(&shared, &target, &text, None);
+            usual();
             tokio::time::sleep(SILENCE).await;
-            None
+            Ending::Reset
+        }
+        Some(Effect::Reset) => Ending::Reset,
+        Some(Effect::LostReset) => {
+            usual();
+            Ending::Reset
+        }
+        Some(Effect::Slow(seconds)) => {
+            tokio::time::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default()).await;
+            Ending::Answered(usual())
+        }
+        Some(Effect::Truncated) => Ending::CutOff(usual()),
+        Some(Effect::Malformed) => {
+            let answer = usual();
+            let half: String = answer.body.chars().take(answer.body.chars().count() / 2).collect();
+            Ending::Answered(Answer { body: half, ..answer })
         }
         Some(Effect::Html) => {
             let body = "<html><body><h1>503 Service Unavailable</h1></body></html>".to_owned();
-            return respond(&shared, Answer { status: 503, content_type: "text/html", body });
+            Ending::Answered(Answer { status: 503, content_type: "text/html", body })
         }
-        Some(Effect::Throttle) => return respond(&shared, render(Fault::new(400, "Throttling", "Rate exceeded"))),
+        Some(Effect::Throttle) => refused(throttled()),
         Some(Effect::Error) => {
             let message = "The request processing has failed because of an unknown error.";
-            return respond(&shared, render(Fault::new(500, "InternalFailure", message)));
+            refused(Fault::new(500, "InternalFailure", message))
         }
         Some(Effect::Denied) => {
-            let message = format!("not authorized to perform {}:{}", target.service, target.action);
-            return respond(&shared, render(Fault::new(403, "AccessDenied", message)));
+            let action = format!("{service}:{}", target.action);
+            let message = format!("User: {} is not authorized to perform: {action}", caller.arn);
+            refused(Fault::new(403, "AccessDenied", message))
         }
-        Some(Effect::Code(code)) => {
-            return respond(&shared, render(Fault::new(400, &code, "the sandbox was told to answer this")));
+        Some(Effect::Code(code)) => refused(Fault::new(400, &code, "the sandbox was told to answer this")),
+        Some(Effect::Answer { status, code }) => {
+            refused(Fault::new(status, &code, "the sandbox was told to answer this"))
         }
-    };
-    let answer = dispatch(&shared, &target, &text, ending.as_deref()).unwrap_or_else(render);
-    respond(&shared, answer)
+    }
 }
 
-fn dispatch(shared: &Shared, target: &Target, body: &str, ending: Option<&str>) -> Result<Answer, Fault> {
+fn throttled() -> Fault {
+    Fault::new(400, "Throttling", "Rate exceeded")
+}
+
+fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> Result<Answer, Fault> {
     let mut world = shared.world();
-    let Target { service, action, region } = target;
-    authorize(&shared.policies(), &mut world, Asked { caller: sts::CALLER, region, service, action, body })?;
-    let json = || serde_json::from_str::<Value>(body).unwrap_or_default();
-    match target.service.as_str() {
-        "rds" => rds::answer(&mut world, &target.region, &target.action, &Params::parse(body), ending),
-        "iam" => iam::answer(&target.action, &Params::parse(body)),
-        "sns" => sns::answer(&world, &target.action, &Params::parse(body)),
-        "sts" => sts::answer(&world, &target.action, &Params::parse(body)),
-        "secretsmanager" => secretsmanager::answer(&mut world, &target.action, &json()),
-        "kms" => kms::answer(&world, &target.action, &json()),
+    world.account.clone_from(&target.caller.account);
+    let Target { service, action, region, caller } = target;
+    authorize(&shared.policies(), &mut world, Asked { caller: &caller.arn, region, service, action, body })?;
+    let json = || {
+        let malformed = |_| Fault::new(400, "SerializationException", "the body is not JSON");
+        serde_json::from_str::<Value>(body).map_err(malformed)
+    };
+    match service.as_str() {
+        "rds" => {
+            let params = Params::parse(body);
+            let answer = rds::answer(&mut world, region, action, &params, twist.ending)?;
+            if let Some(seconds) = twist.stuck {
+                keep_deleting(&mut world, region, &params, seconds);
+            }
+            Ok(answer)
+        }
+        "iam" => iam::answer(action, &Params::parse(body)),
+        "sns" => sns::answer(&world, action, &Params::parse(body)),
+        "sts" => sts::answer(&mut world, caller, action, &Params::parse(body)),
+        "secretsmanager" => secretsmanager::answer(&mut world, region, action, &json()?),
+        "kms" => kms::answer(&mut world, region, action, &json()?),
         other => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not serve `{other}`"))),
     }
 }
 
-/// The credential scope in the `Authorization` header names Region and service:
-/// `Credential=KEY/20261120/eu-west-1/rds/aws4_request`.
-fn target(headers: &HeaderMap, body: &str) -> Target {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let scope = header("authorization").split("Credential=").nth(1).unwrap_or_default();
-    let mut parts = scope.split(',').next().unwrap_or_default().split('/').skip(2);
-    let region = parts.next().unwrap_or("us-east-1").to_owned();
-    let service = parts.next().unwrap_or("unknown").to_owned();
-    let action = match header("x-amz-target").rsplit_once('.') {
+/// What was just deleted stays `deleting` for so long.
+fn keep_deleting(world: &mut World, region: &str, params: &Params, seconds: i64) {
+    let until = after(world.clock.now(), seconds);
+    // Not by `World::region`, for which it may be gone already.
+    for region in world.regions.values_mut().filter(|found| found.name == region) {
+        let instance = params.text("DBInstanceIdentifier").and_then(|id| region.instances.get_mut(id));
+        let cluster = params.text("DBClusterIdentifier").and_then(|id| region.clusters.get_mut(id));
+        let timelines = instance.map(|found| &mut found.timeline).into_iter();
+        for timeline in timelines.chain(cluster.map(|found| &mut found.timeline)) {
+            timeline.is_stuck_until(until);
+        }
+    }
+}
+
+/// The action that a request asks for, in the header or in the body.
+fn action(headers: &HeaderMap, body: &str) -> String {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match target.rsplit_once('.') {
         Some((_, action)) => action.to_owned(),
         None => Params::parse(body).text("Action").unwrap_or_default().to_owned(),
-    };
-    Target { service, action, region }
+    }
+}
+
+/// An answer whose second half never comes, though its length was told.
+fn cut_off(answer: Answer) -> Response<Body> {
+    let builder = Response::builder().status(answer.status).header("content-type", answer.content_type);
+    let builder = builder.header("content-length", answer.body.len());
+    let mut half = answer.body.into_bytes();
+    half.truncate(half.len() / 2);
+    let ends: [std::io::Result<Vec<u8>>; 2] = [Ok(half), Err(std::io::ErrorKind::ConnectionReset.into())];
+    builder.body(Body::from_stream(futures_util::stream::iter(ends))).unwrap_or_default()
 }
 
 fn respond(shared: &Shared, answer: Answer) -> Response<Body> {

@@ -8,6 +8,7 @@ import sys
 import datetime
 
 import boto3
+import botocore.config
 from botocore.exceptions import ClientError
 
 endpoint, region = sys.argv[1:]
@@ -40,6 +41,7 @@ assert sts.get_caller_identity()["Account"] == "123456789012"
 assert secrets.get_secret_value(SecretId="shop/pg")["SecretString"]
 fails("ResourceNotFoundException", secrets.get_secret_value, SecretId="nothing")
 source = rds.describe_db_instances(DBInstanceIdentifier="shop-pg")["DBInstances"][0]
+key_arn = source["KmsKeyId"]
 assert source["DBInstanceStatus"] == "available" and source["Endpoint"]["Port"]
 assert kms.describe_key(KeyId=source["KmsKeyId"])["KeyMetadata"]["KeyState"] == "Enabled"
 assert source["LatestRestorableTime"] <= datetime.datetime.now(datetime.timezone.utc)
@@ -201,4 +203,52 @@ assert any("failover" in event["Message"] for event in events), events
 quotas = {q["AccountQuotaName"]: q for q in rds.describe_account_attributes()["AccountQuotas"]}
 assert quotas["DBInstances"]["Max"] == 40 and quotas["DBClusters"]["Used"] == 2, quotas
 passed("passwords, events and quotas")
+
+# Accounts, Regions and signatures are told apart.
+def client(name, **arguments):
+    arguments = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": region, **arguments}
+    return boto3.client(name, endpoint_url=endpoint, **arguments)
+
+
+role = sts.assume_role(RoleArn="arn:aws:iam::999999999999:role/ops/drctl", RoleSessionName="a-test")
+assert role["AssumedRoleUser"]["Arn"] == "arn:aws:sts::999999999999:assumed-role/drctl/a-test"
+keys = role["Credentials"]
+there = {"aws_access_key_id": keys["AccessKeyId"], "aws_secret_access_key": keys["SecretAccessKey"],
+         "aws_session_token": keys["SessionToken"]}
+who = client("sts", **there).get_caller_identity()
+assert (who["Account"], who["Arn"]) == ("999999999999", role["AssumedRoleUser"]["Arn"]), who
+assert client("rds", **there).describe_db_instances()["DBInstances"] == []
+fails("ResourceNotFoundException", client("secretsmanager", **there).get_secret_value, SecretId="shop/pg")
+fails("ResourceNotFoundException", client("secretsmanager", region_name="us-west-2").get_secret_value, SecretId="shop/pg")
+fails("NotFoundException", client("kms", region_name="us-west-2").describe_key, KeyId=key_arn)
+fails("AccessDeniedException", client("kms", **there).describe_key, KeyId=key_arn)
+fails("NotFoundException", kms.describe_key, KeyId="00000000-0000-0000-0000-000000000000")
+fails("SignatureDoesNotMatch", client("rds", aws_secret_access_key="wrong").describe_db_instances)
+fails("InvalidSignatureException", client("kms", aws_secret_access_key="wrong").describe_key, KeyId=key_arn)
+fails("SignatureDoesNotMatch", client("rds", region_name="mars-north-1").describe_db_instances)
+fails("InvalidClientTokenId", client("rds", aws_access_key_id="AKIANOBODY").describe_db_instances)
+fails("InvalidClientTokenId", client("rds", **{**there, "aws_session_token": "wrong"}).describe_db_instances)
+fails("ValidationError", sts.assume_role, RoleArn="arn:aws:iam::999999999999:user/somebody", RoleSessionName="a-test")
+passed("accounts, Regions and signatures")
+
+# A secret has its previous version.
+secrets.create_secret(Name="rotated", SecretString="one")
+secrets.put_secret_value(SecretId="rotated", SecretString="two")
+value = secrets.get_secret_value(SecretId="rotated")
+assert value["SecretString"] == "two" and value["ARN"].startswith(f"arn:aws:secretsmanager:{region}:123456789012:secret:rotated-")
+assert secrets.get_secret_value(SecretId=value["ARN"], VersionStage="AWSPREVIOUS")["SecretString"] == "one"
+fails("ResourceExistsException", secrets.create_secret, Name="rotated", SecretString="three")
+passed("secrets")
+
+# Who asks too often is throttled.
+hasty = client("rds", config=botocore.config.Config(retries={"total_max_attempts": 1}))
+codes = set()
+for number in range(1000):
+    try:
+        hasty.describe_db_subnet_groups()
+    except ClientError as error:
+        codes.add(error.response["Error"]["Code"])
+        break
+assert codes == {"Throttling"}, codes
+passed("throttling")
 print(f"{ran} passed, 0 failed")

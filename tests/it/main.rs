@@ -30,6 +30,7 @@ mod postgres;
 mod restore_points;
 mod safety;
 mod sandbox;
+mod sandbox_faults;
 mod several_agents;
 mod snapshots;
 mod store;

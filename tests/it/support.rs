@@ -285,7 +285,7 @@ impl Rig {
     /// Every call so far, as `service:Action`.
     pub(crate) fn calls(&self) -> Vec<String> {
         let calls = self.control("GET", "calls", &Value::Null);
-        let name = |call: &Value| format!("{}:{}", call[0].as_str().unwrap(), call[1].as_str().unwrap());
+        let name = |call: &Value| format!("{}:{}", call["service"].as_str().unwrap(), call["action"].as_str().unwrap());
         calls.as_array().unwrap().iter().map(name).collect()
     }
 

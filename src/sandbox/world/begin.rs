@@ -7,8 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::model::{Backend, Cluster, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
 use super::network::{SOURCE_SECURITY_GROUP, SubnetGroup, VPC, default_option_group, zones};
 use super::{ACCOUNT, Region, World, after, catalog, sources};
-use crate::estate::{Database, DatabaseKind, Estate, Protocol, SecretRef, Tags, Way};
+use crate::estate::{Database, DatabaseKind, Estate, Partition, Protocol, SecretRef, Tags, Way};
 use crate::sandbox::engine::{Content, Damage, Seed};
+use crate::sandbox::identity::account_of;
+use crate::sandbox::secretsmanager::{Secret, home_of};
 
 /// When daily snapshots are taken, in seconds after midnight.
 pub(super) const BACKUP_SECOND: i64 = 3 * 3600 + 5 * 60;
@@ -28,12 +30,14 @@ impl World {
     /// Where there is no port left for a database's endpoint.
     pub(in crate::sandbox) fn add(&mut self, estate: &Estate) -> anyhow::Result<()> {
         let now = self.clock.now();
+        let account = estate.role_arn.as_deref().and_then(account_of).unwrap_or(ACCOUNT);
+        account.clone_into(&mut self.account);
         for database in &estate.databases {
             let seed = Seed {
                 source: database.id.clone(),
                 database: database.test.database.clone(),
                 username: master_of(database),
-                password: self.password_of(database),
+                password: self.password_of(&estate.region, database),
                 schema: self.sources.schema(database),
                 amcheck: !self.sources.without_amcheck,
             };
@@ -62,7 +66,7 @@ impl World {
     }
 
     /// What the estate says, where the sandbox can know it; otherwise something that nobody knows.
-    fn password_of(&mut self, database: &Database) -> String {
+    fn password_of(&mut self, region: &str, database: &Database) -> String {
         let made_up = format!("sandbox-{:016x}", rand::random::<u64>());
         match &database.test.password {
             None => made_up,
@@ -75,7 +79,10 @@ impl World {
                     None => made_up.clone(),
                     Some(key) => serde_json::json!({ key.as_str(): made_up }).to_string(),
                 };
-                self.secrets.insert(id.clone(), secret);
+                let (account, now) = (self.account.clone(), self.clock.now());
+                let (region, account) = home_of(id).unwrap_or((region, &account));
+                let secret = Secret::new(account, region, id, &secret, now);
+                self.secrets.insert((account.to_owned(), region.to_owned(), secret.name.clone()), secret);
                 made_up
             }
         }
@@ -85,7 +92,7 @@ impl World {
 impl Region {
     fn add(&mut self, database: &Database, content: &Content, port: u16, now: Timestamp) {
         let kind = database.kind;
-        let settings = Settings { port, ..settings_of(database, &self.name) };
+        let settings = Settings { port, ..settings_of(database, &self.name, &self.account) };
         let created_at = after(now, -SOURCE_AGE_DAYS * DAY);
         let family = catalog::find(&settings.engine, &settings.engine_version).map_or("", |version| version.family);
         let instance = |id: String, settings: Settings| Instance {
@@ -156,7 +163,7 @@ impl Region {
 
     fn keep_copies(&mut self, copies: Vec<Snapshot>) {
         for mut copy in copies {
-            copy.settings.kms_key = copy.settings.kms_key.map(|_| default_key(&self.name));
+            copy.settings.kms_key = copy.settings.kms_key.map(|_| default_key(&self.name, &self.account));
             let is_cluster = catalog::is_cluster_engine(&copy.settings.engine);
             let all = if is_cluster { &mut self.cluster_snapshots } else { &mut self.instance_snapshots };
             all.insert(copy.id.clone(), copy);
@@ -239,7 +246,7 @@ fn daily(source: &Source<'_>, now: Timestamp) -> Vec<Snapshot> {
         .collect()
 }
 
-fn settings_of(database: &Database, region: &str) -> Settings {
+fn settings_of(database: &Database, region: &str, account: &str) -> Settings {
     let version = match database.kind.protocol() {
         Protocol::Postgres => "15.3",
         Protocol::Mysql if database.kind == DatabaseKind::AuroraMysql => "8.0.mysql_aurora.3.05.2",
@@ -264,7 +271,7 @@ fn settings_of(database: &Database, region: &str) -> Settings {
         parameter_group: format!("{}-params", database.id),
         multi_az: true,
         encrypted: true,
-        kms_key: Some(default_key(region)),
+        kms_key: Some(default_key(region, account)),
         iam_authentication: false,
         log_exports: exports.iter().map(|name| (*name).to_owned()).collect(),
         deletion_protection: true,
@@ -281,8 +288,9 @@ fn settings_of(database: &Database, region: &str) -> Settings {
 }
 
 /// The key that everything is encrypted with.
-fn default_key(region: &str) -> String {
-    format!("arn:aws:kms:{region}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555")
+fn default_key(region: &str, account: &str) -> String {
+    let partition = Partition::of(region).id;
+    format!("arn:{partition}:kms:{region}:{account}:key/11111111-2222-3333-4444-555555555555")
 }
 
 /// 100 GiB of gp3 with its baseline, "3,000 IOPS and 125 MiB/s" (RDS user guide, gp3 storage); clusters are billed by

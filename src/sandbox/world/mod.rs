@@ -26,8 +26,10 @@ use network::Network;
 
 use super::behaviour::AwsBehaviour;
 use super::engine::{Damage, Engines, Seed, SourceOptions};
+use super::identity::Sessions;
+use super::secretsmanager::{self, Secret};
 use crate::clock::VirtualClock;
-use crate::estate::Protocol;
+use crate::estate::{Partition, Protocol};
 
 /// The account that everything belongs to.
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -45,8 +47,12 @@ pub(super) struct World {
     pub(super) behaviour: AwsBehaviour,
     pub(super) times: Times,
     pub(super) regions: BTreeMap<String, Region>,
-    /// By name or ARN.
-    pub(super) secrets: BTreeMap<String, String>,
+    /// The account of whoever calls: nobody sees what is another's.
+    pub(super) account: String,
+    /// Temporary credentials that were given out.
+    pub(super) sessions: Sessions,
+    /// By account, Region and name.
+    pub(super) secrets: BTreeMap<(String, String, String), Secret>,
     /// By ARN.
     pub(super) topics: BTreeSet<String>,
     /// The state of every KMS key.
@@ -63,6 +69,7 @@ pub(super) struct World {
 /// One Region's resources.
 #[derive(Debug, Default)]
 pub(super) struct Region {
+    pub(super) account: String,
     pub(super) name: String,
     pub(super) instances: BTreeMap<String, Instance>,
     pub(super) clusters: BTreeMap<String, Cluster>,
@@ -84,6 +91,8 @@ impl World {
             behaviour,
             times,
             regions: BTreeMap::new(),
+            account: ACCOUNT.to_owned(),
+            sessions: Sessions::new(),
             secrets: BTreeMap::new(),
             topics: BTreeSet::new(),
             key_state: "Enabled".to_owned(),
@@ -109,10 +118,13 @@ impl World {
         all
     }
 
-    /// A Region, brought up to the present: what was being deleted is gone, and daily snapshots have been taken.
+    /// The caller's Region of that name, or the one that is named `ACCOUNT/NAME`, brought up to the present: what was
+    /// being deleted is gone, and daily snapshots have been taken.
     pub(super) fn region(&mut self, name: &str) -> &mut Region {
         let now = self.clock.now();
-        let region = self.regions.entry(name.to_owned()).or_insert_with(|| Region::new(name));
+        let (account, name) = name.split_once('/').unwrap_or((&self.account, name));
+        let key = if account == ACCOUNT { name.to_owned() } else { format!("{account}/{name}") };
+        let region = self.regions.entry(key).or_insert_with(|| Region::new(account, name));
         region.catch_up(now);
         region
     }
@@ -127,6 +139,14 @@ impl World {
         after(self.clock.now(), self.delay(self.behaviour.invisible_seconds()))
     }
 
+    /// The caller's secret in a Region, by name or ARN.
+    pub(super) fn secret(&mut self, region: &str, id: &str) -> Option<&mut Secret> {
+        let account = self.account.as_str();
+        let here = |key: &(String, String, String)| key.0 == account && key.1 == region;
+        let found = self.secrets.iter_mut().find(|(key, secret)| here(key) && secretsmanager::is_meant(secret, id));
+        found.map(|(_, secret)| secret)
+    }
+
     /// What it takes to start a database.
     pub(super) fn copies(&self) -> Copies {
         Copies { engines: Arc::clone(&self.engines), clock: self.clock.clone() }
@@ -134,8 +154,8 @@ impl World {
 }
 
 impl Region {
-    fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), network: Network::of(name), ..Self::default() }
+    fn new(account: &str, name: &str) -> Self {
+        Self { account: account.to_owned(), name: name.to_owned(), network: Network::of(name), ..Self::default() }
     }
 
     fn catch_up(&mut self, now: Timestamp) {
@@ -151,7 +171,17 @@ impl Region {
 
     /// An ARN of this Region, such as `arn:aws:rds:eu-west-1:123456789012:db:shop`.
     pub(super) fn arn(&self, kind: &str, id: &str) -> String {
-        format!("arn:aws:rds:{}:{ACCOUNT}:{kind}:{id}", self.name)
+        format!("arn:{}:rds:{}:{}:{kind}:{id}", Partition::of(&self.name).id, self.name, self.account)
+    }
+
+    /// The KMS keys that something here is encrypted with.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let databases = self.instances.values().map(|found| &found.settings);
+        let databases = databases.chain(self.clusters.values().map(|found| &found.settings));
+        let snapshots = self.instance_snapshots.values().chain(self.cluster_snapshots.values());
+        let keys =
+            databases.chain(snapshots.map(|found| &found.settings)).filter_map(|settings| settings.kms_key.clone());
+        keys.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     pub(super) fn tell(&mut self, at: Timestamp, source_type: &'static str, source: &str, message: &str) {

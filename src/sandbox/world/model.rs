@@ -71,6 +71,11 @@ impl Timeline {
         self.steps.last().map_or(Timestamp::MIN, |(from, _)| *from)
     }
 
+    /// What is being deleted stays so until `at`.
+    pub(in crate::sandbox) fn is_stuck_until(&mut self, at: Timestamp) {
+        self.gone_at = self.gone_at.map(|_| at);
+    }
+
     /// The status at a moment.
     pub(in crate::sandbox) fn status(&self, now: Timestamp) -> &str {
         let passed = self.steps.iter().rev().find(|(from, _)| *from <= now);
