@@ -22,6 +22,7 @@ use serde_json::Value;
 const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
 const PG_ROWS: u32 = 4_000_000;
 const MARIADB_ROWS: u32 = 1_500_000;
+const LARGE_ROWS: u32 = 8_000_000;
 const DOCUMENTS: u32 = 60_000;
 /// AWS's time for an instance in the sandbox, in virtual seconds (sandbox/world/times.rs).
 const RESTORE_SECONDS: f64 = 400.0;
@@ -166,6 +167,7 @@ fn plan(content: ContentMode) -> Plan {
         content,
         checks: Vec::new(),
         large_rows: Plan::LARGE_ROWS,
+        connections: Plan::CONNECTIONS,
         patience: Duration::from_mins(10),
     }
 }
@@ -188,8 +190,14 @@ fn login(protocol: Protocol, port: u16) -> Login {
 
 /// All checks with a full fingerprint, once to warm up and once to measure: the seconds in all, and of the fingerprint.
 fn prove(login: &Login) -> (f64, f64) {
+    prove_over(login, Plan::CONNECTIONS)
+}
+
+/// The same over so many connections.
+fn prove_over(login: &Login, connections: usize) -> (f64, f64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let run = || -> Proof { runtime.block_on(verify(login, &plan(ContentMode::Full), &Clock::system(), &|_| {})) };
+    let plan = Plan { connections, ..plan(ContentMode::Full) };
+    let run = || -> Proof { runtime.block_on(verify(login, &plan, &Clock::system(), &|_| {})) };
     run();
     let start = Instant::now();
     let proof = run();
@@ -218,6 +226,17 @@ fn pipeline(script: &str) -> f64 {
 fn report(name: &str, size: &str, (all, fingerprint): (f64, f64), instead: f64, what: &str) {
     println!("{name}, {size}: fingerprint {fingerprint:.2} s, all checks {all:.2} s, `{what}` {instead:.2} s");
     println!("  ratio of the fingerprint {:.2}, of all checks together {:.2}", fingerprint / instead, all / instead);
+}
+
+/// What several connections gain over one on a single table.
+fn side_by_side(name: &str, (_, one): (f64, f64), (_, several): (f64, f64)) {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    println!(
+        "{name}, one table of {LARGE_ROWS} rows: fingerprint over one connection {one:.2} s, over {} {several:.2} s, {:.2} \
+         times as fast on {cores} cores (wanted: 2.5 on four and more)",
+        Plan::CONNECTIONS,
+        one / several
+    );
 }
 
 fn am_root() -> bool {
@@ -317,6 +336,14 @@ fn postgres(scratch: &Path) {
     let dump = format!("{} -h 127.0.0.1 -p {port} -U bench bench | sha256sum", program("pg_dump"));
     let size = du(&data.join("base"));
     report("PostgreSQL", &format!("{PG_ROWS} rows, {size} MB"), measured, pipeline(&dump), "pg_dump | sha256sum");
+    assert!(psql("postgres", "create database large"));
+    assert!(psql(
+        "large",
+        &format!("create table t as select n as id, md5(n::text) as a from generate_series(1, {LARGE_ROWS}) n")
+    ));
+    assert!(psql("large", "vacuum (analyze)"));
+    let login = Login { database: "large".to_owned(), ..login(Protocol::Postgres, port) };
+    side_by_side("PostgreSQL", prove_over(&login, 1), prove_over(&login, Plan::CONNECTIONS));
     drop(server);
 }
 
@@ -375,6 +402,13 @@ fn mariadb(scratch: &Path) {
     );
     let size = du(&data.join("bench"));
     report("MariaDB", &format!("{MARIADB_ROWS} rows, {size} MB"), measured, pipeline(&dump), "mysqldump | sha256sum");
+    assert!(sql(&format!(
+        "create database large; use large; create table t (id bigint primary key, a char(32)) as
+             select seq as id, md5(seq) as a from seq_1_to_{LARGE_ROWS}; analyze table t"
+    )));
+    assert!(sql("drop database bench"));
+    let login = Login { database: "large".to_owned(), ..login(Protocol::Mysql, port) };
+    side_by_side("MariaDB", prove_over(&login, 1), prove_over(&login, Plan::CONNECTIONS));
     drop(server);
 }
 

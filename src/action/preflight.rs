@@ -8,7 +8,7 @@ use crate::aws::{KeyState, resolve_secret};
 use crate::estate::{Database, SecretRef, TlsMode};
 use crate::runbook::{Environment, Failure};
 use crate::store::RunState;
-use crate::verify::Outcome;
+use crate::verify::{Outcome, check_ca};
 
 /// Where AWS publishes the authorities that sign RDS's and DocumentDB's certificates.
 const BUNDLE: &str = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
@@ -226,11 +226,8 @@ fn ca(database: &Database) -> Option<Finding> {
         return Some(Finding::refused(subject, found, fix));
     };
     let shown = ca.display();
-    Some(match std::fs::read_to_string(ca) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
-            Finding::fine(subject, format!("`{shown}` is there"))
-        }
-        Ok(_) => Finding::refused(subject, format!("`{shown}` holds no PEM certificate"), fix),
-        Err(error) => Finding::refused(subject, format!("`ca` cannot be read: `{shown}`: {error}"), fix),
+    Some(match check_ca(ca) {
+        Ok(()) => Finding::fine(subject, format!("`{shown}` is there")),
+        Err(error) => Finding::refused(subject, format!("`ca` cannot be used: `{shown}`: {error}"), fix),
     })
 }

@@ -236,6 +236,7 @@ async fn prove_with(
         content: test.content,
         checks: test.checks.clone(),
         large_rows: Plan::LARGE_ROWS,
+        connections: Plan::CONNECTIONS,
         // A little earlier than the deadline, so that what was found by then is told.
         patience: Duration::try_from(left).unwrap_or_default().mul_f64(0.9).max(Duration::from_secs(1)),
     };

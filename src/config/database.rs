@@ -38,7 +38,11 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives, zone: &Zone) -
         connections.finish();
     }
     section.texts("depends_on");
-    let test = section.section("restore_test").map(|test| read_test(&test, kind, zone));
+    let test = section.section("restore_test").map(|test| {
+        let read = read_test(&test, kind, zone);
+        check_cleartext(&test, read.as_ref());
+        read
+    });
     section.finish();
     let test = test.unwrap_or_else(|| Some(default_test(kind?)));
     Some(Database { id: id?, kind: kind?, objectives, retention, test: test? })
@@ -194,6 +198,15 @@ fn provisioned(section: &Section<'_, '_>, key: &'static str, kind: Option<Databa
         section.report(key, "is out of range", format!("write `{key} = 3000`"));
     }
     number
+}
+
+/// A password in the clear stays on this machine: it may go to the near end of a tunnel, and nowhere else.
+fn check_cleartext(section: &Section<'_, '_>, test: Option<&RestoreTest>) {
+    let Some(test) = test.filter(|test| test.tls == TlsMode::Off) else { return };
+    if !test.connect.as_ref().is_some_and(HostPort::is_loopback) {
+        let hint = "write `tls = \"verify-full\"`, or let `connect` name a tunnel's end on this machine";
+        section.report("tls", "would send the password in the clear beyond this machine", hint);
+    }
 }
 
 fn deadline(section: &Section<'_, '_>) -> Duration {

@@ -14,6 +14,10 @@ pub(super) enum Refusal {
     Unreachable(String),
     /// The certificate does not verify, or TLS is not offered.
     Tls(String),
+    /// The certificate verifies, but is of another server.
+    WrongName(String),
+    /// The file with the authorities cannot be used.
+    Authorities(String),
     /// User or password is wrong.
     Credentials(String),
     /// The user may not look at what has to be looked at; the message names the right.
@@ -35,7 +39,7 @@ pub(super) struct Catalog {
     pub(super) parts: BTreeMap<String, usize>,
     /// What can be asked, but holds nothing of its own.
     pub(super) views: Vec<String>,
-    /// What the server calls itself, where it says so.
+    /// The address or name that the server gives itself, where it does.
     pub(super) server: Option<String>,
     /// Constraints that were never validated.
     pub(super) unvalidated: Vec<String>,

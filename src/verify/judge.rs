@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::answer::First;
+use super::identity::Identity;
 use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, SettledFacts, Trouble};
 use crate::estate::Expectation;
 use crate::{duration, text};
@@ -50,6 +51,21 @@ pub(super) fn list(findings: &[String]) -> String {
         list = format!("{list}; and {} more", findings.len() - LISTED);
     }
     list
+}
+
+/// Somebody answered; it has to be the copy.
+pub(super) fn connected(expected: &str, tunnelled: bool, identity: &Identity) -> Check {
+    let how = if tunnelled { " through `connect`" } else { "" };
+    let (actual, fix) = match identity {
+        Identity::Agrees => return passed("connect", CheckKind::Connect, expected, format!("as expected{how}")),
+        Identity::Differs(why) => (why, "point the tunnel of `connect` at the copy's endpoint"),
+        Identity::Unknown(why) => {
+            (why, "write `tls = \"verify-full\"` and name `ca`: the certificate proves who answers")
+        }
+    };
+    let actual = format!("{actual}: nothing shows that this is the copy");
+    let draft = Draft { outcome: Outcome::Unknown, expected: expected.to_owned(), actual, fix: Some(fix) };
+    check("connect", CheckKind::Connect, draft)
 }
 
 /// A check that got no answer.
@@ -371,6 +387,7 @@ mod tests {
             content: ContentMode::Full,
             checks: Vec::new(),
             large_rows: Plan::LARGE_ROWS,
+            connections: Plan::CONNECTIONS,
             patience: Duration::from_mins(1),
         }
     }

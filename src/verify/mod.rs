@@ -6,10 +6,13 @@
 mod answer;
 mod documentdb;
 mod gather;
+mod identifier;
+mod identity;
 mod judge;
 mod model;
 mod mysql;
 mod postgres;
+mod tls;
 mod together;
 
 pub use documentdb::documentdb_too_old;
@@ -17,3 +20,4 @@ pub use gather::verify;
 pub use model::{
     Check, CheckKind, CommandListener, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,
 };
+pub use tls::check_ca;

@@ -65,6 +65,8 @@ pub struct Plan {
     pub checks: Vec<CustomCheck>,
     /// A collection with more documents than this is read in ranges, by several readers.
     pub large_rows: u64,
+    /// Connections that read at the same time.
+    pub connections: usize,
     /// The longest that one statement, and all of them together, may take. What is not answered by then is unknown.
     pub patience: Duration,
 }
@@ -72,6 +74,8 @@ pub struct Plan {
 impl Plan {
     /// Where reading in ranges pays.
     pub const LARGE_ROWS: u64 = 1_000_000;
+    /// As many connections as a copy is read over.
+    pub const CONNECTIONS: usize = 4;
 }
 
 /// How a check ended.

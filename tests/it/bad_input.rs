@@ -61,6 +61,17 @@ fn a_secret_in_plain_text_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_password_in_the_clear_stays_on_this_machine() {
+    let with = |settings: &str| {
+        let text = [HEAD, POSTGRES].concat();
+        configured(&text.replace("password = \"secretsmanager:shop/pg\"", settings))
+    };
+    with("tls = \"off\"").ends(2).says("would send the password in the clear beyond this machine");
+    with("tls = \"off\"\nconnect = \"10.0.0.7:5432\"").ends(2).says("`tls = \"verify-full\"`");
+    with("tls = \"off\"\nconnect = \"127.0.0.1:5432\"").ends(0);
+}
+
+#[test]
 fn a_configuration_that_is_not_there() {
     let output = Command::new(DRCTL).args(["doctor", "--config", "/nowhere/drctl.toml"]).output().unwrap();
     Ran::from(output).ends(2).says("there is no configuration `/nowhere/drctl.toml`").says("hint:");

@@ -113,6 +113,7 @@ fn plan() -> Plan {
         content: ContentMode::Full,
         checks: Vec::new(),
         large_rows: Plan::LARGE_ROWS,
+        connections: Plan::CONNECTIONS,
         patience: Duration::from_mins(1),
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
 use tokio::process::Command;
 
 use super::process::{self, Process, User};
@@ -19,7 +19,14 @@ const MASTER_PRIVILEGES: &str =
      show databases, create temporary tables, lock tables, execute, replication slave, replication client, create view,
      show view, create routine, alter routine, create user, event, trigger";
 const PAGE_BYTES: usize = 16_384;
-/// Pages that are damaged, from the middle of the table on.
+/// Where a page says what it holds, and what it says where rows are in it (`FIL_PAGE_TYPE`, `FIL_PAGE_INDEX`).
+const TYPE_AT: usize = 24;
+const INDEX_PAGE: [u8; 2] = [0x45, 0xbf];
+/// Where such a page says how far above the rows it is, in two bytes, and of which index, in eight (`PAGE_LEVEL`,
+/// `PAGE_INDEX_ID`). The table itself is its first index.
+const LEVEL_AT: usize = 64;
+/// Pages that are damaged, from the middle of the table on: none that is free, which nobody would
+/// notice, and none of another index, over which the server may fall when it starts.
 const DAMAGED_PAGES: usize = 3;
 
 pub(super) fn is_installed() -> bool {
@@ -78,12 +85,12 @@ async fn fill_source(directory: &Path, seed: &Seed, own: &str) -> anyhow::Result
         quote(&seed.database)
     );
     execute(&mut root, &sql).await?;
-    root.close().await?;
+    root.disconnect().await?;
     if let Some(sql) = &seed.schema {
         let master = Account { name: &seed.username, password: &seed.password };
         let mut database = connect(directory, master, Some(&seed.database)).await?;
         execute(&mut database, sql).await.context("failed to load the schema")?;
-        database.close().await?;
+        database.disconnect().await?;
     }
     let mut shop = connect(directory, Account::own(own), Some(&seed.database)).await?;
     if seed.schema.is_none() {
@@ -92,8 +99,8 @@ async fn fill_source(directory: &Path, seed: &Seed, own: &str) -> anyhow::Result
     }
     let tables = "select cast(table_name as char) from information_schema.tables
                   where table_schema = database() and table_type = 'BASE TABLE' order by 1";
-    let tables = sqlx::query_scalar(tables).fetch_all(&mut shop).await?;
-    shop.close().await?;
+    let tables = shop.query(tables).await?;
+    shop.disconnect().await?;
     Ok(tables)
 }
 
@@ -119,9 +126,9 @@ fn schema() -> String {
 }
 
 /// Takes the rows forward or back to what they were when there were `count` orders.
-async fn roll_to(shop: &mut MySqlConnection, count: i64) -> anyhow::Result<()> {
+async fn roll_to(shop: &mut Conn, count: i64) -> anyhow::Result<()> {
     execute(shop, &format!("delete from orders where id > {count}")).await?;
-    let have: i64 = sqlx::query_scalar("select coalesce(max(id), 0) from orders").fetch_one(&mut *shop).await?;
+    let have: i64 = number(shop, "select coalesce(max(id), 0) from orders").await?;
     if have >= count {
         return Ok(());
     }
@@ -162,28 +169,40 @@ pub(super) async fn restore(
     match content.damage {
         None => {}
         Some(Damage::Rows) => {
-            let newest: i64 = sqlx::query_scalar("select max(id) from orders").fetch_one(&mut shop).await?;
+            let newest = number(&mut shop, "select max(id) from orders").await?;
             let (every, last) = (seed::LOST_EVERY, newest - seed::LOST_LAST_ORDERS);
             execute(&mut shop, &format!("delete from orders where id % {every} = 0 or id > {last}")).await?;
         }
         Some(Damage::Page | Damage::Index) => {
             execute(&mut shop, "flush tables").await?;
-            shop.close().await?;
+            shop.disconnect().await?;
             process.stop().await;
             overwrite_pages(&directory.join(&seed.database).join("orders.ibd"))?;
             return start(directory, port, user, Some(tls), Account::own(own)).await;
         }
     }
-    shop.close().await?;
+    shop.disconnect().await?;
     Ok(process)
+}
+
+/// The index whose rows are in a page, if rows are.
+fn rows_of(page: &[u8]) -> Option<u64> {
+    let is_leaf = page.get(TYPE_AT..)?.starts_with(&INDEX_PAGE) && page.get(LEVEL_AT..)?.starts_with(&[0, 0]);
+    let index = page.get(LEVEL_AT + 2..)?.first_chunk()?;
+    is_leaf.then(|| u64::from_be_bytes(*index))
 }
 
 fn overwrite_pages(file: &Path) -> anyhow::Result<()> {
     let mut bytes = std::fs::read(file)?;
-    let first = bytes.len() / PAGE_BYTES / 2;
-    for page in first..first + DAMAGED_PAGES {
+    let index_of = |page: &usize| rows_of(bytes.get(page * PAGE_BYTES..)?);
+    let all = 0..bytes.len() / PAGE_BYTES;
+    let table = all.clone().filter_map(|page| index_of(&page)).min();
+    let with_rows: Vec<usize> = all.filter(|page| index_of(page).is_some_and(|index| Some(index) == table)).collect();
+    let chosen: Vec<usize> = with_rows.iter().skip(with_rows.len() / 2).take(DAMAGED_PAGES).copied().collect();
+    anyhow::ensure!(!chosen.is_empty(), "the table has no page to damage");
+    for page in chosen {
         let damaged = bytes.get_mut(page * PAGE_BYTES + 200..page * PAGE_BYTES + 900);
-        damaged.context("the table has no page to damage")?.fill(0x5a);
+        damaged.context("the table's last page is cut")?.fill(0x5a);
     }
     std::fs::write(file, bytes)?;
     Ok(())
@@ -238,31 +257,26 @@ async fn start(
     Ok(process)
 }
 
-async fn connect(
-    directory: &Path,
-    account: Account<'_>,
-    database: Option<&str>,
-) -> Result<MySqlConnection, sqlx::Error> {
-    let options = MySqlConnectOptions::new().socket(directory.join(SOCKET)).username(account.name);
-    let options = options.ssl_mode(MySqlSslMode::Disabled);
-    let options = if account.password.is_empty() { options } else { options.password(account.password) };
-    let options = match database {
-        Some(database) => options.database(database),
-        None => options,
-    };
-    options.disable_statement_logging().connect().await
+async fn connect(directory: &Path, account: Account<'_>, database: Option<&str>) -> Result<Conn, mysql_async::Error> {
+    let password = Some(account.password).filter(|password| !password.is_empty());
+    let options = OptsBuilder::default().socket(Some(directory.join(SOCKET).display().to_string()));
+    Conn::new(options.user(Some(account.name)).pass(password).db_name(database)).await
 }
 
-async fn execute(connection: &mut MySqlConnection, sql: &str) -> anyhow::Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?;
-    Ok(())
+async fn execute(connection: &mut Conn, sql: &str) -> anyhow::Result<()> {
+    connection.query_drop(sql).await.map_err(Into::into)
+}
+
+/// The one number that a question yields.
+async fn number(connection: &mut Conn, sql: &str) -> anyhow::Result<i64> {
+    connection.query_first(sql).await?.with_context(|| format!("no answer to `{sql}`"))
 }
 
 pub(super) async fn set_password(directory: &Path, own: &str, username: &str, password: &str) -> anyhow::Result<()> {
     let mut root = connect(directory, Account::own(own), None).await?;
     let sql = format!("alter user '{}'@'%' identified by '{}'", literal(username), literal(password));
     execute(&mut root, &sql).await?;
-    root.close().await.map_err(Into::into)
+    root.disconnect().await.map_err(Into::into)
 }
 
 fn quote(name: &str) -> String {

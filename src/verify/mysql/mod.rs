@@ -1,0 +1,220 @@
+//! MySQL and MariaDB: one consistent snapshot on all connections, hashing on the server, `CHECK TABLE`.
+//!
+//! Base tables are inert here: neither generated columns, nor checks, nor index expressions can call a stored function, and
+//! nothing runs when a row is read. What takes the rights of whoever asks (functions and views with `SQL SECURITY INVOKER`) is
+//! kept out of the user's own SQL, see `catalog`.
+
+mod catalog;
+mod digest;
+mod session;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mysql_async::{Error, Row, Value};
+
+use super::answer::{Catalog, Digest, First, Refusal, Scan};
+use super::identifier;
+use super::model::{Login, Plan, Trouble};
+use catalog::{Known, Table};
+use digest::{Column, Strings};
+use session::{BEGIN, Session, code_of, field, refusal};
+
+/// How often the connections try to see one and the same state.
+const SNAPSHOT_TRIES: u32 = 3;
+/// Characters of a value that the server sends: a little more than is compared or shown.
+const VALUE_CHARS: u32 = 4000;
+/// Character sets or collations that do not mix.
+const ILLEGAL_MIX: [u16; 3] = [1267, 1270, 1271];
+
+/// A connection inside a read-only transaction.
+pub(super) struct Worker {
+    session: Session,
+    known: Arc<Known>,
+}
+
+/// Connects `count` times and reads the catalogue.
+pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
+    let mut sessions = Vec::new();
+    for _ in 0..count {
+        sessions.push(Session::open(login, plan).await?);
+    }
+    let one_snapshot = begin(&mut sessions).await.map_err(|error| refusal(&error))?;
+    let mut sessions = sessions.into_iter();
+    let Some(mut leader) = sessions.next() else {
+        return Err(Refusal::Other("no connection was asked for".to_owned()));
+    };
+    let reading = catalog::read(&mut leader, &login.database, one_snapshot);
+    let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
+    let (known, catalog) = tokio::time::timeout(plan.patience, reading).await.unwrap_or_else(too_long)?;
+    let known = Arc::new(known);
+    let workers = std::iter::once(leader).chain(sessions);
+    Ok((workers.map(|session| Worker { session, known: Arc::clone(&known) }).collect(), catalog))
+}
+
+/// Begins everywhere. The servers know no exported snapshot: where nothing was written between the first and the last, all
+/// see the same. Where something always is, no table may be read over several of them.
+async fn begin(sessions: &mut [Session]) -> Result<bool, Error> {
+    for _ in 0..SNAPSHOT_TRIES {
+        let before = written(&mut sessions[0]).await?;
+        for session in &mut *sessions {
+            session.execute(BEGIN).await?;
+        }
+        if written(&mut sessions[0]).await? == before {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Counters that move with every row that anybody writes. MariaDB leaves temporary tables out of its handler's, MySQL does
+/// not and has InnoDB's.
+async fn written(session: &mut Session) -> Result<Vec<(String, Option<String>)>, Error> {
+    let rows = session
+        .said(
+            "show global status where variable_name in ('Innodb_rows_inserted', 'Innodb_rows_updated', \
+             'Innodb_rows_deleted', 'Handler_write', 'Handler_update', 'Handler_delete')",
+        )
+        .await?;
+    let pairs = rows.iter().map(|row| (field(row, 0).unwrap_or_default(), field(row, 1)));
+    let (of_innodb, of_handler): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name.starts_with("Innodb"));
+    Ok(if of_innodb.is_empty() { of_handler } else { of_innodb })
+}
+
+impl Worker {
+    fn trouble(&self, error: &Error) -> Trouble {
+        self.session.trouble(error)
+    }
+
+    /// Reads a part of a table.
+    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
+        let known = Arc::clone(&self.known);
+        let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
+        let from = format!("{} {}", table.quoted(), table.range(part));
+        self.read(table, &from, full, Vec::new()).await
+    }
+
+    async fn read(&mut self, table: &Table, from: &str, full: bool, values: Vec<Value>) -> Result<Scan, Trouble> {
+        if let Some(elsewhere) = &table.elsewhere {
+            return Err(Trouble::Unable(elsewhere.clone()));
+        }
+        let mut strings = Strings::AsTheyAre;
+        let mut answer = self.sum(&table.columns, full.then_some(strings), from, values.clone()).await;
+        if let Err(error) = &answer
+            && full
+            && code_of(error).is_some_and(|code| ILLEGAL_MIX.contains(&code))
+        {
+            strings = Strings::Bytes;
+            answer = self.sum(&table.columns, Some(strings), from, values).await;
+        }
+        let row = answer.map_err(|error| self.trouble(&error))?;
+        let number = |at| row.as_ref().and_then(|row| field(row, at)?.parse::<i128>().ok());
+        let (Some(rows), Some(sum)) = (number(0), number(1)) else {
+            return Err(Trouble::Unable("the server counted no number".to_owned()));
+        };
+        let digest = full.then(|| Digest { method: strings.method().to_owned(), sum });
+        Ok(Scan { rows: u64::try_from(rows).unwrap_or_default(), digest })
+    }
+
+    async fn sum(
+        &mut self,
+        columns: &[Column],
+        strings: Option<Strings>,
+        from: &str,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, Error> {
+        let sum = strings
+            .map_or_else(|| "0".to_owned(), |strings| format!("coalesce(sum({}), 0)", digest::of(columns, strings)));
+        self.session.first(&format!("select count(*), {sum} from {from}"), values).await
+    }
+
+    /// Has the server check a table and its indexes.
+    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
+        let known = Arc::clone(&self.known);
+        let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
+        if let Some(elsewhere) = &table.elsewhere {
+            return Err(Trouble::Unable(elsewhere.clone()));
+        }
+        let rows = self.session.said(&format!("check table {}", table.quoted())).await;
+        let rows = rows.map_err(|error| self.trouble(&error))?;
+        // `CHECK TABLE` ends the transaction; the next question wants one again.
+        self.session.execute(BEGIN).await.map_err(|error| self.trouble(&error))?;
+        let said = rows.iter().map(|row| (field(row, 2).unwrap_or_default(), field(row, 3).unwrap_or_default()));
+        said.into_iter().try_for_each(|(kind, message)| judge(relation, &kind, &message))
+    }
+
+    /// A column that tells a time, and its table.
+    fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), Trouble> {
+        let table = self.known.find(relation).ok_or_else(|| no_relation(relation))?;
+        if let Some(elsewhere) = &table.elsewhere {
+            return Err(Trouble::Unable(elsewhere.clone()));
+        }
+        if !table.columns.iter().any(|known| known.name == column && known.is_time()) {
+            return Err(Trouble::Unable(format!(
+                "`{relation}` has no column `{column}` of type date, datetime or timestamp"
+            )));
+        }
+        Ok((table, identifier::mysql(column)))
+    }
+
+    /// The newest value of a column.
+    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
+        let (table, time) = self.timed(relation, column)?;
+        // `unix_timestamp` ends with 2038.
+        let sql = format!(
+            "select max({time}) is null, timestampdiff(microsecond, '1970-01-01', max({time})) from {}",
+            table.quoted()
+        );
+        let row = self.session.first(&sql, Vec::new()).await.map_err(|error| self.trouble(&error))?;
+        let Some(row) = row.filter(|row| field(row, 0).as_deref() == Some("0")) else { return Ok(None) };
+        let at = field(&row, 1).and_then(|text| Timestamp::from_microsecond(text.parse().ok()?).ok());
+        at.map(Some).ok_or_else(|| Trouble::Unable(format!("the newest `{column}` is beyond all calendars")))
+    }
+
+    /// Rows older than `before`.
+    pub(super) async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<Scan, Trouble> {
+        let known = Arc::clone(&self.known);
+        let (_, time) = self.timed(relation, column)?;
+        let table = known.find(relation).ok_or_else(|| no_relation(relation))?;
+        let from = format!("{} where {time} < ?", table.quoted());
+        let before = before.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
+        self.read(table, &from, true, vec![before.into()]).await
+    }
+
+    /// The user's own question, asked in the server's own mode.
+    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
+        if let Some(why) = self.known.objection(sql) {
+            return Err(Trouble::Unable(format!("not asked, because somebody else's code would run as ours: {why}")));
+        }
+        self.session.execute("set session sql_mode = @@global.sql_mode").await.map_err(|error| self.trouble(&error))?;
+        let first = self.wrapped(sql).await.map_err(|error| self.trouble(&error));
+        self.session.execute("set session sql_mode = ''").await.map_err(|error| self.trouble(&error))?;
+        first
+    }
+
+    async fn wrapped(&mut self, sql: &str) -> Result<First, Error> {
+        let from = format!("from (\n{}\n) as drctl limit 1", sql.trim().trim_end_matches(';'));
+        let name = self.session.first_column(&format!("select * {from}")).await?.unwrap_or_default();
+        // Cut at the server: a value may have a gigabyte.
+        let cut = format!("select left({}, {VALUE_CHARS}) {from}", identifier::mysql(&name));
+        let Some(row) = self.session.first(&cut, Vec::new()).await? else { return Ok(First::NoRow) };
+        Ok(field(&row, 0).map_or(First::Null, First::Value))
+    }
+}
+
+/// What a line of `CHECK TABLE` means.
+fn judge(relation: &str, kind: &str, message: &str) -> Result<(), Trouble> {
+    let said = format!("{relation}: {message}");
+    let is = |word: &str| kind.eq_ignore_ascii_case(word);
+    if message.contains("command denied to user") {
+        return Err(Trouble::Unable(said));
+    }
+    let bad = is("error")
+        || (is("status") && !["OK", "Table is already up to date"].contains(&message))
+        || (is("warning") && message.contains("corrupt"));
+    if bad { Err(Trouble::Damage(said)) } else { Ok(()) }
+}
+
+fn no_relation(name: &str) -> Trouble {
+    Trouble::Unable(format!("there is no table `{name}` in the copy: check how it is written"))
+}

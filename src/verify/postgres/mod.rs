@@ -1,0 +1,236 @@
+//! PostgreSQL: one exported snapshot for all connections, hashing on the server, `amcheck` where it is installed.
+//!
+//! What comes back is hostile: see `trust` for whose code could run, `guard` for how much may come in, and `session` for
+//! which names mean what.
+
+mod catalog;
+mod guard;
+mod session;
+mod trust;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use tokio_postgres::Row;
+
+use super::answer::{Catalog, Digest, First, Refusal, Scan, from_epoch};
+use super::identifier;
+use super::model::{Login, Plan, Trouble};
+use catalog::{Amcheck, Kind, Known, Table};
+use session::{Error, Session, code_of, refusal};
+
+const BEGIN: &str = "begin isolation level repeatable read read only";
+const UNDEFINED_FUNCTION: &str = "42883";
+/// Characters of a value that the server sends: a little more than is compared or shown.
+const VALUE_CHARS: u32 = 4000;
+
+/// A connection inside a read-only transaction.
+pub(super) struct Worker {
+    session: Session,
+    known: Arc<Known>,
+}
+
+/// Connects `count` times, all to one snapshot, and reads the catalogue.
+pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
+    let failed = |error: Error| refusal(&error);
+    let (leader, path) = Session::open(login, plan).await?;
+    leader.execute(BEGIN).await.map_err(failed)?;
+    let snapshot = leader.one("select pg_catalog.pg_export_snapshot()").await.map_err(failed)?;
+    let snapshot: String = snapshot.try_get(0).map_err(failed)?;
+    let reading = catalog::read(&leader, path);
+    let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
+    let (known, catalog) = tokio::time::timeout(plan.patience, reading).await.unwrap_or_else(too_long)?;
+    let known = Arc::new(known);
+    let mut workers = vec![Worker { session: leader, known: Arc::clone(&known) }];
+    for _ in 1..count {
+        let (session, _) = Session::open(login, plan).await?;
+        session.execute(BEGIN).await.map_err(failed)?;
+        let set = format!("set transaction snapshot '{}'", snapshot.replace('\'', ""));
+        session.execute(&set).await.map_err(failed)?;
+        workers.push(Worker { session, known: Arc::clone(&known) });
+    }
+    Ok((workers, catalog))
+}
+
+/// A row as one number, and how it is made.
+const BY_RECORD: (&str, &str) = ("record", "pg_catalog.hash_record_extended(t.*, 0::pg_catalog.int8)");
+/// For a column type without a hash function (json, point, ...), and a server before 14. The record's text is made by the
+/// types' own output functions; a cast could be the backup's.
+const BY_TEXT: (&str, &str) =
+    ("text", "pg_catalog.hashtextextended(pg_catalog.textin(pg_catalog.record_out(t.*)), 0::pg_catalog.int8)");
+
+impl Worker {
+    fn trouble(&self, error: &Error) -> Trouble {
+        self.session.trouble(error)
+    }
+
+    /// Reads a part of a relation.
+    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
+        let known = Arc::clone(&self.known);
+        let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
+        if table.runs.is_some() {
+            return self.copied(table, full).await;
+        }
+        let from = format!("only {}", table.quoted());
+        let condition = range(table, i64::try_from(part).unwrap_or(i64::MAX));
+        if full {
+            return self.digest(&from, &condition, None).await;
+        }
+        let sql = format!("select pg_catalog.count(*) from {from} t {condition}");
+        let row = self.session.first(&sql, &[], None).await.map_err(|error| self.trouble(&error))?;
+        let rows: i64 = row.map_or(Ok(0), |row| row.try_get(0)).map_err(|error| self.trouble(&error))?;
+        Ok(Scan { rows: rows.unsigned_abs(), digest: None })
+    }
+
+    /// Reads a table for which no plan may be made. Its rows are hashed here.
+    async fn copied(&mut self, table: &Table, full: bool) -> Result<Scan, Trouble> {
+        let (mut rows, mut sum) = (0, 0_i128);
+        let each = |row: &[u8]| {
+            rows += 1;
+            if full {
+                let hash = Sha256::digest(row);
+                let head = hash.first_chunk().copied().unwrap_or_default();
+                sum = sum.wrapping_add(i128::from(i64::from_be_bytes(head)));
+            }
+        };
+        self.session.copy(&table.quoted(), each).await.map_err(|error| self.trouble(&error))?;
+        let method = format!("{}/copy", self.known.major);
+        Ok(Scan { rows, digest: full.then_some(Digest { method, sum }) })
+    }
+
+    /// Counts and digests in one pass. The digest is a sum, so that neither order nor parallel workers matter.
+    async fn digest(&mut self, from: &str, condition: &str, before: Option<&str>) -> Result<Scan, Trouble> {
+        let mut answer = self.sum(BY_RECORD, from, condition, before).await;
+        let mut method = BY_RECORD.0;
+        if let Err(error) = &answer
+            && code_of(error) == Some(UNDEFINED_FUNCTION)
+        {
+            (answer, method) = (self.sum(BY_TEXT, from, condition, before).await, BY_TEXT.0);
+        }
+        let (rows, sum) = answer.map_err(|error| self.trouble(&error))?;
+        let sum = sum.parse().map_err(|_| Trouble::Unable("the server added up to no number".to_owned()))?;
+        let method = format!("{}/{method}", self.known.major);
+        Ok(Scan { rows: rows.unsigned_abs(), digest: Some(Digest { method, sum }) })
+    }
+
+    async fn sum(
+        &self,
+        (_, hash): (&str, &str),
+        from: &str,
+        condition: &str,
+        before: Option<&str>,
+    ) -> Result<(i64, String), Error> {
+        let sql = format!(
+            "select pg_catalog.count(*), coalesce(pg_catalog.sum({hash}), 0::pg_catalog.numeric)::pg_catalog.text
+             from {from} t {condition}"
+        );
+        let row = match &before {
+            Some(before) => self.session.first(&sql, &[before], None).await?,
+            None => self.session.first(&sql, &[], None).await?,
+        };
+        let both = |row: Row| Ok((row.try_get(0)?, row.try_get(1)?));
+        row.map_or_else(|| Ok((0, "0".to_owned())), both)
+    }
+
+    /// Compares every B-tree index of a relation with its table.
+    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
+        let known = Arc::clone(&self.known);
+        let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
+        let (function, restricted) = match &known.amcheck {
+            Amcheck::Absent => return Ok(()),
+            Amcheck::Present { function, restricted } => (function, *restricted),
+            Amcheck::Shadowed(function) => {
+                return Err(Trouble::Unable(format!("{function} is not only `amcheck`'s: not called")));
+            }
+        };
+        // An older server evaluates index expressions with our rights.
+        if let Some(runs) = table.runs.as_ref().filter(|_| !restricted) {
+            return Err(Trouble::Unable(format!("{runs}: its indexes were not compared with it")));
+        }
+        let sql = format!("select {function}($1::pg_catalog.oid::pg_catalog.regclass, true)");
+        for index in &table.indexes {
+            if let Err(error) = self.session.first(&sql, &[index], None).await {
+                return Err(match self.trouble(&error) {
+                    Trouble::Unable(message) => Trouble::Unable(format!("`amcheck` on `{relation}`: {message}")),
+                    other => other,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The relation and column that a check names, where a plan may be made for it.
+    fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), Trouble> {
+        let table = self.known.find(relation).ok_or_else(|| no_relation(relation))?;
+        if let Some(runs) = &table.runs {
+            return Err(Trouble::Unable(format!("{runs}; connect as that role, or ask something else")));
+        }
+        if !matches!(table.kind, Kind::Rows | Kind::Partitioned) {
+            return Err(Trouble::Unable(format!("`{relation}` is no table; ask it with `sql`")));
+        }
+        if !table.times.iter().any(|time| time == column) {
+            return Err(Trouble::Unable(format!(
+                "`{relation}` has no column `{column}` of type date, timestamp or timestamptz"
+            )));
+        }
+        Ok((table, identifier::postgres(column)))
+    }
+
+    /// The newest value of a column.
+    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
+        let (table, time) = self.timed(relation, column)?;
+        let sql = format!(
+            "select pg_catalog.date_part('epoch', pg_catalog.max(t.{time})::pg_catalog.timestamptz) from {} t",
+            table.quoted()
+        );
+        let row = self.session.first(&sql, &[], None).await.map_err(|error| self.trouble(&error))?;
+        let seconds: Option<f64> = row.map_or(Ok(None), |row| row.try_get(0)).map_err(|error| self.trouble(&error))?;
+        let Some(seconds) = seconds else { return Ok(None) };
+        let out_of_range = || Trouble::Unable(format!("the newest `{column}` is beyond all calendars: {seconds}"));
+        from_epoch(seconds).map(Some).ok_or_else(out_of_range)
+    }
+
+    /// Rows older than `before`.
+    pub(super) async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<Scan, Trouble> {
+        let (table, time) = self.timed(relation, column)?;
+        let condition = format!("where t.{time} operator(pg_catalog.<) ($1::pg_catalog.text)::pg_catalog.timestamptz");
+        let from = table.quoted();
+        self.digest(&from, &condition, Some(&before.to_string())).await
+    }
+
+    /// The user's own question, which finds names as that user would.
+    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
+        if let Some(why) = self.known.untrusted.objection(sql) {
+            let trouble = format!("not asked, because the code of another role would run as ours: {why}");
+            return Err(Trouble::Unable(trouble));
+        }
+        let sql = sql.trim().trim_end_matches(';');
+        // Cut at the server: a value may have a gigabyte.
+        let wrapped = format!(
+            "select pg_catalog.left(drctl.drctl::pg_catalog.text, {VALUE_CHARS}) from (\n{sql}\n) as drctl(drctl) limit 1"
+        );
+        let row =
+            self.session.first(&wrapped, &[], Some(&self.known.path)).await.map_err(|error| self.trouble(&error))?;
+        let Some(row) = row else { return Ok(First::NoRow) };
+        let value: Option<String> = row.try_get(0).map_err(|error| self.trouble(&error))?;
+        Ok(value.map_or(First::Null, First::Value))
+    }
+}
+
+/// The blocks of one part of a table; the last part has no end, and the first no beginning.
+fn range(table: &Table, part: i64) -> String {
+    let tid = |block: i64| format!("'({block},0)'::pg_catalog.tid");
+    let from = (part > 0).then(|| format!("t.ctid operator(pg_catalog.>=) {}", tid(part * table.part_blocks)));
+    let to = (part + 1 < table.parts)
+        .then(|| format!("t.ctid operator(pg_catalog.<) {}", tid((part + 1) * table.part_blocks)));
+    match (from, to) {
+        (Some(from), Some(to)) => format!("where {from} and {to}"),
+        (Some(one), None) | (None, Some(one)) => format!("where {one}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn no_relation(name: &str) -> Trouble {
+    Trouble::Unable(format!("there is no table `{name}` in the copy: check how it is written"))
+}

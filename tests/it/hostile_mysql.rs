@@ -1,0 +1,283 @@
+//! A MariaDB backup made by an attacker who owns one schema. Nothing of it runs with drctl's rights, nothing is hidden or forged
+//! without the test saying so, and what people read is clean.
+
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+use super::hostile::{MAX_PEAK_KB, check, newest, rig, sql, test};
+use super::support::{Engine, Scratch, have};
+
+/// Debian's `nobody`: the server's files are its own.
+const NOBODY: u32 = 65_534;
+
+/// A server with TLS. It ends with its owner.
+struct Mariadb {
+    scratch: Scratch,
+    port: u16,
+    process: Child,
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+fn as_nobody(program: &str) -> Command {
+    let mut command = Command::new(program);
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+impl Mariadb {
+    /// Starts one whose certificate is for `names`.
+    fn start(names: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        let data = scratch.0.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        certificate(&scratch, names);
+        if is_root() {
+            for path in [scratch.0.clone(), data.clone(), scratch.0.join("server.key"), scratch.0.join("server.pem")] {
+                chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        let datadir = format!("--datadir={}", data.display());
+        let mut install = as_nobody("mariadb-install-db");
+        install.args(["--no-defaults", &datadir, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        assert!(install.env("TMPDIR", &scratch.0).current_dir("/").status().unwrap().success());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = |name: &str| scratch.0.join(name).display().to_string();
+        let mut server = as_nobody("/usr/sbin/mariadbd");
+        server.args(["--no-defaults", &datadir, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"]);
+        server.args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=1G"]);
+        server.args(["--innodb-flush-method=nosync", "--innodb-log-file-size=512M"]);
+        server.args([format!("--port={port}"), format!("--socket={}", file("s")), format!("--pid-file={}", file("p"))]);
+        server.args([format!("--ssl-cert={}", file("server.pem")), format!("--ssl-key={}", file("server.key"))]);
+        let process = server.current_dir("/").spawn().unwrap();
+        let server = Self { scratch, port, process };
+        for _ in 0..600 {
+            if server.try_ask("select 1").status.success() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        server.ask(
+            "drop user if exists ''@'localhost';
+             create user master@'%' identified by 'secret'; grant all on *.* to master@'%' with grant option;
+             create user app@'%' identified by 'app'; create database shop; grant all on shop.* to app@'%';
+             create table shop.orders (id int primary key, total int, at datetime, twice int as (total * 2));
+             insert into shop.orders (id, total, at) select seq, seq, now() - interval 1 day from shop.seq_1_to_500",
+        );
+        server
+    }
+
+    fn try_ask(&self, sql: &str) -> std::process::Output {
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "-u", "root", "-N", "-B", "--max-allowed-packet=1G", "-S"]);
+        client.arg(self.scratch.0.join("s")).args(["-e", sql]).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What a question answers, a line for each row.
+    fn ask(&self, sql: &str) -> Vec<String> {
+        let output = self.try_ask(sql);
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.scratch.0.join("ca.pem")
+    }
+
+    /// The settings with which drctl comes in.
+    fn settings(&self) -> String {
+        format!("database = \"shop\"\nusername = \"master\"\nca = \"{}\"", self.ca().display())
+    }
+}
+
+impl Drop for Mariadb {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An authority, and a certificate of it for `names`.
+fn certificate(scratch: &Scratch, names: &[&str]) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let own = KeyPair::generate().unwrap();
+    let signed = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        .unwrap()
+        .signed_by(&own, &issuer)
+        .unwrap();
+    std::fs::write(scratch.0.join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(scratch.0.join("server.pem"), signed.pem()).unwrap();
+    std::fs::write(scratch.0.join("server.key"), own.serialize_pem()).unwrap();
+}
+
+/// The names at which the sandbox's copies are.
+const COPY: [&str; 2] = ["localhost", "127.0.0.1"];
+
+#[test]
+fn names_and_types_from_the_backup_neither_run_nor_confuse() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    server.ask(
+        "use shop; create table canary (who text);
+         create procedure p() modifies sql data sql security invoker insert into canary values (current_user());
+         create table `a``;commit;set session tx_read_only=0;call shop.p;#` (id int primary key, `b``);commit;#` text);
+         insert into `a``;commit;set session tx_read_only=0;call shop.p;#` values (1, 'x'), (2, null);
+         create table odd (id int primary key, kind enum('x` y', 'b''c'), `:name` int, `q?` int);
+         insert into odd values (1, 'x` y', 1, 2)",
+    );
+    let checks = [newest("fresh", "orders.at", "48h"), sql("mine", "select count(*) from orders", "500")].concat();
+    let rig = rig("rds-mysql", server.port, &server.settings(), &checks);
+    let (ran, document, _) = test(&rig);
+    ran.ends(0);
+    assert_eq!(server.ask("select count(*) from shop.canary"), ["0"]);
+    assert_eq!(check(&document, "rows"), ("passed", "503 rows; first run, recorded"), "{document:#}");
+    assert_eq!(check(&document, "mine"), ("passed", "500"));
+    // Every column is part of the fingerprint, null and empty are told apart, and nothing runs into its neighbour.
+    server
+        .ask("update shop.`a``;commit;set session tx_read_only=0;call shop.p;#` set `b``);commit;#` = '' where id = 2");
+    let (ran, document, _) = test(&rig);
+    ran.ends(1);
+    let (outcome, actual) = check(&document, "content");
+    assert!(outcome == "failed" && actual.contains("tx_read_only"), "{actual}");
+}
+
+#[test]
+fn what_takes_the_rights_of_whoever_asks_is_not_asked() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    server.ask(
+        "create database hr; create table hr.salaries as select 123456 as salary;
+         create definer = app@'%' sql security invoker view shop.invoices as select salary, now() as at from hr.salaries;
+         create definer = app@'%' function shop.steal() returns int sql security invoker return (select max(salary) from hr.salaries);
+         create definer = app@'%' function shop.own() returns int sql security definer return 7;
+         create table shop.parts (id int) engine = myisam;
+         create table shop.`x\u{1b}[2J\n <b>` (id int) engine = merge union = (shop.parts)",
+    );
+    let checks = [
+        sql("view", "select salary from invoices", "1"),
+        sql("function", "select steal()", "1"),
+        newest("fresh", "invoices.at", "1h"),
+        sql("misspelt", "select 1 from ordres", "empty"),
+        newest("misspelt too", "ordres.at", "1h"),
+        newest("no time", "orders.total", "1h"),
+        sql("many", "select 1; select 2", "1"),
+    ];
+    let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
+    let (ran, document, _) = test(&rig);
+    let ran = ran.ends(3);
+    for name in ["view", "function", "fresh", "misspelt", "misspelt too", "no time", "many"] {
+        assert_eq!(check(&document, name).0, "unknown", "{name} in {document:#}");
+    }
+    assert!(!ran.out.contains("123456") && !ran.err.contains("123456"), "another schema's data is in the report");
+    // What reads elsewhere is not read, and its name is shown escaped.
+    let (outcome, actual) = check(&document, "rows");
+    assert!(outcome == "unknown" && actual.contains("\\u{1b}[2J\\n <b>") && actual.contains("mrg_myisam"), "{actual}");
+}
+
+#[test]
+fn rows_of_after_the_restore_point_do_not_pass_here_either() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    // Beyond what `unix_timestamp` knows.
+    server.ask("update shop.orders set at = '2051-01-01' where id = 1");
+    let rig = rig("rds-mysql", server.port, &server.settings(), &newest("fresh", "orders.at", "1h"));
+    let (ran, document, _) = test(&rig);
+    ran.ends(3);
+    let (outcome, actual) = check(&document, "fresh");
+    assert!(outcome == "unknown" && actual.contains("younger than the restore point"), "{actual}");
+}
+
+#[test]
+fn a_tunnel_to_another_server_does_not_pass() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&["evil.example"]);
+    let through = rig("rds-mysql", server.port, &server.settings(), "");
+    let (ran, document, _) = test(&through);
+    ran.ends(3).says("point the tunnel at the copy's endpoint");
+    assert_eq!(check(&document, "connect").0, "unknown");
+    // Only so many sandboxes run at a time.
+    drop(through);
+    // Where the name is not verified, the server's own word has to do, and this one's says nothing.
+    let settings = "database = \"shop\"\nusername = \"master\"\ntls = \"require\"";
+    let unverified = rig("rds-mysql", server.port, settings, "");
+    let (ran, document, _) = test(&unverified);
+    ran.ends(3).says("nothing shows that this is the copy");
+    assert_eq!(check(&document, "rows").0, "passed", "{document:#}");
+    drop(unverified);
+    // A file of authorities that cannot be used is named.
+    let settings = "database = \"shop\"\nusername = \"master\"\nca = \"/nowhere/ca.pem\"";
+    let nowhere = rig("rds-mysql", server.port, settings, "");
+    let (ran, ..) = test(&nowhere);
+    assert_ne!(ran.code, 0);
+    ran.says("/nowhere/ca.pem");
+}
+
+#[test]
+fn values_of_100_mb_take_little_memory_and_are_cut() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    server.ask(
+        "set global max_allowed_packet = 1073741824;
+         create table shop.large (id int primary key, a longtext);
+         insert into shop.large values (1, repeat('A', 100000000))",
+    );
+    let checks =
+        [sql("large", "select a from large", "not empty"), sql("made", "select repeat('B', 600000000)", "not empty")];
+    let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
+    let (ran, document, peak) = test(&rig);
+    ran.ends(0);
+    assert!(peak < MAX_PEAK_KB, "{peak} kB");
+    let (_, actual) = check(&document, "large");
+    assert!(actual.starts_with("AAA") && actual.len() < 1000);
+    server.ask("update shop.large set a = concat(a, 'x')");
+    let (ran, document, _) = test(&rig);
+    ran.ends(1);
+    assert_eq!(check(&document, "content").0, "failed");
+}
+
+#[test]
+fn ten_thousand_tables_take_little_memory_here_either() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    for thousand in 0..10 {
+        let tables: Vec<String> = (0..1000)
+            .map(|n| {
+                format!("create table t{thousand}_{n} (id int primary key, a varchar(20), b datetime) engine = memory")
+            })
+            .collect();
+        server.ask(&format!("use shop; {}", tables.join(";")));
+    }
+    let rig = rig("rds-mysql", server.port, &server.settings(), "");
+    let (ran, document, peak) = test(&rig);
+    ran.ends(0);
+    assert!(peak < MAX_PEAK_KB, "{peak} kB");
+    assert!(check(&document, "catalog").1.starts_with("10001 tables"), "{document:#}");
+}
