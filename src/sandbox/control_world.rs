@@ -99,7 +99,8 @@ fn backup(world: &mut World, body: &Value) -> Result<(), String> {
 
 fn newest_snapshot(region: &Region, target: &str) -> Option<Snapshot> {
     let all = region.instance_snapshots.values().chain(region.cluster_snapshots.values());
-    all.filter(|snapshot| snapshot.source == target).max_by_key(|snapshot| snapshot.created_at).cloned()
+    let of_target = all.filter(|snapshot| snapshot.source == target && snapshot.origin == "automated");
+    of_target.max_by_key(|snapshot| snapshot.created_at).cloned()
 }
 
 /// `{ "class": "db.r6g.large", "zones": ["eu-west-1c"] }`, or `"short": true` where AWS has none left.

@@ -18,7 +18,7 @@ use std::time::Duration;
 mod support;
 
 use serde_json::Value;
-use support::{AURORA_POSTGRES, CA, DOCUMENTDB, DRCTL, Engine, HEAD, POSTGRES, Ran, Rig, Scratch, have};
+use support::{AURORA_POSTGRES, CA, DOCUMENTDB, DRCTL, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch, have};
 
 const PYTHON: &str = ".venv/bin/python";
 const PASSWORD: &str = "production1";
@@ -44,6 +44,24 @@ fn boto3_drives_the_sandbox() {
     }
     let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES, DOCUMENTDB].concat());
     python("sandbox_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says(" passed, 0 failed");
+}
+
+#[test]
+fn the_sandbox_refuses_what_aws_refuses() {
+    if !have_python() {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, AURORA_POSTGRES, DOCUMENTDB].concat());
+    python("strict_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says(" passed, 0 failed");
+}
+
+#[test]
+fn what_aws_does_slowly_is_slow_in_the_sandbox() {
+    if !have_python() || !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::with(&[HEAD, POSTGRES, AURORA_POSTGRES].concat(), &["--time-scale", "20", "--aws", "harsh"]);
+    python("slow_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says(" passed, 0 failed");
 }
 
 /// A `moto_server` on loopback with databases made by boto3.
