@@ -13,13 +13,16 @@ use crate::estate::Database;
 use crate::notify::compose;
 use crate::report::{TestReport, assemble};
 use crate::runbook::{
-    Environment, Failure, Happening, Ledger, Preview, Registry, Run, RunInfo, Runbook, RunbookKind, Step, execute,
-    inputs_of, preview, unwind,
+    Environment, Failure, Happening, Ledger, PATIENCE, Preview, Registry, Run, RunInfo, Runbook, RunbookKind, Step,
+    execute, inputs_of, preview, unwind,
 };
 use crate::store::{Before, Ended, Entry, Lease, NewRun, Owner, RunState};
 
 /// Added to the time after which anybody may remove what a run made.
 const EXPIRY_MARGIN: Duration = Duration::from_hours(2);
+
+/// How long reaping waits for each part of a removal.
+pub const REAPING_PATIENCE: Duration = Duration::from_mins(20);
 
 /// The runbook for clusters, as shipped.
 pub const CLUSTER_RUNBOOK: &str = include_str!("../runbooks/restore-test-cluster.md");
@@ -115,6 +118,7 @@ pub fn new_run(
         keep_for: options.keep_for.unwrap_or(database.test.keep_for),
         accept_changes: options.accept_changes,
         account: environment.account.clone(),
+        region: environment.aws.region.clone(),
         occurrence: None,
     })
 }
@@ -182,7 +186,9 @@ pub async fn resume(environment: &Environment, run: &crate::store::Run) -> anyho
 /// Where it still runs, or its target is no longer configured.
 pub async fn settle(environment: &Environment, run: &crate::store::Run) -> anyhow::Result<TestReport> {
     let (owner, history) = take_over(environment, run).await?;
-    let work = Work::new(environment, &run.new, owner.lease())?;
+    let mut work = Work::new(environment, &run.new, owner.lease())?;
+    // Whoever reaps comes again: what cannot move now need not be waited for.
+    work.patience = REAPING_PATIENCE;
     work.go(owner, history, Direction::Back).instrument(span(&run.new)).await?.report()
 }
 
@@ -257,12 +263,16 @@ struct Work<'w> {
     new: &'w NewRun,
     info: RunInfo,
     lease: Option<Lease>,
+    /// How long each part of a removal may take.
+    patience: Duration,
 }
 
 impl<'w> Work<'w> {
     fn new(environment: &'w Environment, new: &'w NewRun, lease: Option<Lease>) -> anyhow::Result<Self> {
         let database = database_of(environment, new)?;
         let mut environment = environment.clone();
+        // A run goes on where it began, whatever the configuration says by now.
+        environment.aws = environment.aws.for_region(&new.region);
         if let Some(lease) = lease.clone() {
             environment.aws = environment.aws.guarded(Guard::new(lease.length(), move || lease.left()));
         }
@@ -274,7 +284,7 @@ impl<'w> Work<'w> {
             accept_changes: new.accept_changes,
             deadline_at: later(new.started_at, database.test.deadline),
         };
-        Ok(Self { environment, database, new, info, lease })
+        Ok(Self { environment, database, new, info, lease, patience: PATIENCE })
     }
 
     async fn go(
@@ -325,7 +335,8 @@ impl<'w> Work<'w> {
     ) -> anyhow::Result<TestReport> {
         let environment = &self.environment;
         let (kind, keep_for) = (self.database.kind, self.new.keep_for);
-        let run = Run { environment, info: &self.info, kind, keep_for, ledger };
+        let patience = self.patience;
+        let run = Run { environment, info: &self.info, kind, keep_for, patience, ledger };
         let finished = match direction {
             Direction::Forward => {
                 let registry: Registry = action::registry();

@@ -8,7 +8,7 @@ use super::wanted::Wanted;
 use super::{network, preflight};
 use crate::aws::{BackupSource, Change, Resource, ResourceKind, RestoreSource};
 use crate::estate::{Database, Tags};
-use crate::runbook::{EXPIRES_TAG, Environment, Failure, NAME_PREFIX, RUN_TAG, RunInfo, TARGET_TAG};
+use crate::runbook::{Environment, Failure, NAME_PREFIX, RunInfo};
 use crate::store::Entry;
 
 /// The longest identifier that RDS takes, less the member's suffix.
@@ -53,8 +53,7 @@ pub(super) async fn plan<'e>(
     let is_there = environment.aws.look(database.kind, &resource).await?.is_some();
     let findings = Box::pin(look(environment, database, &point, &mut wanted, is_there)).await;
     preflight::refuse_on_first(database, &findings)?;
-    let mut tags = Tags::from([(RUN_TAG.to_owned(), run.id.clone()), (TARGET_TAG.to_owned(), database.id.clone())]);
-    tags.extend(run.expires_at.map(|at| (EXPIRES_TAG.to_owned(), at.to_string())));
+    let tags = run.tags();
     let member = database.kind.is_cluster().then(|| {
         let resource = Resource { kind: ResourceKind::DbInstance, id: format!("{id}-1"), region };
         let changes = wanted.classes.iter().map(|class| Change::AddMember {
@@ -113,8 +112,7 @@ pub(super) async fn settings_of(
     if let Some(source) = source {
         return Ok((Some(source.to_copy(&environment.aws).await?), Vec::new()));
     }
-    let simulated = environment.clock.is_simulated();
-    let baseline = environment.store.baseline(&environment.estate.name, &database.id, simulated).await?;
+    let baseline = environment.store.baseline(environment.scope(), &database.id).await?;
     let Some((run_id, _)) = baseline else { return Ok((None, Vec::new())) };
     let journal = environment.store.journal(&run_id).await?;
     let remembered = journal.into_iter().find_map(|(_, entry)| match entry {

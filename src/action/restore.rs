@@ -11,7 +11,7 @@ use super::recoverable::{Rpo, Since, rpo};
 use super::source::Source;
 use super::{cost, exposure, wait};
 use crate::aws::{Change, Kind, Resource};
-use crate::estate::{Database, DatabaseKind, HostPort};
+use crate::estate::{Database, HostPort};
 use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
 use crate::store::Spent;
 
@@ -104,13 +104,12 @@ fn described(planned: &Planned<'_>) -> Copy {
 /// Makes something and waits until it can be used. Where AWS has no room for a class, the next one is tried.
 fn made_ready<'a>(
     context: &'a Context<'a>,
-    kind: DatabaseKind,
     resource: &'a Resource,
     changes: &'a [Change],
 ) -> BoxFuture<'a, Result<(), Failure>> {
     Box::pin(async move {
         for (at, change) in changes.iter().enumerate() {
-            match context.make(kind, resource.clone(), change.clone()).await {
+            match context.make(resource.clone(), change.clone()).await {
                 Err(failure) if at + 1 < changes.len() && is_short_of_capacity(&failure) => {
                     tracing::warn!(run.id = %context.run.id, error = failure.message(), "trying the next class");
                 }
@@ -130,10 +129,9 @@ fn is_short_of_capacity(failure: &Failure) -> bool {
 }
 
 async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, Failure> {
-    let kind = planned.database.kind;
-    context.phase("restore", Spent::Aws, made_ready(context, kind, &planned.resource, &planned.restores)).await?;
+    context.phase("restore", Spent::Aws, made_ready(context, &planned.resource, &planned.restores)).await?;
     if let Some((resource, changes)) = &planned.member {
-        context.phase("instance", Spent::Aws, made_ready(context, kind, resource, changes)).await?;
+        context.phase("instance", Spent::Aws, made_ready(context, resource, changes)).await?;
     }
     let aws = &context.environment.aws;
     let copy = Source::read(aws, planned.database, &planned.resource.id).await?;

@@ -206,8 +206,7 @@ async fn prove_with(
 ) -> Result<Proof, Failure> {
     let test = &database.test;
     let environment = context.environment;
-    let simulated = environment.clock.is_simulated();
-    let baseline = environment.store.baseline(&environment.estate.name, &database.id, simulated).await?;
+    let baseline = environment.store.baseline(environment.scope(), &database.id).await?;
     let baseline: Option<Facts> = baseline.and_then(|(_, facts)| serde_json::from_value(facts).ok());
     let baseline = baseline.filter(|_| !context.run.accept_changes);
     let username = username(database, copy).ok_or_else(|| {

@@ -31,7 +31,7 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
                     last.clone_from(&status);
                 }
                 match judge_status(&status) {
-                    Status::Ready => return Ok(()),
+                    Status::Ready => return context.seen(resource).await,
                     Status::Moving => {}
                     Status::Failed => return Err(terminal(context, resource, &status, watch.waited_seconds()).await),
                 }

@@ -101,6 +101,13 @@ pub enum Change {
         /// The new password.
         password: SecretString,
     },
+    /// Take tags away, so that drctl no longer takes something for its own.
+    Untag {
+        /// The instance or cluster.
+        arn: String,
+        /// The tags' keys.
+        keys: Vec<String>,
+    },
     /// Remove something that drctl made.
     Delete {
         /// The target's kind.
@@ -118,6 +125,7 @@ impl Change {
             Self::Restore { .. } => "restore",
             Self::AddMember { .. } => "add-member",
             Self::SetPassword { .. } => "set-password",
+            Self::Untag { .. } => "untag",
             Self::Delete { .. } => "delete",
         }
     }

@@ -57,7 +57,7 @@ pub struct Aws {
 #[derive(Debug)]
 pub(super) struct Origin {
     identity: Identity,
-    clock: Clock,
+    pub(super) clock: Clock,
     destination: Destination,
     config: SdkConfig,
     /// Whose credentials they are before any role is assumed.

@@ -92,10 +92,10 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn apply(&self, change: &Change) -> Result<()> {
-        let Some(guard) = &self.guard else { return self.apply_once(change).await };
+        let Some(guard) = &self.guard else { return Box::pin(self.apply_once(change)).await };
         loop {
             guard.wait().await?;
-            match self.apply_once(change).await {
+            match Box::pin(self.apply_once(change)).await {
                 Err(_) if guard.is_short() => {}
                 answer => return answer,
             }
@@ -135,6 +135,7 @@ impl Aws {
                 request.send().await.map(drop).map_err(|error| classify("CreateDBInstance", error))
             }
             Change::SetPassword { kind, id, password } => self.set_password(*kind, id, password.expose_secret()).await,
+            Change::Untag { arn, keys } => self.untag(arn, keys).await,
             Change::Delete { kind, resource } => self.delete(*kind, resource).await,
         }
     }
@@ -179,6 +180,7 @@ impl Aws {
             }
             (ResourceKind::DbCluster, _) => {
                 let request = self.rds.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
+                let request = request.delete_automated_backups(true);
                 request.send().await.map(drop).map_err(|error| classify("DeleteDBCluster", error))
             }
         }

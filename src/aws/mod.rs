@@ -13,6 +13,7 @@ mod docdb;
 mod error;
 mod groups;
 mod guard;
+mod inspect;
 mod listing;
 mod model;
 mod preview;
@@ -30,6 +31,7 @@ pub use connect::{Aws, Destination, SandboxNote};
 pub(crate) use connect::{SANDBOX_HEADER, is_loopback};
 pub use error::{Error, Kind, Result};
 pub use guard::Guard;
+pub use inspect::Sighting;
 pub use model::{
     AutomatedBackup, Cluster, Event, Instance, Member, OptionGroup, Orderable, Quota, Resource, ResourceKind, Snapshot,
     Storage, SubnetGroup,

@@ -48,6 +48,17 @@ impl Resource {
         };
         format!("aws rds {verb} {option} {} --skip-final-snapshot --region {}", self.id, self.region)
     }
+
+    /// The command that turns deletion protection off by hand; a deletion works only after it.
+    #[must_use]
+    pub fn unprotect_command(&self) -> String {
+        let (verb, option) = match self.kind {
+            ResourceKind::DbInstance => ("modify-db-instance", "--db-instance-identifier"),
+            ResourceKind::DbCluster => ("modify-db-cluster", "--db-cluster-identifier"),
+        };
+        let Self { id, region, .. } = self;
+        format!("aws rds {verb} {option} {id} --no-deletion-protection --apply-immediately --region {region}")
+    }
 }
 
 /// What a database's storage is, as AWS names it. Absent is what AWS did not say.

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod iam_policy;
+mod keep;
 mod notify;
 mod output;
 mod progress;
@@ -62,6 +63,8 @@ enum Verb {
     Schedule(schedule::Args),
     /// Remove what dead runs left, and copies that have expired.
     Reap(reap::Args),
+    /// Keep a copy that people have taken into use: drctl never removes it.
+    Keep(keep::Args),
     /// Check credentials, Region, quarantine, secrets and databases. Changes nothing.
     Doctor,
     /// Print the least IAM policy for the estate, as JSON or with `--output terraform`.
@@ -109,6 +112,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Notify(verb) => notify::run(setup::only(&cli.config)?, &verb, cli.output).await,
         Verb::Schedule(args) => schedule::run(&args, cli.output),
         Verb::Reap(args) => reap::run(setup::only(&cli.config)?, &args, cli.output).await,
+        Verb::Keep(args) => keep::run(setup::only(&cli.config)?, &args, cli.output).await,
         Verb::Doctor => doctor::run(setup::only(&cli.config)?, cli.output).await,
         Verb::IamPolicy(args) => iam_policy::run(setup::only(&cli.config)?, &args, cli.output),
         Verb::Completions(args) => completions::run(&args),

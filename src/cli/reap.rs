@@ -17,14 +17,26 @@ pub(super) struct Args {
 pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
     let loaded = setup::load(config)?;
     let cancel = setup::cancel_on_signal();
-    let (environment, _) = setup::environment(&loaded, cancel, progress::silent()).await?;
+    let (environment, _) = setup::environment(&loaded, cancel.clone(), progress::silent()).await?;
+    // The first signal ends the waiting at once: what was told to go goes, and the next reaping sees to the rest.
+    let leave = environment.leave.clone();
+    let stopped = cancel.clone();
+    tokio::spawn(async move {
+        stopped.cancelled().await;
+        leave.cancel();
+    });
     let reaped = reap(&environment, args.dry_run, DeadRuns::All).await?;
     if format == Format::Json {
         output::json(&reaped)?;
     } else {
         tell(&reaped, args.dry_run);
     }
-    Ok(if reaped.remains.is_empty() { Exit::Passed } else { Exit::Remains })
+    let remains = !reaped.remains.is_empty() || !reaped.left_alone.is_empty();
+    Ok(Exit::worst([
+        if remains { Exit::Remains } else { Exit::Passed },
+        if reaped.unseen.is_empty() { Exit::Passed } else { Exit::Unknown },
+        if cancel.is_cancelled() { Exit::Interrupted } else { Exit::Passed },
+    ]))
 }
 
 fn tell(reaped: &Reaped, dry_run: bool) {
@@ -35,12 +47,20 @@ fn tell(reaped: &Reaped, dry_run: bool) {
     for run in &reaped.at_work {
         output::talk(&format!("left alone: {run}"));
     }
-    for remaining in &reaped.remains {
-        let text = |key: &str| remaining[key].as_str().unwrap_or_default().to_owned();
-        output::data(&format!("STUCK {}: {}", text("id"), text("reason")));
-        output::talk(&format!("hint: by hand: `{}`", text("remove_with")));
+    for remains in &reaped.left_alone {
+        output::data(&format!("LEFT ALONE {} in {}: {}", remains.id, remains.region, remains.reason));
+        output::talk(&format!("hint: {}", remains.hint));
     }
-    if reaped.removed.is_empty() && reaped.remains.is_empty() {
+    for remains in &reaped.remains {
+        output::data(&format!("STUCK {} in {}: {}", remains.id, remains.region, remains.reason));
+        output::talk(&format!("hint: {}", remains.hint));
+    }
+    for unseen in &reaped.unseen {
+        output::data(&format!("UNKNOWN {}: {}", unseen.region, unseen.reason));
+        output::talk(&format!("hint: {}", unseen.hint));
+    }
+    let nothing = reaped.removed.is_empty() && reaped.remains.is_empty();
+    if nothing && reaped.left_alone.is_empty() && reaped.unseen.is_empty() {
         output::talk("nothing to remove");
     }
 }

@@ -16,7 +16,10 @@ pub async fn wait_for_account(estate: &Estate, clock: &Clock, health: &Health) -
     loop {
         let aws = Aws::connect(estate, clock, &Destination::Environment).await;
         match aws.account_of(estate.account.as_deref()).await {
-            Ok(account) => return (aws, account),
+            Ok(account) => {
+                health.works_in(&account.id);
+                return (aws, account);
+            }
             Err(error) => {
                 let hint = error.hint();
                 tracing::error!(estate = estate.name, %error, hint, "AWS does not say who we are; nothing is tested until it does");

@@ -16,11 +16,11 @@ use super::jobs;
 use super::pulse;
 use crate::aws::resolve_secret;
 use crate::notify::{Deliverer, address, export};
-use crate::reap::{DeadRuns, reap};
+use crate::reap::{DeadRuns, Reaped, Remains, Unseen, reap};
 use crate::report::TestReport;
 use crate::restore_test::{self, Carried};
 use crate::runbook::Environment;
-use crate::store::{Agenda, Entry, NewRun, Owner};
+use crate::store::{Entry, NewRun, Owner};
 
 /// Between two rounds at most, so that a clock that was set, or a run that was left, is noticed soon.
 const ROUND: Duration = Duration::from_secs(15);
@@ -57,6 +57,10 @@ pub struct Agent {
     asked_aws: Option<crate::clock::Stopwatch>,
     reaping: Option<tokio::task::JoinHandle<()>>,
     planned: Option<crate::clock::Stopwatch>,
+    /// Whether the credentials are of another account by now.
+    is_elsewhere: bool,
+    /// Runs of other accounts that were told of.
+    told_elsewhere: BTreeSet<String>,
     /// Since when somebody has gone round here without a gap, and when last.
     present: Option<(Timestamp, Timestamp)>,
 }
@@ -74,6 +78,8 @@ impl Agent {
             asked_aws: None,
             reaping: None,
             planned: None,
+            is_elsewhere: false,
+            told_elsewhere: BTreeSet::new(),
             present: None,
         }
     }
@@ -139,6 +145,10 @@ impl Agent {
             self.plan().await?;
             self.planned = Some(self.environment.clock.stopwatch());
         }
+        if self.is_elsewhere {
+            // Nothing is begun with credentials of an account that the estate is not worked on in.
+            return Ok(PAUSE_AFTER_ERROR.max(self.longest_round()));
+        }
         self.carry_on_others().await?;
         while self.has_room() {
             if !self.start_next().await? {
@@ -161,10 +171,6 @@ impl Agent {
         };
     }
 
-    fn agenda(&self) -> Agenda<'_> {
-        Agenda { estate: &self.environment.estate.name, simulated: self.environment.clock.is_simulated() }
-    }
-
     /// Asks AWS who we are: is it there, does it know us; and what time is it in the sandbox.
     async fn ask_aws(&mut self) {
         let simulated = self.environment.clock.is_simulated();
@@ -172,7 +178,8 @@ impl Agent {
         if !due && !simulated {
             return;
         }
-        let answer = self.environment.aws.account().await;
+        let answer = self.environment.aws.account_of(Some(&self.environment.account)).await;
+        self.is_elsewhere = answer.as_ref().is_err_and(|error| error.kind == crate::aws::Kind::WrongAccount);
         if let Err(error) = &answer {
             tracing::warn!(estate = self.environment.estate.name, %error, "AWS does not answer");
         } else {
@@ -190,11 +197,11 @@ impl Agent {
             let due_at = jobs::work(estate, &job.name).and_then(|(_, timetable)| timetable.next(now, now));
             jobs::occurrence(&estate.name, &job.name, due_at, estate.daemon.jitter)
         };
-        store.plan_jobs(self.agenda(), now, &list, when).await?;
+        store.plan_jobs(self.environment.scope(), now, &list, when).await?;
         if self.planned.is_some() {
             return Ok(());
         }
-        for planned in store.jobs(self.agenda()).await? {
+        for planned in store.jobs(self.environment.scope()).await? {
             let next = planned.start_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
             tracing::info!(
                 estate = estate.name,
@@ -221,6 +228,13 @@ impl Agent {
         let Environment { store, estate, clock, account, .. } = self.environment.clone();
         for run in store.scheduled_running(&estate.name).await? {
             let elsewhere = run.new.simulated != clock.is_simulated() || run.new.account != account;
+            if elsewhere && self.told_elsewhere.insert(run.new.id.clone()) {
+                let (there, here) = (&run.new.account, &account);
+                tracing::error!(
+                    run.id = %run.new.id, account = there,
+                    "a run of account {there} is not carried on by an agent in account {here}: what it made is still there"
+                );
+            }
             if self.is_ours(&run.new.id) || elsewhere || estate.database(&run.new.target).is_none() {
                 continue;
             }
@@ -258,7 +272,8 @@ impl Agent {
             return Ok(false);
         }
         let since = self.present.map_or(now, |(since, _)| since);
-        let claimed = store.claim_job(self.agenda(), now, &names, |due| decide(&environment, due, now, since)).await?;
+        let claimed =
+            store.claim_job(self.environment.scope(), now, &names, |due| decide(&environment, due, now, since)).await?;
         let Some((due, chosen, owner)) = claimed else { return Ok(false) };
         let Chosen { work, missed } = chosen;
         if missed > 0 {
@@ -307,9 +322,7 @@ impl Agent {
                     for id in &reaped.removed {
                         tracing::info!(estate = environment.estate.name, resource = id, "removed");
                     }
-                    for remains in &reaped.remains {
-                        tracing::error!(estate = environment.estate.name, %remains, "could not be removed");
-                    }
+                    tell_reaped(&environment.estate.name, &reaped);
                 }
                 Err(error) => tracing::error!(error = format!("{error:#}"), "reaping failed"),
             }
@@ -331,7 +344,7 @@ impl Agent {
         let Environment { store, clock, .. } = &self.environment;
         let longest = self.longest_round();
         let now = clock.now();
-        let planned = store.jobs(self.agenda()).await?;
+        let planned = store.jobs(self.environment.scope()).await?;
         let overdue = planned.iter().filter(|planned| planned.start_at.is_some_and(|at| at < now));
         let stalled = overdue.clone().find(|one| one.start_at.is_some_and(|at| now.duration_since(at) > STALLED_AFTER));
         self.health.waits(overdue.count(), stalled.map(|one| one.job.name.clone()));
@@ -341,6 +354,19 @@ impl Agent {
         // What is due and was not started waits for room, or for its target: whoever ends wakes us.
         let until = if until.is_zero() { longest } else { until.min(longest) };
         Ok(clock.real(until))
+    }
+}
+
+/// What reaping could not remove, or did not dare to.
+fn tell_reaped(estate: &str, reaped: &Reaped) {
+    for Remains { id, region, reason, hint, .. } in &reaped.remains {
+        tracing::error!(estate, resource = id, region, reason, hint, "could not be removed");
+    }
+    for Remains { id, region, reason, hint, .. } in &reaped.left_alone {
+        tracing::error!(estate, resource = id, region, reason, hint, "left alone: in use, or so it looks");
+    }
+    for Unseen { region, reason, hint } in &reaped.unseen {
+        tracing::error!(estate, region, reason, hint, "a Region could not be looked at");
     }
 }
 

@@ -41,7 +41,8 @@ pub(super) fn decide(
             let runbook = restore_test::shipped_runbook(database)?;
             let new = restore_test::new_run(environment, database, &runbook, &Options::default())?;
             let place = if new.simulated { "sandbox:" } else { "" };
-            let occurrence = Some(format!("{place}{}/{}/{}", estate.name, due.name, due.due_at));
+            let occurrence =
+                Some(format!("{place}{}/{}/{}/{}/{}", estate.name, new.account, new.region, due.name, due.due_at));
             let new = NewRun { occurrence, ..new };
             (Chore::Test(Box::new(new.clone())), Some(new))
         }

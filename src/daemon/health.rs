@@ -18,6 +18,7 @@ pub struct Health(Arc<Mutex<Inner>>);
 struct Inner {
     last_pass: Stopwatch,
     aws: Result<(), String>,
+    account: Option<String>,
     store: Result<(), String>,
     overdue: usize,
     stalled: Option<String>,
@@ -38,6 +39,7 @@ impl Default for Health {
         Self(Arc::new(Mutex::new(Inner {
             last_pass: Clock::system().stopwatch(),
             aws: unknown(),
+            account: None,
             store: unknown(),
             overdue: 0,
             stalled: None,
@@ -73,6 +75,17 @@ impl Health {
     #[must_use]
     pub fn overdue(&self) -> usize {
         self.inner().overdue
+    }
+
+    /// The account that the agent works in, once AWS has said so.
+    #[must_use]
+    pub fn account(&self) -> Option<String> {
+        self.inner().account.clone()
+    }
+
+    /// The agent works in this account from now on.
+    pub(super) fn works_in(&self, account: &str) {
+        self.inner().account = Some(account.to_owned());
     }
 
     /// AWS answered so.

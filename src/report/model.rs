@@ -160,7 +160,7 @@ pub struct ResourceReport {
     pub id: String,
     /// Where it is.
     pub region: String,
-    /// `deleted`, `kept`, `stuck` or `standing`.
+    /// `deleted`, `kept`, `stuck`, `left-alone` or `standing`.
     pub state: String,
 }
 
@@ -387,6 +387,15 @@ fn missed(what: &str, measured: f64, objective: f64) -> String {
 }
 
 fn resources(entries: &[(Timestamp, Entry)]) -> Vec<ResourceReport> {
+    // What was never made, or is somebody else's, is no resource of this run.
+    let is_nothing = |wanted: &Resource| {
+        let last = entries.iter().rev().find_map(|(_, entry)| match entry {
+            Entry::NotMade { resource, .. } | Entry::NotOurs { resource, .. } if resource == wanted => Some(true),
+            Entry::Intended { resource, .. } | Entry::Made { resource } if resource == wanted => Some(false),
+            _ => None,
+        });
+        last == Some(true)
+    };
     let mut found: Vec<ResourceReport> = Vec::new();
     let mut set = |resource: &Resource, state: &str| {
         let existing = found.iter_mut().find(|known| known.id == resource.id && known.kind == resource.kind);
@@ -402,10 +411,11 @@ fn resources(entries: &[(Timestamp, Entry)]) -> Vec<ResourceReport> {
     };
     for (_, entry) in entries {
         match entry {
-            Entry::Intended { resource, .. } => set(resource, "standing"),
+            Entry::Intended { resource, .. } if !is_nothing(resource) => set(resource, "standing"),
             Entry::Removed { resource } => set(resource, "deleted"),
             Entry::Kept { resource, .. } => set(resource, "kept"),
             Entry::RemovalFailed { resource, .. } => set(resource, "stuck"),
+            Entry::LeftAlone { resource, .. } => set(resource, "left-alone"),
             _ => {}
         }
     }

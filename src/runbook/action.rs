@@ -11,12 +11,22 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Making};
+use super::tags::RUN_TAG;
 use crate::aws::{Aws, Call, Change, Kind, Resource};
 use crate::clock::Clock;
-use crate::estate::{DatabaseKind, Estate};
-use crate::store::{Entry, Phase, RunState, Spent, Store};
+use crate::estate::Estate;
+use crate::store::{Entry, Phase, RunState, Scope, Spent, Store};
 use crate::verify::Check;
+
+/// How often something without a tag is looked at again.
+const TAG_LOOKS: u32 = 12;
+const TAG_PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether AWS has said that it makes nothing.
+fn is_refusal(error: &crate::aws::Error) -> bool {
+    !error.is_ambiguous() && error.kind != Kind::AlreadyExists
+}
 
 /// The types of values that pass between inputs and steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +149,19 @@ pub struct Environment {
     pub reporter: Reporter,
 }
 
+impl Environment {
+    /// Whose what is stored is, where the work is done now.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            estate: &self.estate.name,
+            account: &self.account,
+            region: &self.aws.region,
+            simulated: self.clock.is_simulated(),
+        }
+    }
+}
+
 /// A function that is told the target and what happens to it.
 type Listener = dyn Fn(&str, &Happening) + Send + Sync;
 
@@ -233,14 +256,55 @@ impl Context<'_> {
     ///
     /// # Errors
     /// Where the intent could not be journalled (then nothing was made), or the call failed.
-    pub async fn make(&self, kind: DatabaseKind, resource: Resource, change: Change) -> Result<(), Failure> {
+    pub async fn make(&self, resource: Resource, change: Change) -> Result<(), Failure> {
+        super::session::outlasts(self.environment, self.run).await?;
+        // An earlier attempt may have made it without anybody knowing.
+        let was_standing = self.ledger.standing().contains(&resource);
+        let makings = self.ledger.makings().clone();
+        if !was_standing {
+            makings.set(&resource, Making::Unsent);
+        }
         self.ledger.record(&Entry::Intended { step: self.step.to_owned(), resource: resource.clone() }).await?;
         tracing::info!(run.id = %self.run.id, change = change.verb(), resource = %resource.id, "making a resource");
-        match self.apply(change).await {
-            Err(error) if error.kind == Kind::AlreadyExists => self.is_ours(kind, &resource, error).await,
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(()),
+        let (aws, of) = (self.environment.aws.clone(), resource.clone());
+        let made = self.ledger.see_through(async move {
+            makings.set(&of, Making::Sent);
+            let answer = aws.apply(&change).await;
+            match &answer {
+                Ok(()) => makings.set(&of, Making::Taken),
+                Err(error) if is_refusal(error) && !was_standing => {
+                    // The last answer was a refusal; an attempt before it may have got through all the same.
+                    if let Ok(None) = aws.inspect(&of).await {
+                        makings.set(&of, Making::Refused(error.to_string()));
+                    }
+                }
+                Err(_) => {}
+            }
+            answer
+        });
+        let answer = made.await;
+        match answer {
+            Err(error) if error.kind == Kind::AlreadyExists => self.is_ours(&resource, error, was_standing).await,
+            answer => {
+                self.ledger.settle_makings(&self.run.id).await;
+                Ok(answer?)
+            }
         }
+    }
+
+    /// Journals that AWS shows a resource, and as what: whatever differs later was changed by somebody else.
+    ///
+    /// # Errors
+    /// Where the journal could not be written.
+    pub async fn seen(&self, resource: &Resource) -> Result<(), Failure> {
+        let backup_retention_days = match self.environment.aws.inspect(resource).await {
+            Ok(found) => found.and_then(|found| found.backup_retention_days),
+            Err(error) => {
+                tracing::warn!(run.id = %self.run.id, resource = %resource.id, %error, "cannot see how it was made");
+                None
+            }
+        };
+        self.ledger.record(&Entry::Seen { resource: resource.clone(), backup_retention_days }).await
     }
 
     /// Makes a change. The call runs to its end even where the step is interrupted.
@@ -252,14 +316,30 @@ impl Context<'_> {
         self.ledger.see_through(async move { aws.apply(&change).await }).await
     }
 
-    /// Something of that name is there: fine where an earlier attempt of this run made it.
-    async fn is_ours(&self, kind: DatabaseKind, resource: &Resource, error: crate::aws::Error) -> Result<(), Failure> {
-        let found = self.environment.aws.look(kind, resource).await?;
-        let ours = found.is_some_and(|(tags, _)| tags.get(super::tags::RUN_TAG) == Some(&self.run.id));
-        if ours {
-            return Ok(());
+    /// Something of that name is there: fine where an earlier attempt of this run made it. A tag may show late.
+    async fn is_ours(&self, resource: &Resource, error: crate::aws::Error, was_standing: bool) -> Result<(), Failure> {
+        let mut found = None;
+        for _ in 0..TAG_LOOKS {
+            found = self.environment.aws.inspect(resource).await?;
+            if found.as_ref().is_some_and(|found| found.tags.contains_key(RUN_TAG)) {
+                break;
+            }
+            self.environment.clock.sleep(TAG_PAUSE).await;
         }
-        let hint = format!("find out what `{}` is; drctl does not touch it", resource.id);
+        let owner = found.as_ref().and_then(|found| found.tags.get(RUN_TAG));
+        if owner == Some(&self.run.id) {
+            return self.ledger.record(&Entry::Made { resource: resource.clone() }).await;
+        }
+        let hint = "start the test again: a new run takes another name";
+        if found.is_some() && !was_standing {
+            let reason = owner.map_or_else(
+                || "it carries no tag of drctl".to_owned(),
+                |owner| format!("it carries the tag of {owner}"),
+            );
+            self.ledger.record(&Entry::NotOurs { resource: resource.clone(), reason: reason.clone() }).await?;
+            let message = format!("`{}` is the name of something that this run did not make: {reason}", resource.id);
+            return Err(Failure::new(RunState::Unknown, anyhow::Error::new(error).context(message), hint));
+        }
         Err(Failure::new(RunState::Unknown, error, hint))
     }
 

@@ -9,7 +9,7 @@ use super::action::{Action, Context, Environment, Happening, Registry, RunInfo};
 use super::document::{Runbook, RunbookKind, Step};
 use super::failure::Failure;
 use super::ledger::Ledger;
-use super::removal::Remover;
+use super::removal::{Removal, Remover};
 use super::template::{self, Scope};
 use crate::aws::{Resource, ResourceKind};
 use crate::estate::DatabaseKind;
@@ -32,12 +32,45 @@ pub struct Finished {
     pub hint: Option<String>,
     /// What each step yielded.
     pub outputs: Map<String, Value>,
-    /// What drctl made and could not remove, with the reason.
-    pub remains: Vec<(Resource, String)>,
+    /// What drctl made and could not remove.
+    pub remains: Vec<Remaining>,
     /// Until when the copy stays, where it does.
     pub kept_until: Option<Timestamp>,
     /// How long this process took before it began to undo, in this machine's seconds.
     pub worked_seconds: f64,
+}
+
+/// Something that a run made and that is still there.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Remaining {
+    /// What.
+    pub resource: Resource,
+    /// Why.
+    pub reason: String,
+    /// Whether it is in use, or looks so: then it stays until a person says otherwise.
+    pub left_alone: bool,
+    /// What AWS's answer asks for.
+    pub advice: Option<String>,
+}
+
+impl Remaining {
+    /// What a person can do about it. Nobody is told to delete what people may be using.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let Self { resource, .. } = self;
+        match self.left_alone {
+            true => format!(
+                "if people use it, `drctl keep {id}`; if nobody does, undo that (deletion protection: `{unprotect}`), \
+                 then `drctl reap`",
+                id = resource.id,
+                unprotect = resource.unprotect_command()
+            ),
+            false => {
+                let first = self.advice.as_ref().map_or_else(String::new, |advice| format!("{advice}; then "));
+                format!("{first}try `drctl reap`, or by hand: `{}`", resource.removal_command())
+            }
+        }
+    }
 }
 
 /// A judgement on the steps: how the run stands before anything is undone.
@@ -58,6 +91,8 @@ pub struct Run<'r> {
     pub kind: DatabaseKind,
     /// How long a proved copy stays.
     pub keep_for: Duration,
+    /// How long each part of a removal may take.
+    pub patience: Duration,
     /// The journal.
     pub ledger: &'r Ledger,
 }
@@ -117,7 +152,7 @@ pub async fn unwind(run: &Run<'_>, runbook: &Runbook, reason: &str) -> Finished 
     }
     let verdict = verdict.unwrap_or_else(|| match open_steps {
         true => Verdict { state: RunState::Interrupted, reason: reason.to_owned(), hint: None },
-        false => Verdict { state: RunState::Passed, reason: PASSED.to_owned(), hint: None },
+        false => passed(&outputs),
     });
     let kept_until = (runbook.kind == RunbookKind::Recovery).then_some(Timestamp::MAX);
     let finished = Finished {
@@ -164,7 +199,16 @@ async fn go_forward(run: &Run<'_>, runbook: &Runbook, registry: &Registry, scope
             return verdict;
         }
     }
-    Verdict { state: RunState::Passed, reason: PASSED.to_owned(), hint: None }
+    passed(scope)
+}
+
+/// Every step is done. A run that has judged nothing has proved nothing.
+fn passed(outputs: &Scope) -> Verdict {
+    if outputs.iter().any(|(step, output)| step != "inputs" && output.get("outcome").is_some()) {
+        return Verdict { state: RunState::Passed, reason: PASSED.to_owned(), hint: None };
+    }
+    let hint = "add a step with `action = \"database.verify\"` to the runbook, one that is not skipped".to_owned();
+    Verdict { state: RunState::Unknown, reason: "no step has verified anything".to_owned(), hint: Some(hint) }
 }
 
 enum Earlier {
@@ -279,62 +323,82 @@ async fn give_up(run: &Run<'_>, step: &Step, failure: Failure) -> Verdict {
         error: verdict.reason.clone(),
         hint: failure.hint,
     };
-    record_anyway(run, &entry).await;
+    run.ledger.record_anyway(&run.info.id, &entry).await;
     verdict
-}
-
-/// While undoing, a journal that cannot be written must not keep anything from being removed.
-async fn record_anyway(run: &Run<'_>, entry: &Entry) {
-    if let Err(failure) = run.ledger.record(entry).await {
-        tracing::error!(run.id = %run.info.id, error = failure.message(), "failed to write to the journal");
-    }
 }
 
 async fn keep(run: &Run<'_>, finished: Finished, until: Timestamp) -> Finished {
     for resource in run.ledger.standing() {
-        record_anyway(run, &Entry::Kept { resource, until }).await;
+        run.ledger.record_anyway(&run.info.id, &Entry::Kept { resource, until }).await;
     }
-    record_anyway(run, &Entry::Ended { state: finished.state.name().to_owned() }).await;
+    run.ledger.record_anyway(&run.info.id, &Entry::Ended { state: finished.state.name().to_owned() }).await;
     finished
 }
 
 /// A cluster cannot go before its instances: what could not be removed of it stands in the way.
-fn in_the_way<'r>(resource: &Resource, remains: &'r [(Resource, String)]) -> Option<&'r str> {
-    let member = remains.iter().find(|(other, _)| other.kind == ResourceKind::DbInstance);
-    member.filter(|_| resource.kind == ResourceKind::DbCluster).map(|(other, _)| other.id.as_str())
+fn in_the_way<'r>(resource: &Resource, remains: &'r [Remaining]) -> Option<&'r Remaining> {
+    let member = remains.iter().find(|other| other.resource.kind == ResourceKind::DbInstance);
+    member.filter(|_| resource.kind == ResourceKind::DbCluster)
 }
 
 async fn undo(run: &Run<'_>, mut finished: Finished) -> Finished {
-    run.ledger.settle().await;
+    run.ledger.settle_makings(&run.info.id).await;
     let standing = run.ledger.standing();
     if !standing.is_empty() {
         run.environment.reporter.tell(&run.info.target, &Happening::Phase("remove".to_owned()));
     }
-    let target = run.info.target.as_str();
-    let remover = Remover { environment: run.environment, run_id: &run.info.id, kind: run.kind, target };
     for resource in standing {
-        let removed = match in_the_way(&resource, &finished.remains) {
-            Some(member) => Err(anyhow::anyhow!("not tried: `{member}` of it is still there")),
-            None => {
-                record_anyway(run, &Entry::Removing { resource: resource.clone() }).await;
-                remover.remove(&resource).await
-            }
-        };
-        match removed {
-            Ok(()) => record_anyway(run, &Entry::Removed { resource }).await,
-            Err(error) => {
-                let error = format!("{error:#}");
-                let entry = Entry::RemovalFailed { resource: resource.clone(), error: error.clone() };
-                record_anyway(run, &entry).await;
-                finished.remains.push((resource, error));
-            }
+        let (entry, remaining) = undo_one(run, resource, &finished.remains).await;
+        run.ledger.record_anyway(&run.info.id, &entry).await;
+        finished.remains.extend(remaining);
+    }
+    if let Some(first) = finished.remains.first() {
+        finished.state = RunState::Stuck;
+        let verb = if first.left_alone { "is left alone" } else { "is still there" };
+        finished.reason =
+            format!("`{}` {verb}: {} (before that: {})", first.resource.id, first.reason, finished.reason);
+        finished.hint = Some(first.hint());
+    }
+    let ended = Entry::Ended { state: finished.state.name().to_owned() };
+    run.ledger.record_anyway(&run.info.id, &ended).await;
+    finished
+}
+
+/// Removes one resource: what is journalled of that, and what of it remains.
+async fn undo_one(run: &Run<'_>, resource: Resource, remains: &[Remaining]) -> (Entry, Option<Remaining>) {
+    let remover = Remover {
+        environment: run.environment,
+        run_id: &run.info.id,
+        kind: run.kind,
+        target: &run.info.target,
+        patience: run.patience,
+        ledger: Some(run.ledger),
+    };
+    let removed = match in_the_way(&resource, remains) {
+        Some(member) if member.left_alone => {
+            Ok(Removal::LeftAlone(format!("its `{}` is left alone", member.resource.id)))
+        }
+        Some(member) => Err(anyhow::anyhow!("not tried: `{}` of it is still there", member.resource.id)),
+        None => Box::pin(remover.remove(&resource, &run.ledger.known(&resource))).await,
+    };
+    let remaining = |reason: &str, left_alone| {
+        Some(Remaining { resource: resource.clone(), reason: reason.to_owned(), left_alone, advice: None })
+    };
+    match removed {
+        Ok(Removal::Gone) => (Entry::Removed { resource }, None),
+        Ok(Removal::NotOurs(reason)) => {
+            tracing::warn!(run.id = %run.info.id, resource = %resource.id, reason, "not made by this run; not touched");
+            (Entry::NotOurs { resource, reason }, None)
+        }
+        Ok(Removal::LeftAlone(reason)) => {
+            let remaining = remaining(&reason, true);
+            (Entry::LeftAlone { resource, reason }, remaining)
+        }
+        Err(error) => {
+            let advice = error.downcast_ref::<crate::aws::Error>().map(crate::aws::Error::hint);
+            let error = format!("{error:#}");
+            let remaining = remaining(&error, false).map(|remaining| Remaining { advice, ..remaining });
+            (Entry::RemovalFailed { resource, error }, remaining)
         }
     }
-    if let Some((resource, error)) = finished.remains.first() {
-        finished.state = RunState::Stuck;
-        finished.reason = format!("`{}` is still there: {error} (before that: {})", resource.id, finished.reason);
-        finished.hint = Some(format!("try `drctl reap`, or by hand: `{}`", resource.removal_command()));
-    }
-    record_anyway(run, &Entry::Ended { state: finished.state.name().to_owned() }).await;
-    finished
 }

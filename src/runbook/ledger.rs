@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::failure::Failure;
-use crate::aws::Resource;
+use crate::aws::{Resource, ResourceKind};
 use crate::clock::Clock;
 use crate::store::{Entry, Owner, RunState, Store};
 
@@ -26,6 +26,36 @@ pub struct Ledger {
     clock: Clock,
     entries: Mutex<Vec<(Timestamp, Entry)>>,
     in_flight: watch::Sender<usize>,
+    makings: Makings,
+}
+
+/// How far this process got with each resource that it meant to make. A step may have gone away before it could say so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Makings(Arc<Mutex<Vec<(Resource, Making)>>>);
+
+/// How far the making of a resource got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Making {
+    /// The call was not sent yet.
+    Unsent,
+    /// It was sent, and nobody knows what became of it.
+    Sent,
+    /// AWS took it.
+    Taken,
+    /// AWS refused it.
+    Refused(String),
+}
+
+impl Makings {
+    pub(super) fn set(&self, resource: &Resource, making: Making) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(known, _)| known != resource);
+        all.push((resource.clone(), making));
+    }
+
+    fn take(&self) -> Vec<(Resource, Making)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Ledger {
@@ -34,14 +64,28 @@ impl Ledger {
     pub fn new(store: Store, clock: Clock, owner: Owner, history: Vec<(Timestamp, Entry)>, last_seq: usize) -> Self {
         let (in_flight, _) = watch::channel(0);
         let last_seq = AtomicUsize::new(last_seq);
-        Self { written: Some((store, owner)), last_seq, clock, entries: Mutex::new(history), in_flight }
+        Self {
+            written: Some((store, owner)),
+            last_seq,
+            clock,
+            entries: Mutex::new(history),
+            in_flight,
+            makings: Makings::default(),
+        }
     }
 
     /// A journal that is written nowhere, for a dry run.
     #[must_use]
     pub fn unwritten(clock: Clock) -> Self {
         let (in_flight, _) = watch::channel(0);
-        Self { written: None, last_seq: AtomicUsize::new(0), clock, entries: Mutex::default(), in_flight }
+        Self {
+            written: None,
+            last_seq: AtomicUsize::new(0),
+            clock,
+            entries: Mutex::default(),
+            in_flight,
+            makings: Makings::default(),
+        }
     }
 
     /// Writes an entry. It is remembered even where it cannot be written: undoing must know.
@@ -92,6 +136,39 @@ impl Ledger {
         standing(&self.entries())
     }
 
+    /// See [`known`].
+    #[must_use]
+    pub fn known(&self, resource: &Resource) -> Known {
+        known(&self.entries(), resource)
+    }
+
+    /// How far this process got with what it meant to make.
+    pub(super) fn makings(&self) -> &Makings {
+        &self.makings
+    }
+
+    /// Waits for calls whose caller went away, and journals what became of those that make something.
+    pub(super) async fn settle_makings(&self, run_id: &str) {
+        self.settle().await;
+        for (resource, making) in self.makings.take() {
+            let known = self.known(&resource);
+            let entry = match making {
+                Making::Taken if !known.made => Entry::Made { resource },
+                Making::Unsent => Entry::NotMade { resource, reason: "the call was not sent".to_owned() },
+                Making::Refused(reason) => Entry::NotMade { resource, reason },
+                Making::Sent | Making::Taken => continue,
+            };
+            self.record_anyway(run_id, &entry).await;
+        }
+    }
+
+    /// While undoing, a journal that cannot be written must not keep anything from being removed.
+    pub(super) async fn record_anyway(&self, run_id: &str, entry: &Entry) {
+        if let Err(failure) = self.record(entry).await {
+            tracing::error!(run.id = %run_id, error = failure.message(), "failed to write to the journal");
+        }
+    }
+
     /// Runs a call to its end even where the caller goes away.
     pub(super) async fn see_through<T: Send + 'static>(
         &self,
@@ -100,19 +177,11 @@ impl Ledger {
         let in_flight = self.in_flight.clone();
         in_flight.send_modify(|count| *count += 1);
         let counted = InFlight(in_flight);
-        let call = async move {
+        detached(async move {
             let _counted = counted;
             call.await
-        };
-        let task = tokio::spawn(call.in_current_span());
-        task.await.unwrap_or_else(|error| {
-            Err(crate::aws::Error {
-                operation: "the call",
-                code: None,
-                message: error.to_string(),
-                kind: crate::aws::Kind::Unavailable,
-            })
         })
+        .await
     }
 
     /// Waits for calls whose caller went away. Each is bounded by its own timeout.
@@ -120,6 +189,21 @@ impl Ledger {
         let mut in_flight = self.in_flight.subscribe();
         let _ = in_flight.wait_for(|count| *count == 0).await;
     }
+}
+
+/// Runs a call to its end even where the caller goes away.
+pub(super) async fn detached<T: Send + 'static>(
+    call: impl Future<Output = crate::aws::Result<T>> + Send + 'static,
+) -> crate::aws::Result<T> {
+    let task = tokio::spawn(call.in_current_span());
+    task.await.unwrap_or_else(|error| {
+        Err(crate::aws::Error {
+            operation: "the call",
+            code: None,
+            message: error.to_string(),
+            kind: crate::aws::Kind::Unavailable,
+        })
+    })
 }
 
 /// Counts a call until it ends, however it ends.
@@ -138,10 +222,52 @@ pub fn standing(entries: &[(Timestamp, Entry)]) -> Vec<Resource> {
     for (_, entry) in entries {
         match entry {
             Entry::Intended { resource, .. } if !standing.contains(resource) => standing.push(resource.clone()),
-            Entry::Removed { resource } | Entry::Kept { resource, .. } => standing.retain(|other| other != resource),
+            Entry::Removed { resource }
+            | Entry::Kept { resource, .. }
+            | Entry::NotMade { resource, .. }
+            | Entry::NotOurs { resource, .. } => standing.retain(|other| other != resource),
             _ => {}
         }
     }
     standing.reverse();
     standing
+}
+
+/// What a journal says of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// When it was last meant to be made.
+    pub intended_at: Option<Timestamp>,
+    /// AWS took the call that makes it.
+    pub made: bool,
+    /// AWS has shown it since.
+    pub seen: bool,
+    /// How many days its backups were kept when it was first seen.
+    pub backup_retention_days: Option<i32>,
+    /// The same of the cluster that it is a member of.
+    pub cluster_retention_days: Option<i32>,
+}
+
+/// What a journal says of a resource.
+#[must_use]
+pub fn known(entries: &[(Timestamp, Entry)], of: &Resource) -> Known {
+    let mut known = Known::default();
+    for (at, entry) in entries {
+        match entry {
+            Entry::Intended { resource, .. } if resource == of => known.intended_at = Some(*at),
+            Entry::Made { resource } if resource == of => known.made = true,
+            Entry::Seen { resource, backup_retention_days } if resource == of => {
+                known.seen = true;
+                // The first time counts: what differs later was changed by somebody.
+                known.backup_retention_days = known.backup_retention_days.or(*backup_retention_days);
+            }
+            Entry::Seen { resource, backup_retention_days } if resource.kind == ResourceKind::DbCluster => {
+                known.cluster_retention_days = known.cluster_retention_days.or(*backup_retention_days);
+            }
+            // Only what is there, and this run's, is told to go.
+            Entry::Removing { resource } if resource == of => known.seen = true,
+            _ => {}
+        }
+    }
+    known
 }

@@ -6,10 +6,13 @@ mod engine;
 mod failure;
 #[cfg(debug_assertions)]
 mod fault;
+mod in_use;
 mod ledger;
 mod lint;
+mod patience;
 mod preview;
 mod removal;
+mod session;
 mod tags;
 mod template;
 
@@ -17,10 +20,11 @@ pub use action::{
     Action, Argument, Context, Environment, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType,
 };
 pub use document::{Input, Runbook, RunbookKind, Step};
-pub use engine::{Finished, Run, execute, unwind};
+pub use engine::{Finished, Remaining, Run, execute, unwind};
 pub use failure::Failure;
-pub use ledger::{Ledger, standing};
+pub use ledger::{Known, Ledger, known, standing};
 pub use lint::{inputs_of, lint};
 pub use preview::preview;
-pub use removal::Remover;
-pub use tags::{EXPIRES_TAG, NAME_PREFIX, RUN_TAG, TARGET_TAG};
+pub use removal::{PATIENCE, Removal, Remover};
+pub use session::outlasts as credentials_outlast;
+pub use tags::{EXPIRES_TAG, KIND_TAG, NAME_PREFIX, RUN_TAG, TARGET_TAG};

@@ -5,20 +5,41 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::action::{Environment, Happening};
+use super::in_use::why_in_use;
+use super::ledger::{Known, Ledger};
+use super::patience::{Outage, Patience};
 use super::tags::{NAME_PREFIX, RUN_TAG};
-use crate::aws::{Change, Kind, Resource};
-use crate::clock::Clock;
+use crate::aws::{Aws, Change, Error, Kind, Resource, ResourceKind, Sighting};
 use crate::estate::DatabaseKind;
+use crate::store::Entry;
 
 /// How long it may take until something can be told to go, and then how long until it is gone.
-const PATIENCE: Duration = Duration::from_hours(1);
+pub const PATIENCE: Duration = Duration::from_hours(1);
 /// Between two tries to delete something that is not in a state to be deleted.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How often something that is not there is looked for again: AWS may show late what it was told to make.
+/// How often something that is not there is looked for again.
 const LOOKS: u32 = 3;
 const LOOK_PAUSE: Duration = Duration::from_secs(2);
-/// Looks in a row that may fail before the removal is given up.
-const MAX_FAILED_LOOKS: u32 = 20;
+/// AWS may show late what it was told to make: before this much time nobody believes that nothing was made. AWS documents
+/// no bound; minutes were seen. An assumption.
+const SHOWN_WITHIN: Duration = Duration::from_mins(15);
+/// Between two looks for something that AWS does not show yet.
+const UNSEEN_PAUSE: Duration = Duration::from_secs(15);
+/// So long nothing is concluded from missing tags.
+const TAGGED_WITHIN: Duration = Duration::from_mins(2);
+/// What is told of something that AWS does not show.
+const UNSEEN: &str = "not shown by AWS yet";
+
+/// What became of something that was to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone, or was never there.
+    Gone,
+    /// It is in use, or looks so.
+    LeftAlone(String),
+    /// It is not this run's.
+    NotOurs(String),
+}
 
 /// Removes resources of one run.
 #[derive(Clone, Copy, Debug)]
@@ -31,111 +52,272 @@ pub struct Remover<'a> {
     pub kind: DatabaseKind,
     /// The target's name, for those who listen.
     pub target: &'a str,
+    /// How long each part of a removal may take.
+    pub patience: Duration,
+    /// The run's journal, where this process carries the run.
+    pub ledger: Option<&'a Ledger>,
+}
+
+/// What a look before a removal has found.
+enum Found {
+    Ours(Box<Sighting>),
+    Over(Removal),
 }
 
 impl Remover<'_> {
     /// Removes a resource and waits until it is gone. Its absence is fine.
     ///
     /// # Errors
-    /// Where it is not this run's, could not be removed, or does not go away in time.
-    pub async fn remove(&self, resource: &Resource) -> anyhow::Result<()> {
-        anyhow::ensure!(resource.id.starts_with(NAME_PREFIX), "`{}` is not named `{NAME_PREFIX}...`", resource.id);
-        let clock = &self.environment.clock;
+    /// Where it could not be removed, or does not go away in time.
+    pub async fn remove(&self, resource: &Resource, known: &Known) -> anyhow::Result<Removal> {
+        let mut aws = self.environment.aws.for_region(&resource.region);
         let mut patience = self.patience();
-        let mut looks = 0;
-        let mut failed_looks = 0;
+        let mut outage = Outage::new(&self.environment.clock, &self.environment.cancel);
         while patience.lasts() {
-            let (tags, status) = match self.environment.aws.look(self.kind, resource).await {
-                Ok(Some(found)) => found,
-                Ok(None) if looks < LOOKS => {
-                    looks += 1;
-                    clock.sleep(LOOK_PAUSE).await;
-                    continue;
-                }
-                Ok(None) => return Ok(()),
-                Err(error) if error.is_transient() && failed_looks < MAX_FAILED_LOOKS => {
-                    failed_looks += 1;
-                    clock.sleep(PAUSE).await;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
+            let found = match self.examine(&mut aws, resource, known, (&mut outage, &mut patience)).await? {
+                Found::Ours(found) => found,
+                Found::Over(removal) => return Ok(removal),
             };
-            failed_looks = 0;
-            let owner = tags.get(RUN_TAG).map_or("nobody", String::as_str);
-            anyhow::ensure!(owner == self.run_id, "`{}` carries the tag of {owner}, not of this run", resource.id);
-            if status == "deleting" {
-                return self.wait_until_gone(resource).await;
+            if found.status == "deleting" {
+                return self.wait_until_gone(&mut aws, resource).await;
             }
+            self.note_removing(resource).await;
             let change = Change::Delete { kind: self.kind, resource: resource.clone() };
-            match self.environment.aws.apply(&change).await {
-                Ok(()) => return self.wait_until_gone(resource).await,
-                Err(error) if error.kind == Kind::NotFound => return Ok(()),
-                Err(error) if error.kind == Kind::State || error.is_transient() => clock.sleep(PAUSE).await,
-                Err(error) => return Err(error.into()),
+            match self.apply(&aws, change).await {
+                Ok(()) => return self.wait_until_gone(&mut aws, resource).await,
+                Err(error) if error.kind == Kind::NotFound => return Ok(Removal::Gone),
+                Err(error) if error.kind == Kind::State => self.environment.clock.sleep(PAUSE).await,
+                Err(error) => self.endure(&mut aws, &mut outage, &mut patience, error).await?,
             }
         }
-        anyhow::bail!("`{}` could not be removed within {}", resource.id, crate::duration::show(PATIENCE))
+        anyhow::bail!("`{}` could not be removed within {}", resource.id, crate::duration::show(self.patience))
     }
 
-    fn patience(&self) -> Patience<'_> {
+    /// What would become of a resource, without touching it; `None` where it would be removed.
+    ///
+    /// # Errors
+    /// Where AWS could not be asked.
+    pub async fn verdict(&self, resource: &Resource, known: &Known) -> anyhow::Result<Option<Removal>> {
+        let aws = self.environment.aws.for_region(&resource.region);
+        let Some(found) = aws.inspect(resource).await? else { return Ok(Some(Removal::Gone)) };
+        self.judge(&aws, resource, &found, known).await
+    }
+
+    /// Looks until it is known whether it is there, whose it is, and whether anybody uses it.
+    async fn examine(
+        &self,
+        aws: &mut Aws,
+        resource: &Resource,
+        known: &Known,
+        (outage, patience): (&mut Outage<'_>, &mut Patience<'_>),
+    ) -> anyhow::Result<Found> {
         let clock = &self.environment.clock;
-        Patience { clock, ends_at: clock.now().checked_add(PATIENCE).unwrap_or(Timestamp::MAX), is_over: false }
+        let tagged_by = later(clock.now(), TAGGED_WITHIN);
+        let (mut looks, mut told) = (0, false);
+        loop {
+            let found = match outage.bound(aws.inspect(resource)).await {
+                Ok(found) => found,
+                Err(error) => {
+                    self.endure(aws, outage, patience, error).await?;
+                    continue;
+                }
+            };
+            outage.is_over();
+            let Some(found) = found else {
+                looks += 1;
+                if looks <= LOOKS {
+                    clock.sleep(LOOK_PAUSE).await;
+                } else if self.may_still_show(known) {
+                    if !std::mem::replace(&mut told, true) {
+                        self.tell(resource, UNSEEN);
+                    }
+                    clock.sleep(UNSEEN_PAUSE).await;
+                } else {
+                    return self.absent(aws, resource, known, patience).await.map(Found::Over);
+                }
+                continue;
+            };
+            if !found.tags.contains_key(RUN_TAG) && clock.now() < tagged_by && !outage.is_interrupted() {
+                // Tags may show later than what they are on.
+                clock.sleep(PAUSE).await;
+                continue;
+            }
+            return Ok(match self.judge(aws, resource, &found, known).await? {
+                Some(removal) => Found::Over(removal),
+                None => Found::Ours(Box::new(found)),
+            });
+        }
     }
 
-    async fn wait_until_gone(&self, resource: &Resource) -> anyhow::Result<()> {
+    /// Whether AWS may show it yet: nobody has seen it so far, and not long ago it was told to make it.
+    fn may_still_show(&self, known: &Known) -> bool {
+        let shown_by = known.intended_at.map(|at| later(at, SHOWN_WITHIN));
+        !known.seen && shown_by.is_some_and(|at| self.environment.clock.now() < at)
+    }
+
+    /// Whose it is, and whether anybody uses it; `None` where it may go.
+    async fn judge(
+        &self,
+        aws: &Aws,
+        resource: &Resource,
+        found: &Sighting,
+        known: &Known,
+    ) -> anyhow::Result<Option<Removal>> {
+        let owner = found.tags.get(RUN_TAG).map(String::as_str);
+        if owner != Some(self.run_id) {
+            let reason = match owner {
+                Some(other) => format!("it carries the tag of {other}, not of this run"),
+                None => "it carries no tag of this run".to_owned(),
+            };
+            // What this run has made and what lost its tag is somebody's now; anything else never was this run's.
+            let left = known.made || known.seen;
+            return Ok(Some(if left { Removal::LeftAlone(reason) } else { Removal::NotOurs(reason) }));
+        }
+        if !resource.id.starts_with(NAME_PREFIX) {
+            return Ok(Some(Removal::LeftAlone(format!("it is not named `{NAME_PREFIX}...`"))));
+        }
+        if let Some(reason) = why_in_use(self.run_id, resource, found, known.backup_retention_days) {
+            return Ok(Some(Removal::LeftAlone(reason)));
+        }
+        // The first member goes before its cluster: by then it must be known that the cluster may go as well.
+        let Some(cluster) = &found.cluster else { return Ok(None) };
+        let cluster = Resource { kind: ResourceKind::DbCluster, id: cluster.clone(), region: resource.region.clone() };
+        let Some(of_cluster) = aws.inspect(&cluster).await? else { return Ok(None) };
+        let days = self.ledger.and_then(|ledger| ledger.known(&cluster).backup_retention_days);
+        let days = days.or(known.cluster_retention_days);
+        let is_ours = of_cluster.tags.get(RUN_TAG).is_some_and(|owner| owner == self.run_id);
+        let reason = match is_ours {
+            true => why_in_use(self.run_id, &cluster, &of_cluster, days),
+            false => Some("it carries no tag of this run".to_owned()),
+        };
+        Ok(reason.map(|reason| Removal::LeftAlone(format!("of its cluster `{}`: {reason}", cluster.id))))
+    }
+
+    /// It is not there. Before that is believed: are these the right credentials, and was it not only renamed?
+    async fn absent(
+        &self,
+        aws: &mut Aws,
+        resource: &Resource,
+        known: &Known,
+        patience: &mut Patience<'_>,
+    ) -> anyhow::Result<Removal> {
+        let gone = self.gone(aws, patience).await?;
+        if !(known.made || known.seen) {
+            return Ok(gone);
+        }
+        let listed = match resource.kind {
+            ResourceKind::DbInstance => {
+                let all = aws.all_instances().await?.into_iter();
+                all.map(|instance| (instance.id, instance.tags)).collect::<Vec<_>>()
+            }
+            ResourceKind::DbCluster => {
+                aws.all_clusters().await?.into_iter().map(|cluster| (cluster.id, cluster.tags)).collect()
+            }
+        };
+        // What drctl makes is named so; under any other name it was renamed.
+        let renamed = listed.into_iter().find(|(id, tags)| {
+            !id.starts_with(NAME_PREFIX) && tags.get(RUN_TAG).is_some_and(|owner| owner == self.run_id)
+        });
+        Ok(match renamed {
+            Some((id, _)) => Removal::LeftAlone(format!("it was renamed to `{id}`")),
+            None => gone,
+        })
+    }
+
+    /// Nothing is concluded from a look into another account: the credentials may have changed meanwhile.
+    async fn gone(&self, aws: &mut Aws, patience: &mut Patience<'_>) -> anyhow::Result<Removal> {
+        let mut outage = Outage::new(&self.environment.clock, &self.environment.cancel);
+        loop {
+            match outage.bound(aws.account()).await {
+                Ok(account) => {
+                    let (found, wanted) = (account.id, &self.environment.account);
+                    anyhow::ensure!(found == *wanted, "the credentials are of account {found} by now, not of {wanted}");
+                    return Ok(Removal::Gone);
+                }
+                Err(error) => self.endure(aws, &mut outage, patience, error).await?,
+            }
+        }
+    }
+
+    /// Told to go, it is waited for.
+    async fn wait_until_gone(&self, aws: &mut Aws, resource: &Resource) -> anyhow::Result<Removal> {
         let mut patience = self.patience();
-        let mut watcher = self.environment.aws.watch(resource);
-        let mut failed_looks = 0;
+        let mut outage = Outage::new(&self.environment.clock, &self.environment.cancel);
+        let mut watcher = aws.watch(resource);
         let mut last = String::new();
+        let mut renewed = false;
         while patience.lasts() {
-            match watcher.next().await {
-                Ok(None) => return Ok(()),
+            match outage.bound(watcher.next()).await {
+                Ok(None) if renewed => return self.gone(aws, &mut patience).await,
+                Ok(None) => return Ok(Removal::Gone),
                 Ok(Some(status)) => {
-                    failed_looks = 0;
+                    outage.is_over();
                     if status != last {
-                        let happening = Happening::Status { resource: resource.clone(), status: status.clone() };
-                        self.environment.reporter.tell(self.target, &happening);
+                        self.tell(resource, &status);
                         last = status;
                     }
                 }
-                // It was told to go: whatever keeps us from seeing it go may pass, and giving up would be crying wolf.
-                Err(_) if failed_looks < MAX_FAILED_LOOKS => failed_looks += 1,
-                Err(error) => return Err(error.into()),
+                // Whatever keeps us from seeing it go may pass, and giving up would be crying wolf.
+                Err(error) if error.kind == Kind::Credentials && outage.lasts(true) => {
+                    renewed = true;
+                    *aws = aws.renewed().await;
+                    watcher = aws.watch(resource);
+                }
+                Err(error) if !outage.lasts(false) => return Err(error.into()),
+                Err(_) => {}
             }
         }
         anyhow::bail!("`{}` was told to go, but is still {last}", resource.id)
     }
-}
 
-/// A bound on trying. There is always one try after it: a host that slept through it must not cry wolf over something that
-/// is gone meanwhile.
-struct Patience<'c> {
-    clock: &'c Clock,
-    ends_at: Timestamp,
-    is_over: bool,
-}
+    /// Waits where a failure may pass: AWS does not answer, or somebody has to renew the credentials.
+    ///
+    /// # Errors
+    /// With the failure itself, where it does not pass by itself, or has lasted too long.
+    async fn endure(
+        &self,
+        aws: &mut Aws,
+        outage: &mut Outage<'_>,
+        patience: &mut Patience<'_>,
+        error: Error,
+    ) -> anyhow::Result<()> {
+        let expired = error.kind == Kind::Credentials;
+        if !(expired || error.is_transient()) || !outage.lasts(expired) || !patience.lasts() {
+            return Err(error.into());
+        }
+        if expired {
+            tracing::error!(run.id = self.run_id, hint = error.hint(), %error, "cannot remove without credentials; waiting");
+            *aws = aws.renewed().await;
+        }
+        self.environment.clock.sleep(PAUSE).await;
+        Ok(())
+    }
 
-impl Patience<'_> {
-    /// Whether to try once more.
-    fn lasts(&mut self) -> bool {
-        let was_over = self.is_over;
-        self.is_over = self.clock.now() >= self.ends_at;
-        !was_over
+    /// Sends a change. It runs to its end even where whoever asked for it goes away.
+    async fn apply(&self, aws: &Aws, change: Change) -> crate::aws::Result<()> {
+        let aws = aws.clone();
+        let call = async move { aws.apply(&change).await };
+        match self.ledger {
+            Some(ledger) => ledger.see_through(call).await,
+            None => super::ledger::detached(call).await,
+        }
+    }
+
+    async fn note_removing(&self, resource: &Resource) {
+        let Some(ledger) = self.ledger else { return };
+        ledger.record_anyway(self.run_id, &Entry::Removing { resource: resource.clone() }).await;
+    }
+
+    fn tell(&self, resource: &Resource, status: &str) {
+        let happening = Happening::Status { resource: resource.clone(), status: status.to_owned() };
+        self.environment.reporter.tell(self.target, &happening);
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        Patience::new(&self.environment.clock, self.patience)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_is_one_try_after_the_bound_and_no_other() {
-        let clock = Clock::system();
-        let after = |ends_at| {
-            let mut patience = Patience { clock: &clock, ends_at, is_over: false };
-            [patience.lasts(), patience.lasts(), patience.lasts()]
-        };
-        assert_eq!(after(Timestamp::MAX), [true, true, true]);
-        assert_eq!(after(Timestamp::UNIX_EPOCH), [true, false, false]);
-    }
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }

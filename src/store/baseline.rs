@@ -1,25 +1,27 @@
-//! What the last passed run of a target found: the next one is compared with it.
-
 use super::schema::Store;
+use super::scope::Scope;
 
 impl Store {
-    /// The facts of the last passed run, and that run's id. The sandbox's are not AWS's.
+    /// The facts of the last passed run, and that run's id. Another account's or Region's database is another database.
     ///
     /// # Errors
     /// Where they could not be read.
     pub async fn baseline(
         &self,
-        estate: &str,
+        scope: Scope<'_>,
         target: &str,
-        simulated: bool,
     ) -> anyhow::Result<Option<(String, serde_json::Value)>> {
-        let row: Option<(String, String)> =
-            sqlx::query_as("select run_id, facts from baselines where estate = $1 and target = $2 and simulated = $3")
-                .bind(estate)
-                .bind(target)
-                .bind(i64::from(simulated))
-                .fetch_optional(&self.pool)
-                .await?;
+        let row: Option<(String, String)> = sqlx::query_as(
+            "select run_id, facts from baselines
+             where estate = $1 and target = $2 and simulated = $3 and account = $4 and region = $5",
+        )
+        .bind(scope.estate)
+        .bind(target)
+        .bind(i64::from(scope.simulated))
+        .bind(scope.account)
+        .bind(scope.region)
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(|(run_id, facts)| Ok((run_id, serde_json::from_str(&facts)?))).transpose()
     }
 }

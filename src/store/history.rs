@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::runs::{COLUMNS, Run, from_row};
 use super::schema::Store;
+use super::scope::Scope;
 
 /// The last runs of a target.
 #[derive(Clone, Debug)]
@@ -26,28 +27,34 @@ pub struct Counted {
 }
 
 impl Store {
-    /// The last ended run of each target of an estate.
+    /// The last ended run of each target of an estate. A run of a Region that nobody knows counts; an empty account
+    /// stands for any, where AWS has not said yet whose the credentials are.
     ///
     /// # Errors
     /// Where they could not be read.
-    pub async fn last_runs(&self, estate: &str, simulated: bool) -> anyhow::Result<Vec<LastRun>> {
+    pub async fn last_runs(&self, scope: Scope<'_>) -> anyhow::Result<Vec<LastRun>> {
         let sql = format!(
             "select {COLUMNS} from runs where id in
-                 (select max(id) from runs where estate = $1 and simulated = $2 and state <> 'running' group by target)
+                 (select max(id) from runs where estate = $1 and simulated = $2 and (account = $3 or $3 = '')
+                                             and region in ('', $4) and state <> 'running' group by target)
              order by target"
         );
-        let simulated = i64::from(simulated);
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).bind(simulated).fetch_all(&self.pool).await?;
+        let simulated = i64::from(scope.simulated);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(scope.estate).bind(simulated);
+        let rows = rows.bind(scope.account).bind(scope.region).fetch_all(&self.pool).await?;
         let mut found = Vec::new();
         for row in &rows {
             let ended = from_row(row)?;
             let sql = "select ended_at from runs where id =
                            (select max(id) from runs where estate = $1 and target = $2 and simulated = $3
+                                                      and (account = $4 or $4 = '') and region in ('', $5)
                                                       and state = 'passed')";
             let passed: Option<String> = sqlx::query_scalar(sql)
-                .bind(estate)
+                .bind(scope.estate)
                 .bind(&ended.new.target)
                 .bind(simulated)
+                .bind(scope.account)
+                .bind(scope.region)
                 .fetch_optional(&self.pool)
                 .await?;
             found.push(LastRun { ended, passed_at: passed.and_then(|at| at.parse().ok()) });

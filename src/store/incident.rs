@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
+use super::scope::Scope;
 use super::state::RunState;
 
 /// Something that is wrong with a target.
@@ -20,16 +21,18 @@ pub struct Incident {
 
 pub(super) async fn read(
     connection: &mut AnyConnection,
-    estate: &str,
+    scope: Scope<'_>,
     target: &str,
-    simulated: i64,
 ) -> anyhow::Result<Option<Incident>> {
     let row: Option<(String, i64, i64, String)> = sqlx::query_as(
-        "select outcome, since, told_at, run_id from incidents where estate = $1 and target = $2 and simulated = $3",
+        "select outcome, since, told_at, run_id from incidents
+         where estate = $1 and target = $2 and simulated = $3 and account = $4 and region = $5",
     )
-    .bind(estate)
+    .bind(scope.estate)
     .bind(target)
-    .bind(simulated)
+    .bind(i64::from(scope.simulated))
+    .bind(scope.account)
+    .bind(scope.region)
     .fetch_optional(connection)
     .await?;
     row.map(|(outcome, since, told_at, run_id)| {
@@ -45,21 +48,30 @@ pub(super) async fn read(
 
 pub(super) async fn write(
     connection: &mut AnyConnection,
-    estate: &str,
+    scope: Scope<'_>,
     target: &str,
-    simulated: i64,
     incident: Option<&Incident>,
 ) -> anyhow::Result<()> {
-    let delete = "delete from incidents where estate = $1 and target = $2 and simulated = $3";
-    sqlx::query(delete).bind(estate).bind(target).bind(simulated).execute(&mut *connection).await?;
+    let delete = "delete from incidents
+                  where estate = $1 and target = $2 and simulated = $3 and account = $4 and region = $5";
+    sqlx::query(delete)
+        .bind(scope.estate)
+        .bind(target)
+        .bind(i64::from(scope.simulated))
+        .bind(scope.account)
+        .bind(scope.region)
+        .execute(&mut *connection)
+        .await?;
     let Some(incident) = incident else { return Ok(()) };
     sqlx::query(
-        "insert into incidents (estate, target, simulated, outcome, since, told_at, run_id)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into incidents (estate, target, simulated, account, region, outcome, since, told_at, run_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
-    .bind(estate)
+    .bind(scope.estate)
     .bind(target)
-    .bind(simulated)
+    .bind(i64::from(scope.simulated))
+    .bind(scope.account)
+    .bind(scope.region)
     .bind(incident.outcome.name())
     .bind(incident.since.as_millisecond())
     .bind(incident.told_at.as_millisecond())

@@ -6,15 +6,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::owner::Owner;
 use super::runs::{FIRST_EPOCH, NewRun};
 use super::schema::Store;
-
-/// Whose jobs: the sandbox's clock is not AWS's.
-#[derive(Clone, Copy, Debug)]
-pub struct Agenda<'a> {
-    /// The estate.
-    pub estate: &'a str,
-    /// Whether they are done in the sandbox.
-    pub simulated: bool,
-}
+use super::scope::{Scope, adopt};
 
 /// Something that is done again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,17 +58,24 @@ fn time(millis: Option<i64>) -> anyhow::Result<Option<Timestamp>> {
     Ok(millis.map(Timestamp::from_millisecond).transpose()?)
 }
 
+/// Binds what `$1` to `$4` stand for in every question about an estate's jobs.
+fn scoped<'q, O>(
+    query: sqlx::query::QueryAs<'q, sqlx::Any, O, sqlx::any::AnyArguments>,
+    of: Scope<'q>,
+) -> sqlx::query::QueryAs<'q, sqlx::Any, O, sqlx::any::AnyArguments> {
+    query.bind(of.estate).bind(i64::from(of.simulated)).bind(of.account).bind(of.region)
+}
+
 impl Store {
     /// The jobs of an estate.
     ///
     /// # Errors
     /// Where they could not be read.
-    pub async fn jobs(&self, of: Agenda<'_>) -> anyhow::Result<Vec<PlannedJob>> {
+    pub async fn jobs(&self, of: Scope<'_>) -> anyhow::Result<Vec<PlannedJob>> {
         let sql = "select name, target, timetable, due_at, start_at from jobs
-                   where estate = $1 and simulated = $2 order by name";
+                   where estate = $1 and simulated = $2 and account = $3 and region = $4 order by name";
         type Row = (String, Option<String>, String, Option<i64>, Option<i64>);
-        let rows: Vec<Row> =
-            sqlx::query_as(sql).bind(of.estate).bind(i64::from(of.simulated)).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = scoped(sqlx::query_as(sql), of).fetch_all(&self.pool).await?;
         let planned = rows.into_iter().map(|(name, target, timetable, due_at, start_at)| {
             let job = Job { name, target, timetable };
             Ok(PlannedJob { job, due_at: time(due_at)?, start_at: time(start_at)? })
@@ -92,23 +91,28 @@ impl Store {
     /// Where they could not be written.
     pub async fn plan_jobs(
         &self,
-        of: Agenda<'_>,
+        of: Scope<'_>,
         now: Timestamp,
         jobs: &[Job],
         plan: impl Fn(&Job) -> (Option<Timestamp>, Option<Timestamp>) + Send,
     ) -> anyhow::Result<()> {
-        let (estate, simulated) = (of.estate, i64::from(of.simulated));
-        let mut transaction = self.writing().await?;
         type Row = (String, String, Option<i64>);
-        let known: Vec<Row> =
-            sqlx::query_as("select name, timetable, due_at from jobs where estate = $1 and simulated = $2")
-                .bind(estate)
-                .bind(simulated)
-                .fetch_all(&mut *transaction)
-                .await?;
+        let mut transaction = self.writing().await?;
+        adopt(&mut transaction, of).await?;
+        let select = "select name, timetable, due_at from jobs
+                      where estate = $1 and simulated = $2 and account = $3 and region = $4";
+        let known: Vec<Row> = scoped(sqlx::query_as(select), of).fetch_all(&mut *transaction).await?;
         for (name, _, _) in known.iter().filter(|(name, _, _)| jobs.iter().all(|job| job.name != *name)) {
-            let delete = "delete from jobs where estate = $1 and simulated = $2 and name = $3";
-            sqlx::query(delete).bind(estate).bind(simulated).bind(name).execute(&mut *transaction).await?;
+            let delete = "delete from jobs
+                          where estate = $1 and simulated = $2 and account = $3 and region = $4 and name = $5";
+            sqlx::query(delete)
+                .bind(of.estate)
+                .bind(i64::from(of.simulated))
+                .bind(of.account)
+                .bind(of.region)
+                .bind(name)
+                .execute(&mut *transaction)
+                .await?;
         }
         for job in jobs {
             let (due_at, start_at) = plan(job);
@@ -121,14 +125,17 @@ impl Store {
                 continue;
             }
             sqlx::query(
-                "insert into jobs (estate, simulated, name, target, timetable, anchor_at, due_at, start_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8)
-                 on conflict (estate, simulated, name) do update set target = excluded.target,
+                "insert into jobs (estate, simulated, account, region, name, target, timetable, anchor_at, due_at,
+                                   start_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                 on conflict (estate, simulated, account, region, name) do update set target = excluded.target,
                      timetable = excluded.timetable, anchor_at = excluded.anchor_at, due_at = excluded.due_at,
                      start_at = excluded.start_at",
             )
-            .bind(estate)
-            .bind(simulated)
+            .bind(of.estate)
+            .bind(i64::from(of.simulated))
+            .bind(of.account)
+            .bind(of.region)
             .bind(&job.name)
             .bind(&job.target)
             .bind(&job.timetable)
@@ -148,26 +155,29 @@ impl Store {
     /// Where the store could not be written; the job is then still due.
     pub async fn claim_job<T: Send>(
         &self,
-        of: Agenda<'_>,
+        of: Scope<'_>,
         now: Timestamp,
         known: &[String],
         decide: impl Fn(&DueJob) -> anyhow::Result<(Claimed, T)> + Send,
     ) -> anyhow::Result<Option<(DueJob, T, Option<Owner>)>> {
-        let (estate, simulated) = (of.estate, i64::from(of.simulated));
         let mut transaction = self.writing().await?;
-        let names: Vec<String> = (0..known.len()).map(|at| format!("${}", at + 4)).collect();
+        let names: Vec<String> = (0..known.len()).map(|at| format!("${}", at + 6)).collect();
         let select = format!(
             "select name, due_at, start_at, anchor_at from jobs
-             where estate = $1 and simulated = $2 and start_at <= $3 and name in ({})
+             where estate = $1 and simulated = $2 and account = $3 and region = $4 and start_at <= $5 and name in ({})
                and not exists (select 1 from runs where runs.estate = jobs.estate and runs.target = jobs.target
-                                                    and runs.simulated = jobs.simulated and runs.state = 'running')
+                                                    and runs.simulated = jobs.simulated
+                                                    and runs.account = jobs.account
+                                                    and runs.region in ('', jobs.region) and runs.state = 'running')
              order by start_at, name limit 1{}",
             names.join(", "),
             self.skip_locked()
         );
         let mut due = sqlx::query_as::<_, (String, i64, i64, i64)>(AssertSqlSafe(select))
-            .bind(estate)
-            .bind(simulated)
+            .bind(of.estate)
+            .bind(i64::from(of.simulated))
+            .bind(of.account)
+            .bind(of.region)
             .bind(now.as_millisecond());
         for name in known {
             due = due.bind(name);
@@ -181,9 +191,13 @@ impl Store {
             anchor_at: Timestamp::from_millisecond(anchor_at)?,
         };
         let (claimed, made) = decide(&job)?;
-        sqlx::query("update jobs set due_at = $4, start_at = $5 where estate = $1 and simulated = $2 and name = $3")
-            .bind(estate)
-            .bind(simulated)
+        let update = "update jobs set due_at = $6, start_at = $7
+                      where estate = $1 and simulated = $2 and account = $3 and region = $4 and name = $5";
+        sqlx::query(update)
+            .bind(of.estate)
+            .bind(i64::from(of.simulated))
+            .bind(of.account)
+            .bind(of.region)
             .bind(&job.name)
             .bind(claimed.due_at.map(Timestamp::as_millisecond))
             .bind(claimed.start_at.map(Timestamp::as_millisecond))

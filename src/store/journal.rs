@@ -37,6 +37,33 @@ pub enum Entry {
         /// What is made.
         resource: Resource,
     },
+    /// AWS took the call that makes a resource, or showed it as this run's.
+    Made {
+        /// What was made.
+        resource: Resource,
+    },
+    /// AWS refused to make a resource: nothing of it is there.
+    NotMade {
+        /// What was to be made.
+        resource: Resource,
+        /// Why not.
+        reason: String,
+    },
+    /// Something of that name is somebody else's. It is none of this run's business.
+    NotOurs {
+        /// The name.
+        resource: Resource,
+        /// How that was seen.
+        reason: String,
+    },
+    /// A resource was seen as AWS shows it: from now on its absence means that it is gone.
+    Seen {
+        /// What was seen.
+        resource: Resource,
+        /// How many days its backups were kept then, where AWS said so.
+        #[serde(default)]
+        backup_retention_days: Option<i32>,
+    },
     /// A phase has ended.
     PhaseEnded {
         /// The step that it is part of.
@@ -78,6 +105,13 @@ pub enum Entry {
         resource: Resource,
         /// Why.
         error: String,
+    },
+    /// A resource is in use, or looks so: it stays until a person keeps it or removes it.
+    LeftAlone {
+        /// What.
+        resource: Resource,
+        /// What says so.
+        reason: String,
     },
     /// A resource stays on purpose.
     Kept {
@@ -157,6 +191,32 @@ impl Store {
         let same = sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
         let same: i64 = same.fetch_one(&self.pool).await?;
         Ok(same == 1)
+    }
+
+    /// Adds an entry to a run that nobody is at work on: what a person has decided about something that it made.
+    ///
+    /// # Errors
+    /// Where it could not be written, or somebody is at work on the run.
+    pub async fn append_afterwards(&self, run_id: &str, at: Timestamp, entry: &Entry) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.is_at_work(run_id).await?, "run `{run_id}` is still at work in another process");
+        let sql = "insert into journal (run_id, seq, at, epoch, entry)
+                   select id, (select cast(coalesce(max(seq), 0) as bigint) + 1 from journal where run_id = $1), $2, epoch, $3
+                   from runs where id = $1";
+        let text = serde_json::to_string(entry)?;
+        let done = sqlx::query(sql).bind(run_id).bind(at.to_string()).bind(text).execute(&self.pool).await?;
+        anyhow::ensure!(done.rows_affected() == 1, "there is no run `{run_id}`");
+        Ok(())
+    }
+
+    /// The runs of an estate whose journals name something of this identifier, the newest first.
+    ///
+    /// # Errors
+    /// Where they could not be read.
+    pub async fn runs_that_made(&self, estate: &str, id: &str) -> anyhow::Result<Vec<String>> {
+        let sql = "select distinct run_id from journal join runs on runs.id = journal.run_id
+                   where runs.estate = $1 and entry like '%' || $2 || '%' order by run_id desc";
+        let quoted = format!("\"id\":{}", serde_json::to_string(id)?);
+        Ok(sqlx::query_scalar(sql).bind(estate).bind(quoted).fetch_all(&self.pool).await?)
     }
 
     /// The number of the last entry of a run; 0 where there is none.

@@ -14,15 +14,17 @@ mod outbox;
 mod owner;
 mod runs;
 mod schema;
+mod scope;
 mod state;
 
 pub use history::{Counted, LastRun};
 pub use incident::Incident;
-pub use jobs::{Agenda, Claimed, DueJob, Job, PlannedJob};
+pub use jobs::{Claimed, DueJob, Job, PlannedJob};
 pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;
 pub use outbox::{Outgoing, Sendable, Sent};
 pub use owner::{DaemonLock, Owner};
 pub use runs::{Before, Ended, NewRun, Run, Tell, Told};
 pub use schema::{OpenError, Store};
+pub use scope::Scope;
 pub use state::RunState;

@@ -11,6 +11,7 @@ use super::incident::{self, Incident};
 use super::outbox::{self, Outgoing};
 use super::owner::Owner;
 use super::schema::Store;
+use super::scope::{Scope, adopt};
 use super::state::RunState;
 
 /// A run that is about to start.
@@ -40,8 +41,18 @@ pub struct NewRun {
     pub accept_changes: bool,
     /// The AWS account that it acts in.
     pub account: String,
+    /// The AWS Region that it acts in; empty where it was started before runs remembered that.
+    pub region: String,
     /// Which job it was started for, and when that was due; absent where a person started it.
     pub occurrence: Option<String>,
+}
+
+impl NewRun {
+    /// Whose it is.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'_> {
+        Scope { estate: &self.estate, account: &self.account, region: &self.region, simulated: self.simulated }
+    }
 }
 
 /// A run as stored.
@@ -62,7 +73,7 @@ pub struct Run {
 pub(super) const COLUMNS: &str =
     "id, estate, target, runbook, document, inputs, state, reason, started_at, expires_at, ended_at,
     cast(simulated as bigint) as simulated, cast(keep_for as bigint) as keep_for,
-    cast(accept as bigint) as accept, account, occurrence, report";
+    cast(accept as bigint) as accept, account, region, occurrence, report";
 
 /// A run's epoch when it begins.
 pub(super) const FIRST_EPOCH: i64 = 1;
@@ -78,6 +89,7 @@ impl Store {
         let reserved = self.reserve(&new.id)?;
         let watch = super::lease::watch();
         let mut transaction = self.writing().await.with_context(|| self.not_written())?;
+        adopt(&mut transaction, new.scope()).await.with_context(|| self.not_written())?;
         self.insert_run(&mut transaction, new).await.with_context(|| self.not_written())?;
         transaction.commit().await.with_context(|| self.not_written())?;
         Ok(self.own(&new.id, FIRST_EPOCH, reserved, watch))
@@ -90,8 +102,8 @@ impl Store {
     pub(super) async fn insert_run(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<()> {
         let sql = format!(
             "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at, simulated,
-                               keep_for, accept, account, occurrence, epoch, lease_until)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, {} + $16)",
+                               keep_for, accept, account, region, occurrence, epoch, lease_until)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {} + $17)",
             self.now()
         );
         sqlx::query(AssertSqlSafe(sql))
@@ -108,6 +120,7 @@ impl Store {
             .bind(i64::try_from(new.keep_for.as_secs())?)
             .bind(i64::from(new.accept_changes))
             .bind(&new.account)
+            .bind(&new.region)
             .bind(&new.occurrence)
             .bind(FIRST_EPOCH)
             .bind(self.lease_millis())
@@ -132,7 +145,8 @@ impl Store {
         let mut transaction = self.writing().await?;
         let row = sqlx::query(
             "update runs set state = $1, reason = $2, ended_at = $3, report = $4, lease_until = 0
-             where id = $5 and epoch = $6 returning estate, target, cast(simulated as bigint) as simulated",
+             where id = $5 and epoch = $6
+             returning estate, target, account, region, cast(simulated as bigint) as simulated",
         )
         .bind(ended.state.name())
         .bind(ended.reason)
@@ -144,27 +158,32 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(false) };
         let (estate, target): (String, String) = (row.try_get("estate")?, row.try_get("target")?);
+        let (account, region): (String, String) = (row.try_get("account")?, row.try_get("region")?);
         let simulated: i64 = row.try_get("simulated")?;
+        let scope = Scope { estate: &estate, account: &account, region: &region, simulated: simulated != 0 };
         if let (RunState::Passed, Some(facts)) = (ended.state, ended.facts) {
             sqlx::query(
-                "insert into baselines (estate, target, simulated, run_id, at, facts) values ($1, $2, $3, $4, $5, $6)
-                 on conflict (estate, target, simulated) do update set run_id = excluded.run_id, at = excluded.at,
-                                                                       facts = excluded.facts
+                "insert into baselines (estate, target, simulated, account, region, run_id, at, facts)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8)
+                 on conflict (estate, target, simulated, account, region) do update
+                     set run_id = excluded.run_id, at = excluded.at, facts = excluded.facts
                  where excluded.run_id > baselines.run_id",
             )
             .bind(&estate)
             .bind(&target)
             .bind(simulated)
+            .bind(&account)
+            .bind(&region)
             .bind(&owner.run_id)
             .bind(ended.at.to_string())
             .bind(facts.to_string())
             .execute(&mut *transaction)
             .await?;
         }
-        let before = incident::read(&mut transaction, &estate, &target, simulated).await?;
-        let standing = standing(&mut transaction, &estate, &target, simulated).await?;
+        let before = incident::read(&mut transaction, scope, &target).await?;
+        let standing = standing(&mut transaction, scope, &target).await?;
         if let Some(told) = tell(&Before { incident: before, standing, epoch: owner.epoch }) {
-            incident::write(&mut transaction, &estate, &target, simulated, told.incident.as_ref()).await?;
+            incident::write(&mut transaction, scope, &target, told.incident.as_ref()).await?;
             outbox::insert(&mut transaction, &estate, ended.at, &told.messages).await?;
         }
         transaction.commit().await?;
@@ -203,6 +222,17 @@ impl Store {
         let sql = format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by id");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
         rows.iter().map(from_row).collect()
+    }
+
+    /// The Regions that an estate's runs have worked in.
+    ///
+    /// # Errors
+    /// Where they could not be read.
+    pub async fn regions(&self, scope: Scope<'_>) -> anyhow::Result<Vec<String>> {
+        let sql = "select distinct region from runs
+                   where estate = $1 and account = $2 and simulated = $3 and region <> '' order by region";
+        let regions = sqlx::query_scalar(sql).bind(scope.estate).bind(scope.account).bind(i64::from(scope.simulated));
+        Ok(regions.fetch_all(&self.pool).await?)
     }
 
     /// Runs of an estate that a schedule started and that have not ended, the oldest first.
@@ -246,19 +276,17 @@ pub struct Before {
 pub type Tell<'t> = dyn Fn(&Before) -> Option<Told> + Send + Sync + 't;
 
 /// An older run that is only unwound now says nothing about the newest backup.
-async fn standing(
-    connection: &mut AnyConnection,
-    estate: &str,
-    target: &str,
-    simulated: i64,
-) -> anyhow::Result<RunState> {
+async fn standing(connection: &mut AnyConnection, scope: Scope<'_>, target: &str) -> anyhow::Result<RunState> {
     let state: String = sqlx::query_scalar(
-        "select state from runs where estate = $1 and target = $2 and simulated = $3 and state <> 'running'
+        "select state from runs where estate = $1 and target = $2 and simulated = $3 and account = $4
+                                  and region in ('', $5) and state <> 'running'
          order by case when state = 'stuck' then 0 else 1 end, id desc limit 1",
     )
-    .bind(estate)
+    .bind(scope.estate)
     .bind(target)
-    .bind(simulated)
+    .bind(i64::from(scope.simulated))
+    .bind(scope.account)
+    .bind(scope.region)
     .fetch_one(connection)
     .await?;
     RunState::parse(&state)
@@ -296,6 +324,7 @@ pub(super) fn from_row(row: &AnyRow) -> anyhow::Result<Run> {
             keep_for: Duration::from_secs(row.try_get::<i64, _>("keep_for")?.unsigned_abs()),
             accept_changes: row.try_get::<i64, _>("accept")? != 0,
             account: text("account")?,
+            region: text("region")?,
             occurrence: optional("occurrence")?,
         },
         state: RunState::parse(&text("state")?)?,

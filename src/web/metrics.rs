@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::watched::Watched;
 use crate::report::TestReport;
-use crate::store::LastRun;
+use crate::store::{LastRun, Scope};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Target {
@@ -91,8 +91,10 @@ impl Metrics {
         for outcome in ["passed", "failed", "unknown"] {
             drop(self.results.get_or_create(&Results { estate: estate.name.clone(), outcome: outcome.to_owned() }));
         }
-        let simulated = clock.is_simulated();
-        for last in store.last_runs(&estate.name, simulated).await? {
+        let account = health.account().or_else(|| estate.account.clone()).unwrap_or_default();
+        let (region, simulated) = (&estate.region, clock.is_simulated());
+        let scope = Scope { estate: &estate.name, account: &account, region, simulated };
+        for last in store.last_runs(scope).await? {
             self.fill_target(&estate.name, &last);
         }
         for counted in store.message_counts(&estate.name).await? {

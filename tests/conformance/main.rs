@@ -171,6 +171,30 @@ fn an_instance_and_a_cluster_pass_on_moto_and_are_gone_afterwards() {
     }
 }
 
+#[test]
+fn an_account_that_is_not_meant_is_refused_before_anything() {
+    if !have_python() {
+        return;
+    }
+    let (moto, scratch) = (Moto::start(), Scratch::new());
+    let before = moto.list();
+    let config = scratch.0.join("drctl.toml");
+    let drctl = |account: &str, arguments: &[&str]| {
+        let text = estate(1, CA).replace("region = ", &format!("account = \"{account}\"\nregion = "));
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(DRCTL);
+        command.args(arguments).env("DRCTL_CONFIG", &config).env("AWS_ENDPOINT_URL", &moto.endpoint);
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("SHOP_PASSWORD", PASSWORD);
+        Ran::from(command.output().unwrap())
+    };
+    for arguments in [&["doctor"][..], &["restore-test", "--all"], &["restore-test", "--all", "--dry-run"], &["reap"]] {
+        let ran = drctl("210987654321", arguments).ends(2);
+        ran.says("is of account 123456789012, and `[estate] account` is 210987654321").says("nothing was done");
+    }
+    assert_eq!(moto.list(), before);
+    drctl("123456789012", &["reap"]).ends(0).says("nothing to remove");
+}
+
 /// Looks with boto3 until the run has made everything that it makes: what is there then, and what of it drctl made.
 fn watch(moto: &Moto, run: &mut Child, copies: usize) -> (Value, Vec<Value>) {
     loop {

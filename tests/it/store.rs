@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use drctl::aws::{Resource, ResourceKind};
 use drctl::store::{
-    Agenda, Before, Claimed, DueJob, Ended, Entry, Incident, Job, NewRun, Outgoing, RunState, Sent, Store, Told,
+    Before, Claimed, DueJob, Ended, Entry, Incident, Job, NewRun, Outgoing, RunState, Scope, Sent, Store, Told,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use sqlx::Connection;
 
 use crate::postgres::Postgres;
 use crate::support::{Engine, Scratch, have};
 
-const AGENDA: Agenda<'static> = Agenda { estate: "shop", simulated: true };
+const ACCOUNT: &str = "123456789012";
+const HERE: Scope<'static> = Scope { estate: "shop", account: ACCOUNT, region: "eu-west-1", simulated: true };
 const LEASE: Duration = Duration::from_secs(3);
 
 fn at(second: i64) -> Timestamp {
@@ -32,7 +34,8 @@ fn run(id: &str, target: &str, occurrence: Option<&str>) -> NewRun {
         simulated: true,
         keep_for: Duration::from_secs(7),
         accept_changes: true,
-        account: "123456789012".to_owned(),
+        account: ACCOUNT.to_owned(),
+        region: HERE.region.to_owned(),
         occurrence: occurrence.map(str::to_owned),
     }
 }
@@ -73,7 +76,7 @@ async fn behaves(store: &Store, other: &Store) {
     other.end(&taken, &ended(RunState::Failed, &report), &told).await.unwrap();
     taken.release();
     assert!(store.claim("01RUNA").await.is_err(), "it has ended");
-    assert!(store.baseline("shop", "db", true).await.unwrap().is_none(), "a failed run is no measure");
+    assert!(store.baseline(HERE, "db").await.unwrap().is_none(), "a failed run is no measure");
 
     // The next result of the target sees the incident, and may end it.
     let next = store.begin(&run("01RUNC", "db", None)).await.unwrap();
@@ -83,9 +86,12 @@ async fn behaves(store: &Store, other: &Store) {
     };
     store.end(&next, &ended(RunState::Passed, &report), &recovered).await.unwrap();
     next.release();
-    assert_eq!(other.baseline("shop", "db", true).await.unwrap(), Some(("01RUNC".to_owned(), report.clone())));
-    assert!(other.baseline("shop", "db", false).await.unwrap().is_none(), "the sandbox is not AWS");
-    let last = store.last_runs("shop", true).await.unwrap();
+    assert_eq!(other.baseline(HERE, "db").await.unwrap(), Some(("01RUNC".to_owned(), report.clone())));
+    assert!(
+        other.baseline(Scope { simulated: false, ..HERE }, "db").await.unwrap().is_none(),
+        "the sandbox is not AWS"
+    );
+    let last = store.last_runs(HERE).await.unwrap();
     assert_eq!(last.iter().map(|last| last.ended.new.id.as_str()).collect::<Vec<_>>(), ["01RUNC"]);
     assert_eq!(last[0].passed_at, Some(at(60)));
 
@@ -105,10 +111,76 @@ async fn behaves(store: &Store, other: &Store) {
     let again = other.claim("01RUNS1").await.unwrap().expect("it is stuck, and nobody is at work on it");
     other.end(&again, &ended(RunState::Passed, &report), &stands(RunState::Passed)).await.unwrap();
     again.release();
-    assert_eq!(other.baseline("shop", "s", true).await.unwrap().unwrap().0, "01RUNS2");
+    assert_eq!(other.baseline(HERE, "s").await.unwrap().unwrap().0, "01RUNS2");
 
     messages(store, other).await;
     jobs(store, other).await;
+    places(store, other).await;
+}
+
+/// The same names in another account or Region are other databases.
+async fn places(store: &Store, other: &Store) {
+    let report = json!({ "rows": 1 });
+    let there = Scope { region: "eu-central-1", ..HERE };
+    let staging = Scope { account: "210987654321", ..HERE };
+    for (number, scope) in [there, staging].into_iter().enumerate() {
+        assert!(other.baseline(scope, "db").await.unwrap().is_none());
+        let (account, region) = (scope.account.to_owned(), scope.region.to_owned());
+        let new = NewRun { account, region, ..run(&format!("01PLACE{number}"), "db", None) };
+        let owner = store.begin(&new).await.unwrap();
+        let told = |before: &Before| {
+            assert!(before.incident.is_none(), "an incident elsewhere is another one");
+            assert_eq!(before.standing, RunState::Passed);
+            None
+        };
+        store.end(&owner, &ended(RunState::Passed, &report), &told).await.unwrap();
+        owner.release();
+        assert_eq!(other.baseline(scope, "db").await.unwrap().unwrap().1, report);
+        assert!(store.jobs(scope).await.unwrap().is_empty());
+    }
+    assert_ne!(other.baseline(HERE, "db").await.unwrap().unwrap().1, report, "production's measure was replaced");
+    assert_eq!(store.regions(HERE).await.unwrap(), ["eu-central-1", "eu-west-1"]);
+    assert_eq!(store.regions(staging).await.unwrap(), ["eu-west-1"]);
+    let last = |scope| async move { store.last_runs(scope).await.unwrap().into_iter().map(|last| last.ended.new.id) };
+    assert_eq!(last(there).await.collect::<Vec<_>>(), ["01PLACE0"]);
+    assert_eq!(last(staging).await.collect::<Vec<_>>(), ["01PLACE1"]);
+}
+
+/// What an earlier drctl wrote into a store, in SQL that both databases take.
+const OLD_ROWS: &str = "
+    insert into runs (id, estate, target, runbook, document, inputs, state, started_at, simulated, keep_for, accept,
+                      account, epoch)
+        values ('01OLD', 'shop', 'db', 'r', '', '{}', 'passed', '2026-11-20T00:00:00Z', 1, 0, 0, '123456789012', 1);
+    insert into baselines (estate, target, simulated, run_id, at, facts)
+        values ('shop', 'db', 1, '01OLD', '2026-11-20T00:00:00Z', '{\"rows\": 7}');
+    insert into incidents (estate, target, simulated, outcome, since, told_at, run_id)
+        values ('shop', 'db', 1, 'failed', 5, 5, '01OLD');
+    insert into jobs (estate, simulated, name, target, timetable, anchor_at, due_at, start_at)
+        values ('shop', 1, 'a', 'db', 'x', 100, 200, 200);
+";
+const OLD_SCHEMA: [&str; 2] = [
+    include_str!("../../src/store/migrations/0001_runs.sql"),
+    include_str!("../../src/store/migrations/0002_daemon.sql"),
+];
+
+/// What was written before accounts and Regions were is taken over by whoever works on the estate first, in its account.
+async fn adopts(store: &Store) {
+    assert_eq!(store.run("01OLD").await.unwrap().new.region, "");
+    let staging = Scope { account: "210987654321", ..HERE };
+    let stranger = NewRun { account: staging.account.to_owned(), ..run("01STRANGER", "other", None) };
+    store.begin(&stranger).await.unwrap().release();
+    assert!(store.baseline(staging, "db").await.unwrap().is_none(), "another account took it over");
+    let job = Job { name: "a".to_owned(), target: Some("db".to_owned()), timetable: "x".to_owned() };
+    let later = |_: &Job| (Some(at(1000)), Some(at(1000)));
+    store.plan_jobs(HERE, at(0), &[job], later).await.unwrap();
+    assert_eq!(store.baseline(HERE, "db").await.unwrap().unwrap().1, json!({ "rows": 7 }));
+    let owner = store.begin(&run("01NEW", "db", None)).await.unwrap();
+    let told = |before: &Before| {
+        assert_eq!(before.incident.as_ref().map(|incident| incident.run_id.as_str()), Some("01OLD"));
+        None
+    };
+    store.end(&owner, &ended(RunState::Passed, &json!({})), &told).await.unwrap();
+    owner.release();
 }
 
 async fn messages(store: &Store, other: &Store) {
@@ -141,10 +213,10 @@ async fn jobs(store: &Store, other: &Store) {
         timetable: timetable.to_owned(),
     };
     let when = |second: i64| move |_: &Job| (Some(at(second)), Some(at(second)));
-    store.plan_jobs(AGENDA, at(0), &[job("a", "x"), job("b", "x")], when(100)).await.unwrap();
+    store.plan_jobs(HERE, at(0), &[job("a", "x"), job("b", "x")], when(100)).await.unwrap();
     // What stays the same keeps its time; what changed gets another; what is gone is gone.
-    other.plan_jobs(AGENDA, at(1), &[job("a", "x"), job("c", "x")], when(500)).await.unwrap();
-    let planned = store.jobs(AGENDA).await.unwrap();
+    other.plan_jobs(HERE, at(1), &[job("a", "x"), job("c", "x")], when(500)).await.unwrap();
+    let planned = store.jobs(HERE).await.unwrap();
     let due: Vec<_> = planned.iter().map(|planned| (planned.job.name.as_str(), planned.due_at)).collect();
     assert_eq!(due, [("a", Some(at(100))), ("c", Some(at(500)))]);
     let known = ["a".to_owned(), "c".to_owned()];
@@ -157,21 +229,21 @@ async fn jobs(store: &Store, other: &Store) {
         );
         Ok((Claimed { due_at: again, start_at: again, run: Some(new) }, ()))
     };
-    assert!(store.claim_job(AGENDA, at(99), &known, started).await.unwrap().is_none());
-    let (due, (), owner) = store.claim_job(AGENDA, at(100), &known, started).await.unwrap().unwrap();
+    assert!(store.claim_job(HERE, at(99), &known, started).await.unwrap().is_none());
+    let (due, (), owner) = store.claim_job(HERE, at(100), &known, started).await.unwrap().unwrap();
     assert_eq!((due.name.as_str(), due.due_at), ("a", at(100)));
-    assert!(other.claim_job(AGENDA, at(100), &known, started).await.unwrap().is_none(), "it has been started");
+    assert!(other.claim_job(HERE, at(100), &known, started).await.unwrap().is_none(), "it has been started");
     // Due again while it still runs: never two of one target.
     assert!(
-        other.claim_job(AGENDA, at(1100), &known, started).await.unwrap().is_some_and(|(due, (), _)| due.name == "c")
+        other.claim_job(HERE, at(1100), &known, started).await.unwrap().is_some_and(|(due, (), _)| due.name == "c")
     );
-    assert!(other.claim_job(AGENDA, at(1100), &known, started).await.unwrap().is_none());
+    assert!(other.claim_job(HERE, at(1100), &known, started).await.unwrap().is_none());
     let owner = owner.unwrap();
     let nobody = |_: &Before| None;
     store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.unwrap();
     owner.release();
     assert!(
-        other.claim_job(AGENDA, at(1100), &known, started).await.unwrap().is_some_and(|(due, (), _)| due.name == "a")
+        other.claim_job(HERE, at(1100), &known, started).await.unwrap().is_some_and(|(due, (), _)| due.name == "a")
     );
 }
 
@@ -183,6 +255,32 @@ async fn sqlite_behaves() {
     let (store, other) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
     behaves(&store, &other).await;
     assert!(path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_sqlite_store_is_taken_over() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("old.db");
+    sqlx::any::install_default_drivers();
+    let mut old = sqlx::AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+    for migration in OLD_SCHEMA.into_iter().chain([OLD_ROWS, "pragma user_version = 2"]) {
+        sqlx::raw_sql(migration).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+    adopts(&Store::open(&path).await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_postgresql_store_is_taken_over() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let postgres = Postgres::start();
+    for migration in OLD_SCHEMA.into_iter().chain([OLD_ROWS]) {
+        postgres.ask(migration);
+    }
+    postgres.ask("create table drctl_schema (version bigint not null); insert into drctl_schema values (2)");
+    adopts(&Store::open_postgres(&postgres.url(), LEASE).await.unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

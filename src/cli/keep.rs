@@ -1,0 +1,80 @@
+//! `drctl keep`: a copy that people have taken into use stays, and drctl never touches it again.
+
+use std::path::Path;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{progress, setup};
+use crate::aws::ResourceKind;
+use crate::reap::{Kept, keep};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The copy's identifier, as in reports: `drctl-...`.
+    id: String,
+}
+
+pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
+    let loaded = setup::load(config)?;
+    let cancel = setup::cancel_on_signal();
+    let (environment, _) = setup::environment(&loaded, cancel, progress::silent()).await?;
+    let Some(kept) = keep(&environment, &args.id).await? else {
+        let message = format!("there is no `{}` in any Region that this estate has worked in", args.id);
+        return Err(output::usage(message, "`drctl runs list` and `drctl reap --dry-run` name what there is"));
+    };
+    if format == Format::Json {
+        output::json(&kept)?;
+    } else {
+        tell(&kept);
+    }
+    Ok(Exit::Passed)
+}
+
+fn tell(kept: &Kept) {
+    let resource = &kept.resource;
+    let place = kept.endpoint.as_ref().map_or_else(|| "no endpoint yet".to_owned(), ToString::to_string);
+    output::data(&format!("kept {} in {}: {place}", resource.id, resource.region));
+    for member in &kept.members {
+        output::data(&format!("kept {member}"));
+    }
+    if kept.run_at_work {
+        output::talk(
+            "its run is still at work: it will leave the copy alone, and end as stuck; then keep it once more",
+        );
+    } else if kept.run_id.is_none() {
+        output::talk("no run in this state has made it: its tags are gone, and nothing is journalled");
+    }
+    output::talk(
+        "drctl no longer removes it, and no longer looks after it. What else it needs before people rely on it:",
+    );
+    for line in next_steps(kept) {
+        output::talk(&format!("- {line}"));
+    }
+}
+
+/// A copy is made to be thrown away: what a production database has besides its data.
+fn next_steps(kept: &Kept) -> Vec<String> {
+    let (id, region) = (&kept.resource.id, &kept.resource.region);
+    let (verb, option) = match kept.resource.kind {
+        ResourceKind::DbInstance => ("modify-db-instance", "--db-instance-identifier"),
+        ResourceKind::DbCluster => ("modify-db-cluster", "--db-cluster-identifier"),
+    };
+    let modify = format!("aws rds {verb} {option} {id} --region {region} --apply-immediately");
+    let mut lines = Vec::new();
+    if !kept.deletion_protection {
+        lines.push(format!("protection against deletion: `{modify} --deletion-protection`"));
+    }
+    if kept.backup_retention_days.is_none_or(|days| days < 2) {
+        lines.push(format!("backups of its own: `{modify} --backup-retention-period 7`"));
+    }
+    if kept.random_password {
+        lines.push(format!(
+            "a password: nobody knows the random one that drctl set; `{modify} --manage-master-user-password`"
+        ));
+    }
+    lines.push(format!("the network: it stands in the quarantine; `{modify} --vpc-security-group-ids sg-...`"));
+    lines.push(
+        "a standby or readers, log exports, alarms: the run's report lists what it lacks against its source".to_owned(),
+    );
+    lines
+}
