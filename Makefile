@@ -18,7 +18,9 @@ demo:
 
 test:
 	@scripts/setup test
-	DRCTL_TEST_ALL=1 $(CARGO) test --locked
+	rm -rf target/sandbox-calls
+	DRCTL_TEST_ALL=1 DRCTL_SANDBOX_RECORD=$(CURDIR)/target/sandbox-calls $(CARGO) test --locked
+	.venv/bin/python tests/conformance/judge.py target/sandbox-calls
 
 check: tools
 	$(CARGO) fmt --check

@@ -113,7 +113,7 @@ fn common(world: &World, asked: Asked<'_>) -> Context {
         .with("aws:CurrentTime", world.clock.now().to_string())
         .with("aws:SecureTransport", "false")
         .with("aws:PrincipalArn", asked.caller)
-        .with("aws:PrincipalAccount", ACCOUNT)
+        .with("aws:PrincipalAccount", world.account.as_str())
 }
 
 fn needs(world: &mut World, asked: Asked<'_>) -> Vec<Need> {

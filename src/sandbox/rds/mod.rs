@@ -40,7 +40,6 @@ pub(super) fn answer(
     params: &Params,
     ending: Option<&str>,
 ) -> Result<Answer, Fault> {
-    name::known_region(region)?;
     parameters::check(action, params)?;
     let now = world.clock.now();
     let shown_at = after(now, -world.delay(world.behaviour.status_lag_seconds()));

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{ACCOUNT, FOREIGN_ACCOUNT, Region, after};
-use crate::estate::Tags;
+use super::{FOREIGN_ACCOUNT, Region, after};
+use crate::estate::{Partition, Tags};
 use crate::sandbox::engine::{Content, Gate, Running};
 
 /// What a resource's status is, was, and will be.
@@ -344,8 +344,8 @@ impl Snapshot {
     pub(in crate::sandbox) fn arn(&self, region: &Region) -> String {
         let kind =
             if super::catalog::is_cluster_engine(&self.settings.engine) { "cluster-snapshot" } else { "snapshot" };
-        let account = if self.is_foreign() { FOREIGN_ACCOUNT } else { ACCOUNT };
-        format!("arn:aws:rds:{}:{account}:{kind}:{}", region.name, self.id)
+        let account = if self.is_foreign() { FOREIGN_ACCOUNT } else { &region.account };
+        format!("arn:{}:rds:{}:{account}:{kind}:{}", Partition::of(&region.name).id, region.name, self.id)
     }
 
     /// What a describe calls it: another account's by its ARN.
