@@ -57,7 +57,7 @@ impl Mariadb {
         let mut server = as_nobody("/usr/sbin/mariadbd");
         server.args(["--no-defaults", &datadir, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"]);
         server.args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=1G"]);
-        server.args(["--innodb-flush-method=nosync", "--innodb-log-file-size=512M"]);
+        server.args(["--innodb-flush-method=nosync", "--innodb-log-file-size=512M", "--debug-no-sync"]);
         server.args([format!("--port={port}"), format!("--socket={}", file("s")), format!("--pid-file={}", file("p"))]);
         server.args([format!("--ssl-cert={}", file("server.pem")), format!("--ssl-key={}", file("server.key"))]);
         let process = server.current_dir("/").spawn().unwrap();

@@ -36,6 +36,7 @@ const SCHEMA: &str = "
 fn prepared(more: &str) -> Postgres {
     let server = Postgres::start();
     server.ask("alter system set track_functions = 'all'");
+    server.ask("alter system set fsync = off");
     server.ask("select pg_reload_conf()");
     server.ask(&format!("{SCHEMA}; {more}"));
     server.ask("select pg_stat_reset()");

@@ -10,6 +10,7 @@ mod session;
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mysql_async::{Error, Row, Value};
 
@@ -35,10 +36,7 @@ pub(super) struct Worker {
 
 /// Connects `count` times and reads the catalogue.
 pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
-    let mut sessions = Vec::new();
-    for _ in 0..count {
-        sessions.push(Session::open(login, plan).await?);
-    }
+    let mut sessions = try_join_all((0..count).map(|_| Session::open(login, plan))).await?;
     let one_snapshot = begin(&mut sessions).await.map_err(|error| refusal(&error))?;
     let mut sessions = sessions.into_iter();
     let Some(mut leader) = sessions.next() else {

@@ -10,6 +10,7 @@ mod trust;
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
@@ -38,19 +39,22 @@ pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<
     leader.execute(BEGIN).await.map_err(failed)?;
     let snapshot = leader.one("select pg_catalog.pg_export_snapshot()").await.map_err(failed)?;
     let snapshot: String = snapshot.try_get(0).map_err(failed)?;
-    let reading = catalog::read(&leader, path);
+    let reading = tokio::time::timeout(plan.patience, catalog::read(&leader, path));
+    let following = try_join_all((1..count).map(|_| follow(login, plan, &snapshot)));
+    let (read, followers) = tokio::join!(reading, following);
     let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
-    let (known, catalog) = tokio::time::timeout(plan.patience, reading).await.unwrap_or_else(too_long)?;
+    let (known, catalog) = read.unwrap_or_else(too_long)?;
     let known = Arc::new(known);
-    let mut workers = vec![Worker { session: leader, known: Arc::clone(&known) }];
-    for _ in 1..count {
-        let (session, _) = Session::open(login, plan).await?;
-        session.execute(BEGIN).await.map_err(failed)?;
-        let set = format!("set transaction snapshot '{}'", snapshot.replace('\'', ""));
-        session.execute(&set).await.map_err(failed)?;
-        workers.push(Worker { session, known: Arc::clone(&known) });
-    }
-    Ok((workers, catalog))
+    let sessions = std::iter::once(leader).chain(followers?);
+    Ok((sessions.map(|session| Worker { session, known: Arc::clone(&known) }).collect(), catalog))
+}
+
+/// One more connection to the leader's snapshot.
+async fn follow(login: &Login, plan: &Plan, snapshot: &str) -> Result<Session, Refusal> {
+    let (session, _) = Session::open(login, plan).await?;
+    let set = format!("{BEGIN}; set transaction snapshot '{}'", snapshot.replace('\'', ""));
+    session.execute(&set).await.map_err(|error| refusal(&error))?;
+    Ok(session)
 }
 
 /// A row as one number, and how it is made.
