@@ -18,6 +18,7 @@ use super::worker::{Shared, UNAUTHORIZED, Worker, missing_right};
 use crate::estate::TlsMode;
 use crate::verify::answer::{Catalog, Refusal};
 use crate::verify::model::{Login, Plan};
+use crate::verify::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const SELECT_TIMEOUT: Duration = Duration::from_secs(8);
@@ -40,6 +41,10 @@ pub(in crate::verify) async fn connect(
     plan: &Plan,
     count: usize,
 ) -> Result<(Vec<Worker>, Catalog), Refusal> {
+    // The driver passes over what it cannot read in that file, so that it is looked at here.
+    if let Some(ca) = login.ca.as_deref().filter(|_| login.tls == TlsMode::VerifyFull) {
+        tls::authorities(Some(ca))?;
+    }
     let relay = relay(login).await?;
     let client = Client::with_options(options(login, relay.as_ref(), count)).map_err(|error| refusal(&error))?;
     let database = client.database(&login.database);
@@ -119,6 +124,7 @@ fn refusal(error: &Error) -> Refusal {
             Refusal::Credentials(answer.message.clone())
         }
         ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => Refusal::Rights(missing_right(&answer.message)),
+        _ if message.contains("not valid for name") => Refusal::WrongName(message),
         ErrorKind::ServerSelection { message, .. } if message.contains("ertificate") => Refusal::Tls(message.clone()),
         ErrorKind::InvalidTlsConfig { message, .. } => Refusal::Tls(message.clone()),
         _ if message.contains("ertificate") => Refusal::Tls(message),
