@@ -20,7 +20,7 @@ use super::{progress, setup};
 use crate::aws::{Aws, Destination};
 use crate::clock::Clock;
 use crate::config::{Loaded, changes};
-use crate::daemon::{Agent, Health, plan, wait_for_account};
+use crate::daemon::{Agent, Health, Plan, never, plan, wait_for_account};
 use crate::duration;
 use crate::estate::{Estate, State, StateLocation};
 use crate::runbook::Environment;
@@ -119,7 +119,7 @@ fn load(configs: &[PathBuf]) -> anyhow::Result<Vec<Loaded>> {
 /// A job that never comes is a mistake, and would never be noticed.
 fn every_schedule_fires(loaded: &[Loaded]) -> anyhow::Result<()> {
     let estates: Vec<&Estate> = loaded.iter().map(|one| &one.estate).collect();
-    let (_, never) = plan(&estates, Clock::system().now(), Duration::ZERO);
+    let never = never(&estates, Clock::system().now());
     let Some(first) = never.first() else { return Ok(()) };
     let message = format!("`{}` of estate `{}` would never run: `{}`", first.job, first.estate, first.timetable);
     Err(output::usage(message, "correct its schedule; `drctl schedule EXPRESSION` shows when one fires"))
@@ -127,9 +127,10 @@ fn every_schedule_fires(loaded: &[Loaded]) -> anyhow::Result<()> {
 
 fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Result<Exit> {
     let estates: Vec<&Estate> = loaded.iter().map(|one| &one.estate).collect();
-    let (planned, never) = plan(&estates, Clock::system().now(), within);
+    let now = Clock::system().now();
+    let (Plan { planned, is_cut }, never) = (plan(&estates, now, within), never(&estates, now));
     if format == Format::Json {
-        output::json(&json!({ "schema": "drctl.plan/1", "planned": planned, "never": never }))?;
+        output::json(&json!({ "schema": "drctl.plan/1", "planned": planned, "never": never, "cut": is_cut }))?;
     } else {
         let (tests, chores): (Vec<_>, Vec<_>) = planned.iter().partition(|one| one.is_test());
         for one in tests {
@@ -144,6 +145,9 @@ fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Res
         if planned.iter().any(|one| one.timetable.starts_with("rate(")) {
             output::talk("note: rates are counted from now here; the daemon counts from when it first read them");
         }
+    }
+    if is_cut {
+        output::talk(&format!("note: only the first {} are shown; ask for a shorter time", planned.len()));
     }
     for one in &never {
         output::talk(&format!("warning: `{}` of `{}` never runs: `{}`", one.job, one.estate, one.timetable));

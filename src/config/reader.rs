@@ -1,6 +1,6 @@
 //! Reads TOML tables key by key and keeps every problem, with its line, instead of stopping at the first.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,14 +17,21 @@ pub struct Source<'t> {
     text: &'t str,
     /// How many lines of the file come before `text`: a TOML block may stand inside another document.
     lines_before: usize,
+    /// Where each line ends; found when the first line is asked for.
+    line_ends: OnceCell<Vec<usize>>,
     problems: RefCell<Vec<Problem>>,
+    /// Problems beyond those that are kept.
+    more: Cell<usize>,
 }
+
+/// Problems that are kept of one text: nobody reads more of them at once.
+const MAX_PROBLEMS: usize = 200;
 
 impl<'t> Source<'t> {
     /// A source that starts at line `lines_before + 1` of `file`.
     #[must_use]
     pub fn new(file: &'t str, text: &'t str, lines_before: usize) -> Self {
-        Self { file, text, lines_before, problems: RefCell::default() }
+        Self { file, text, lines_before, line_ends: OnceCell::new(), problems: RefCell::default(), more: Cell::new(0) }
     }
 
     /// Reads the text as TOML.
@@ -52,14 +59,22 @@ impl<'t> Source<'t> {
     /// The line, from 1, of a byte offset.
     #[must_use]
     pub fn line(&self, offset: usize) -> usize {
-        let newlines = self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
-        self.lines_before + newlines + 1
+        let ends = self.line_ends.get_or_init(|| self.text.match_indices('\n').map(|(at, _)| at).collect());
+        self.lines_before + ends.partition_point(|end| *end < offset) + 1
     }
 
     /// Keeps a problem.
     pub fn report(&self, line: usize, key: &str, message: impl Into<String>, hint: impl Into<String>) {
-        let problem = Problem { line, key: key.to_owned(), message: message.into(), hint: hint.into() };
-        self.problems.borrow_mut().push(problem);
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() == MAX_PROBLEMS {
+            self.more.set(self.more.get() + 1);
+            return;
+        }
+        problems.push(Problem { line, key: key.to_owned(), message: message.into(), hint: hint.into() });
+    }
+
+    fn has_room(&self) -> bool {
+        self.problems.borrow().len() < MAX_PROBLEMS
     }
 
     /// `value` where nothing was wrong.
@@ -72,6 +87,12 @@ impl<'t> Source<'t> {
             Some(value) if problems.is_empty() => Ok(value),
             _ => {
                 problems.sort_by_key(|problem| problem.line);
+                let more = self.more.get();
+                if let (Some(last), 1..) = (problems.last(), more) {
+                    let (message, hint) =
+                        (format!("{more} more problems are not shown"), "correct these first".to_owned());
+                    problems.push(Problem { line: last.line, key: "...".to_owned(), message, hint });
+                }
                 Err(Invalid { file: self.file.to_owned(), problems })
             }
         }
@@ -98,7 +119,7 @@ impl<'s, 't> Section<'s, 't> {
     /// The line of a key, or of the table where the key is absent.
     #[must_use]
     pub fn line_of(&self, key: &str) -> usize {
-        let position = self.table.iter().find(|(name, _)| name.get_ref() == key);
+        let position = self.table.get_key_value(key);
         self.source.line(position.map_or(self.start, |(name, _)| name.span().start))
     }
 
@@ -262,7 +283,12 @@ impl<'s, 't> Section<'s, 't> {
     pub fn finish(&self) {
         let seen = self.seen.borrow();
         for key in self.keys().filter(|key| !seen.contains(key)) {
-            self.report(key, "is not a known key", unknown_key_hint(key, seen.iter().copied()));
+            // A hint takes a while to find, and beyond those that are kept nobody reads it.
+            let hint = match self.source.has_room() {
+                true => unknown_key_hint(key, seen.iter().copied()),
+                false => String::new(),
+            };
+            self.report(key, "is not a known key", hint);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Jobs: a name, a timetable, and what is done when its time comes. Pure.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ const TEST: &str = "restore-test/";
 const REAP: &str = "reap";
 /// Occurrences that are counted of what was missed.
 const MAX_COUNTED: usize = 1000;
-/// Occurrences of one job that a plan shows.
-const MAX_PLANNED: usize = 10_000;
+/// Occurrences of all jobs that a plan shows.
+const MAX_PLANNED: usize = 100_000;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug)]
@@ -124,29 +126,53 @@ impl Planned {
     }
 }
 
-/// What will be done from `from` on, for as long as `within`; and the jobs that are never due again.
+/// What will be done, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Each time of each job.
+    pub planned: Vec<Planned>,
+    /// Whether there is more than a plan shows.
+    pub is_cut: bool,
+}
+
+/// What will be done from `from` on, for as long as `within`. Only the next time of each job is held, however many there are.
 #[must_use]
-pub fn plan(estates: &[&Estate], from: Timestamp, within: Duration) -> (Vec<Planned>, Vec<Planned>) {
+pub fn plan(estates: &[&Estate], from: Timestamp, within: Duration) -> Plan {
     let end = SignedDuration::try_from(within).ok().and_then(|within| from.checked_add(within).ok());
     let end = end.unwrap_or(Timestamp::MAX);
-    let (mut planned, mut never) = (Vec::new(), Vec::new());
-    for estate in estates {
-        for (job, timetable) in jobs(estate) {
-            let one = |at| Planned {
-                at,
-                estate: estate.name.clone(),
-                job: job.name.clone(),
-                timetable: job.timetable.clone(),
-            };
-            if timetable.next(from, from).is_none() {
-                never.push(one(from));
-            }
-            let times = timetable.schedule.upcoming(from, &timetable.zone);
-            planned.extend(times.take_while(|at| *at <= end).take(MAX_PLANNED).map(one));
+    let all: Vec<(&Estate, Job, &Timetable)> = all_jobs(estates).collect();
+    let first = all.iter().enumerate().filter_map(|(number, (_, _, timetable))| {
+        timetable.next(from, from).filter(|at| *at <= end).map(|at| Reverse((at, number)))
+    });
+    let mut next: BinaryHeap<Reverse<(Timestamp, usize)>> = first.collect();
+    let mut plan = Plan::default();
+    while let Some(Reverse((at, number))) = next.pop() {
+        if plan.planned.len() == MAX_PLANNED {
+            plan.is_cut = true;
+            break;
         }
+        let (estate, job, timetable) = &all[number];
+        plan.planned.push(planned(estate, job, at));
+        next.extend(timetable.next(at, from).filter(|at| *at <= end).map(|at| Reverse((at, number))));
     }
-    planned.sort_by(|a, b| (a.at, &a.estate, &a.job).cmp(&(b.at, &b.estate, &b.job)));
-    (planned, never)
+    plan.planned.sort_by(|a, b| (a.at, &a.estate, &a.job).cmp(&(b.at, &b.estate, &b.job)));
+    plan
+}
+
+/// The jobs that are never due after `from`.
+#[must_use]
+pub fn never(estates: &[&Estate], from: Timestamp) -> Vec<Planned> {
+    let never = all_jobs(estates).filter(|(_, _, timetable)| timetable.next(from, from).is_none());
+    never.map(|(estate, job, _)| planned(estate, &job, from)).collect()
+}
+
+fn all_jobs<'e>(estates: &[&'e Estate]) -> impl Iterator<Item = (&'e Estate, Job, &'e Timetable)> {
+    estates.iter().flat_map(|estate| jobs(estate).into_iter().map(|(job, timetable)| (*estate, job, timetable)))
+}
+
+fn planned(estate: &Estate, job: &Job, at: Timestamp) -> Planned {
+    let (estate, job, timetable) = (estate.name.clone(), job.name.clone(), job.timetable.clone());
+    Planned { at, estate, job, timetable }
 }
 
 #[cfg(test)]
@@ -203,9 +229,25 @@ mod tests {
         let text = FILE.replace("cron(0 6 ? * MON *)", "cron(0 6 30 2 ? *)");
         let (estate, never) = (crate::config::parse("x", FILE).unwrap(), crate::config::parse("y", &text).unwrap());
         let from = "2026-11-20T00:00:00Z".parse().unwrap();
-        let (planned, _) = plan(&[&estate], from, Duration::from_hours(24 * 30));
+        let Plan { planned, is_cut } = plan(&[&estate], from, Duration::from_hours(24 * 30));
+        assert!(!is_cut && planned.is_sorted_by_key(|one| one.at));
         assert_eq!(planned.iter().filter(|one| one.job == "restore-test/db").count(), 4);
         assert_eq!(planned.iter().filter(|one| one.job == REAP).count(), 24 * 30);
-        assert_eq!(plan(&[&never], from, Duration::ZERO).1[0].job, "restore-test/db");
+        assert_eq!(super::never(&[&never], from)[0].job, "restore-test/db");
+    }
+
+    /// What a plan of every time of every job would be: 43 million lines.
+    #[test]
+    fn a_plan_of_many_busy_jobs_is_cut_and_not_collected() {
+        let mut text = FILE.split("[[database]]").next().unwrap().to_owned();
+        for number in 0..1000 {
+            text.push_str(&format!(
+                "[[database]]\nid = \"db{number}\"\nkind = \"rds-mysql\"\n[database.restore_test]\nschedule = \"* * * * *\"\n"
+            ));
+        }
+        let estate = crate::config::parse("x", &text).unwrap();
+        let plan = plan(&[&estate], "2026-11-20T00:00:00Z".parse().unwrap(), Duration::from_hours(24 * 30));
+        assert!(plan.is_cut && plan.planned.len() == MAX_PLANNED);
+        assert_eq!(plan.planned.last().unwrap().at, "2026-11-20T01:40:00Z".parse().unwrap());
     }
 }

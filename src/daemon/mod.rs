@@ -12,4 +12,4 @@ mod pulse;
 pub use account::wait_for_account;
 pub use agent::Agent;
 pub use health::{Health, Standing};
-pub use jobs::{Planned, plan};
+pub use jobs::{Plan, Planned, never, plan};

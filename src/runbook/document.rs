@@ -15,6 +15,8 @@ const STEP_TAG: &str = "toml drctl";
 /// Keys of a step that are not its action's arguments.
 const STEP_KEYS: [&str; 5] = ["id", "action", "when", "deadline", "retries"];
 const MAX_RETRIES: u64 = 10;
+/// After so many problems the rest of a document is not read.
+const MAX_PROBLEMS: usize = 200;
 
 /// Whether what a run makes is there to stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,9 @@ impl Runbook {
                 Ok(step) => steps.push(step),
                 Err(invalid) => problems.extend(invalid.problems),
             }
+            if problems.len() > MAX_PROBLEMS {
+                break;
+            }
         }
         if !problems.is_empty() {
             return Err(Invalid { file: file.to_owned(), problems });
@@ -161,11 +166,14 @@ fn read_inputs(section: &Section<'_, '_>) -> Option<Vec<Input>> {
 fn blocks(text: &str, body: usize) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut current: Option<(usize, String)> = None;
+    // Lines up to `counted`, which moves on with the blocks.
+    let (mut counted, mut lines) = (0, 0);
     for (event, range) in Parser::new(&text[body..]).into_offset_iter() {
         match event {
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) if info.trim() == STEP_TAG => {
-                let before = text[..body + range.start].matches('\n').count() + 1;
-                current = Some((before, String::new()));
+                lines += text[counted..body + range.start].matches('\n').count();
+                counted = body + range.start;
+                current = Some((lines + 1, String::new()));
             }
             Event::Text(part) => {
                 if let Some((_, block)) = &mut current {

@@ -1,5 +1,7 @@
 //! Refuses what cannot work before anything is done: unknown actions, arguments and references.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::action::{Registry, Spec, ValueType};
@@ -7,19 +9,25 @@ use super::document::{Input, Runbook, Step};
 use super::template;
 use crate::config::Problem;
 
+/// Problems that are told at once.
+const MAX_PROBLEMS: usize = 200;
+/// Names that a hint offers, the nearest first.
+const MAX_NAMES: usize = 20;
+
 /// Everything that is wrong with a runbook; empty where it can be run.
 #[must_use]
 pub fn lint(runbook: &Runbook, registry: &Registry) -> Vec<Problem> {
     let specs: Vec<Spec> = registry.iter().map(|action| action.spec()).collect();
-    let mut lint = Lint { runbook, specs: &specs, problems: Vec::new() };
+    let mut lint = Lint { runbook, specs: &specs, at: HashMap::new(), problems: Vec::new() };
     if runbook.steps.is_empty() {
         lint.report(1, "steps", "there is no step".to_owned(), "add a fenced block tagged `toml drctl`".to_owned());
     }
     for (at, step) in runbook.steps.iter().enumerate() {
-        if runbook.steps[..at].iter().any(|other| other.id == step.id) {
+        if lint.at.contains_key(step.id.as_str()) {
             lint.report(step.line, "id", format!("`{}` names another step", step.id), "rename one".to_owned());
         }
         lint.step(step, &runbook.steps[..at]);
+        lint.at.entry(&step.id).or_insert(at);
     }
     lint.problems
 }
@@ -27,11 +35,21 @@ pub fn lint(runbook: &Runbook, registry: &Registry) -> Vec<Problem> {
 struct Lint<'a> {
     runbook: &'a Runbook,
     specs: &'a [Spec],
+    /// Where each step stands, up to the one that is looked at.
+    at: HashMap<&'a str, usize>,
     problems: Vec<Problem>,
 }
 
 impl Lint<'_> {
     fn report(&mut self, line: usize, key: &str, message: String, hint: String) {
+        match self.problems.len() {
+            0..MAX_PROBLEMS => {}
+            MAX_PROBLEMS => {
+                let (message, hint) = ("more problems are not shown".to_owned(), "correct these first".to_owned());
+                return self.problems.push(Problem { line, key: "...".to_owned(), message, hint });
+            }
+            _ => return,
+        }
         self.problems.push(Problem { line, key: key.to_owned(), message, hint });
     }
 
@@ -105,8 +123,8 @@ impl Lint<'_> {
             }
             return found.map(|input| input.kind);
         }
-        let Some(source) = before.iter().find(|other| other.id == first) else {
-            let names: Vec<_> = before.iter().map(|other| other.id.as_str()).collect();
+        let Some(source) = self.at.get(first).and_then(|at| before.get(*at)) else {
+            let names: Vec<_> = before.iter().rev().take(MAX_NAMES).map(|other| other.id.as_str()).collect();
             let hint = match names.is_empty() {
                 true => "no step comes before this one; refer to `inputs.NAME`".to_owned(),
                 false => format!("the steps before this one are {}", names.join(", ")),

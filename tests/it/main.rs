@@ -29,6 +29,7 @@ mod hostile_documentdb;
 mod hostile_mysql;
 mod hostile_postgres;
 mod killed_daemon;
+mod large_files;
 mod lifetime;
 mod postgres;
 mod restore_points;
