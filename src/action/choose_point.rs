@@ -120,7 +120,13 @@ pub(super) async fn choose(
 async fn nothing_at_all(environment: &Environment, database: &Database) -> Failure {
     let region = &environment.aws.region;
     let message = format!("there is no database `{}` in {region}, and no snapshot of it", database.id);
-    let kept = environment.aws.automated_backups(database.kind, &database.id).await.unwrap_or_default();
+    let kept = match environment.aws.automated_backups(database.kind, &database.id).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            let message = format!("{message}; whether its automated backups are kept is unknown: {error}");
+            return Failure::unknown(message, error.hint());
+        }
+    };
     let hint = match kept.iter().filter_map(|backup| backup.latest).max() {
         Some(latest) => {
             format!("its automated backups are kept, up to {latest}: restore one with `--point pitr`, or a time")

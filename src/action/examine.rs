@@ -181,7 +181,10 @@ async fn backup_region(environment: &Environment, database: &Database, since: &S
         Ok(snapshots) => snapshots,
         Err(error) => return Some(Finding::not_asked(subject, &error)),
     };
-    let backups = there.automated_backups(database.kind, &database.id).await.unwrap_or_default();
+    let backups = match there.automated_backups(database.kind, &database.id).await {
+        Ok(backups) => backups,
+        Err(error) => return Some(Finding::not_asked(subject, &error)),
+    };
     let usable = snapshots.iter().filter(|snapshot| snapshot.is_usable());
     let newest_snapshot = usable.clone().filter_map(|snapshot| snapshot.taken_at().or(snapshot.created_at)).max();
     let newest = newest_snapshot.max(backups.iter().filter_map(|backup| backup.latest).max());

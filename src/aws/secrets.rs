@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use secrecy::SecretString;
 
 use super::connect::Aws;
-use super::error::classify;
+use super::error::{Kind, classify};
 use crate::estate::SecretRef;
 
 /// The largest secret that is read from a file.
@@ -71,9 +71,12 @@ fn from_file(path: &Path) -> anyhow::Result<String> {
 async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>, stage: Option<&str>) -> anyhow::Result<String> {
     let request = aws.secrets.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
     let answer = request.send().await;
-    let answer = answer
-        .map_err(|error| classify("GetSecretValue", error))
-        .with_context(|| format!("failed to read `secretsmanager:{id}`"))?;
+    let answer = answer.map_err(|error| classify("GetSecretValue", error)).map_err(|error| {
+        // A missing right to the secret is named by AWS, one to its key is not.
+        let named = error.message.contains("to perform") || error.kind != Kind::Denied;
+        let missing = if named { String::new() } else { format!(" without `{}`", error.denied_action()) };
+        anyhow::Error::new(error).context(format!("failed to read `secretsmanager:{id}`{missing}"))
+    })?;
     let text = answer.secret_string.with_context(|| format!("`secretsmanager:{id}` holds no text"))?;
     pick(&text, key)
         .with_context(|| format!("`secretsmanager:{id}` is JSON without the key `{}`", key.unwrap_or("password")))

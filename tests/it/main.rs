@@ -30,6 +30,7 @@ mod hostile_mysql;
 mod hostile_postgres;
 mod killed_daemon;
 mod large_files;
+mod least_privilege;
 mod lifetime;
 mod postgres;
 mod restore_points;

@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use crate::estate::{Estate, Partition, SecretRef, Way};
+use crate::estate::{Database, DatabaseKind, Estate, Partition, SecretRef, Way};
 use crate::runbook::{NAME_PREFIX, RUN_TAG};
 
 /// Tags of drctl's own: nobody else's are set or taken away.
@@ -48,7 +48,7 @@ const LOOK: [&str; 14] = [
 pub(super) fn policy(estate: &Estate) -> Value {
     let (instances, clusters): (Vec<_>, Vec<_>) =
         estate.databases.iter().partition(|database| !database.kind.is_cluster());
-    let ids = |of: &[&crate::estate::Database]| of.iter().map(|database| database.id.clone()).collect::<Vec<_>>();
+    let ids = |of: &[&Database]| of.iter().map(|database| database.id.clone()).collect::<Vec<_>>();
     let scope = Scope { estate, region: &estate.region };
     let mut statements = vec![json!({ "Sid": "Look", "Effect": "Allow", "Action": LOOK, "Resource": "*" })];
     if !instances.is_empty() {
@@ -56,6 +56,7 @@ pub(super) fn policy(estate: &Estate) -> Value {
     }
     if !clusters.is_empty() {
         statements.extend(scope.restores_of_clusters(&ids(&clusters)));
+        statements.extend(scope.members(&clusters));
     }
     statements.extend(scope.copies(!clusters.is_empty()));
     statements.extend(scope.keys());
@@ -138,23 +139,40 @@ impl Scope<'_> {
         from.push(format!("arn:{}:rds:{}:*:cluster-snapshot:*", self.partition().id, self.region));
         from.push(self.rds("cluster-auto-backup", "*"));
         from.extend(sources.iter().map(|source| self.rds("cluster", source)));
-        let mut member_of = self.groups("pg");
-        member_of.push(self.rds("cluster", &format!("{NAME_PREFIX}*")));
         vec![
             json!({
                 "Sid": "RestoreClustersThatAreTagged", "Effect": "Allow", "Action": actions,
                 "Resource": self.rds("cluster", &format!("{NAME_PREFIX}*")), "Condition": { "StringLike": requested_tag() },
             }),
             json!({ "Sid": "RestoreClustersFrom", "Effect": "Allow", "Action": actions, "Resource": from }),
-            // Without an instance nobody can connect to a cluster.
-            json!({
-                "Sid": "AddInstancesThatAreTaggedAndPrivate", "Effect": "Allow", "Action": "rds:CreateDBInstance",
-                "Resource": self.rds("db", &format!("{NAME_PREFIX}*")), "Condition": tagged_and_private(),
-            }),
-            json!({
-                "Sid": "AddInstancesToCopies", "Effect": "Allow", "Action": "rds:CreateDBInstance", "Resource": member_of,
-            }),
         ]
+    }
+
+    /// Without an instance nobody can connect to a cluster. DocumentDB's API cannot ask for public instances, and so never says
+    /// that one is private; AWS does not write that its instances lack the key, and so they are told by their engine.
+    fn members(&self, clusters: &[&Database]) -> Vec<Value> {
+        let action = "rds:CreateDBInstance";
+        let copy = self.rds("db", &format!("{NAME_PREFIX}*"));
+        let mut member_of = self.groups("pg");
+        member_of.push(self.rds("cluster", &format!("{NAME_PREFIX}*")));
+        let is_documentdb = |database: &&&Database| database.kind == DatabaseKind::Documentdb;
+        let mut statements = Vec::new();
+        if clusters.iter().any(|database| !is_documentdb(&database)) {
+            statements.push(json!({
+                "Sid": "AddInstancesThatAreTaggedAndPrivate", "Effect": "Allow", "Action": action, "Resource": copy,
+                "Condition": tagged_and_private(),
+            }));
+        }
+        if clusters.iter().any(|database| is_documentdb(&database)) {
+            statements.push(json!({
+                "Sid": "AddDocumentDbInstancesThatAreTagged", "Effect": "Allow", "Action": action, "Resource": copy,
+                "Condition": { "StringEquals": { "rds:DatabaseEngine": "docdb" }, "StringLike": requested_tag() },
+            }));
+        }
+        statements.push(json!({
+            "Sid": "AddInstancesToCopies", "Effect": "Allow", "Action": action, "Resource": member_of,
+        }));
+        statements
     }
 
     fn copies(&self, clusters: bool) -> Vec<Value> {

@@ -59,13 +59,15 @@ const RESTORES: [Restore; 4] = [
 ];
 
 /// What is changed or removed, by type and parameter.
-const CHANGES: [(&str, &str, &str); 8] = [
+const CHANGES: [(&str, &str, &str); 10] = [
     ("ModifyDBInstance", "db", "DBInstanceIdentifier"),
     ("ModifyDBCluster", "cluster", "DBClusterIdentifier"),
     ("DeleteDBInstance", "db", "DBInstanceIdentifier"),
     ("DeleteDBCluster", "cluster", "DBClusterIdentifier"),
     ("FailoverDBCluster", "cluster", "DBClusterIdentifier"),
     ("RebootDBInstance", "db", "DBInstanceIdentifier"),
+    ("CopyDBSnapshot", "snapshot", "TargetDBSnapshotIdentifier"),
+    ("CopyDBClusterSnapshot", "cluster-snapshot", "TargetDBClusterSnapshotIdentifier"),
     ("DeleteDBSnapshot", "snapshot", "DBSnapshotIdentifier"),
     ("DeleteDBClusterSnapshot", "cluster-snapshot", "DBClusterSnapshotIdentifier"),
 ];
