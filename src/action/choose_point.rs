@@ -124,7 +124,7 @@ async fn nothing_at_all(environment: &Environment, database: &Database) -> Failu
         Ok(kept) => kept,
         Err(error) => {
             let message = format!("{message}; whether its automated backups are kept is unknown: {error}");
-            return Failure::unknown(message, error.hint());
+            return Failure::new(RunState::Unknown, anyhow::anyhow!(message), error.hint());
         }
     };
     let hint = match kept.iter().filter_map(|backup| backup.latest).max() {

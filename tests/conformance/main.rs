@@ -208,3 +208,27 @@ fn watch(moto: &Moto, run: &mut Child, copies: usize) -> (Value, Vec<Value>) {
         assert!(run.try_wait().unwrap().is_none(), "the run ended before boto3 saw its copy: {during:#}");
     }
 }
+
+#[test]
+fn others_judge_the_policies_and_their_evaluator_alike() {
+    if !have_python() {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let mut arguments = vec![rig.endpoint.clone()];
+    for (name, estate) in [
+        ("instances", [HEAD, POSTGRES].concat()),
+        ("clusters", [HEAD, AURORA_POSTGRES, DOCUMENTDB].concat()),
+        ("reference", std::fs::read_to_string("examples/reference.toml").unwrap()),
+    ] {
+        let (config, policy) = (rig.scratch.0.join("estate.toml"), rig.scratch.0.join(format!("{name}.json")));
+        let role = "region = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::123456789012:role/drctl\"";
+        std::fs::write(&config, estate.replacen("region = \"eu-west-1\"", role, 1)).unwrap();
+        let config = config.display().to_string();
+        let printed = rig.run(&["iam-policy", "--config", &config]).ends(0).out;
+        std::fs::write(&policy, printed).unwrap();
+        arguments.push(policy.display().to_string());
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    python("policy_by_others.py", &arguments).ends(0).says("0 wrong");
+}
