@@ -11,13 +11,14 @@ use serde_json::Value;
 
 use super::policy::{Call, Context, Decision, Policy, decide};
 use super::protocol::{Fault, Params};
-use super::world::{ACCOUNT, World};
+use super::world::World;
 use crate::estate::{Partition, Tags};
 
 /// Who calls what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) caller: &'a str,
+    pub(super) account: &'a str,
     pub(super) region: &'a str,
     pub(super) service: &'a str,
     pub(super) action: &'a str,
@@ -26,7 +27,7 @@ pub(super) struct Asked<'a> {
 
 impl Asked<'_> {
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{ACCOUNT}:{resource}", Partition::of(self.region).id, self.region)
+        format!("arn:{}:{service}:{}:{}:{resource}", Partition::of(self.region).id, self.region, self.account)
     }
 
     /// Such as `rds.eu-west-1.amazonaws.com`.
@@ -113,7 +114,7 @@ fn common(world: &World, asked: Asked<'_>) -> Context {
         .with("aws:CurrentTime", world.clock.now().to_string())
         .with("aws:SecureTransport", "false")
         .with("aws:PrincipalArn", asked.caller)
-        .with("aws:PrincipalAccount", world.account.as_str())
+        .with("aws:PrincipalAccount", asked.account)
 }
 
 fn needs(world: &mut World, asked: Asked<'_>) -> Vec<Need> {

@@ -11,6 +11,7 @@ use super::control_world;
 use super::engine::Damage;
 use super::fault::Rule;
 use super::gate::{check_control, check_local};
+use super::iam::simulate;
 use super::policy::Policy;
 use super::protocol::Params;
 use super::rds;
@@ -62,6 +63,7 @@ fn perform(shared: &Shared, method: &str, path: &str, body: &Value) -> Result<Va
         ("POST", "distrust") => shared.world().engines.distrust().map_err(|error| error.to_string())?,
         ("POST", "snapshot") => snapshot(&mut shared.world(), text("target"), text("id"))?,
         ("POST", "tag") => tag(&mut shared.world(), text("id"), text("key"), text("value"))?,
+        ("POST", "simulate") => return simulate(body),
         ("POST", "policies") => {
             let texts = body["policies"].as_array().map(Vec::as_slice).unwrap_or_default();
             let policies = texts.iter().map(|policy| Policy::parse(&policy.to_string())).collect::<Result<_, _>>();

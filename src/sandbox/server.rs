@@ -325,7 +325,11 @@ fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> R
     let mut world = shared.world();
     world.account.clone_from(&target.caller.account);
     let Target { service, action, region, caller } = target;
-    authorize(&shared.policies(), &mut world, Asked { caller: &caller.arn, region, service, action, body })?;
+    authorize(
+        &shared.policies(),
+        &mut world,
+        Asked { caller: &caller.arn, account: &caller.account, region, service, action, body },
+    )?;
     let json = || {
         let malformed = |_| Fault::new(400, "SerializationException", "the body is not JSON");
         serde_json::from_str::<Value>(body).map_err(malformed)

@@ -90,7 +90,7 @@ fn the_printed_policy_is_enough_for_everything() {
 #[test]
 fn the_policy_lets_nothing_else_be_touched() {
     let rig = Rig::start(&with_role(&[POSTGRES, DOCUMENTDB]));
-    let policy = printed(&rig, &[]).to_string();
+    let policy = printed(&rig, &[]);
     let own = [("aws:RequestTag/drctl:run-id", "x"), ("rds:PubliclyAccessible", "false")];
     let made = [("aws:ResourceTag/drctl:run-id", "x")];
     let arn = |kind: &str, id: &str| format!("arn:aws:rds:eu-west-1:123456789012:{kind}:{id}");
@@ -127,7 +127,10 @@ fn the_policy_lets_nothing_else_be_touched() {
             "implicitDeny",
         ),
     ] {
-        assert_eq!(rig.simulate(&policy, action, &resource, context), decision, "{action} {resource} {context:?}");
+        let context: serde_json::Map<String, Value> =
+            context.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        let asked = json!({ "policy": policy, "action": action, "resource": resource, "context": context });
+        assert_eq!(rig.control("POST", "simulate", &asked), decision, "{asked:#}");
     }
 }
 

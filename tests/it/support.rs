@@ -276,36 +276,6 @@ impl Rig {
         serde_json::from_str(body).unwrap_or(Value::Null)
     }
 
-    /// What a policy says of a call, by the sandbox's `SimulateCustomPolicy`: `allowed`, `implicitDeny` or `explicitDeny`.
-    pub(crate) fn simulate(&self, policy: &str, action: &str, resource: &str, context: &[(&str, &str)]) -> String {
-        let mut form = vec![
-            ("Action".to_owned(), "SimulateCustomPolicy"),
-            ("PolicyInputList.member.1".to_owned(), policy),
-            ("ActionNames.member.1".to_owned(), action),
-            ("ResourceArns.member.1".to_owned(), resource),
-        ];
-        for (at, (key, value)) in context.iter().enumerate() {
-            let entry = format!("ContextEntries.member.{}", at + 1);
-            form.push((format!("{entry}.ContextKeyName"), key));
-            form.push((format!("{entry}.ContextKeyValues.member.1"), value));
-        }
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let address = self.endpoint.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let scope = "Credential=sandbox/20261120/us-east-1/iam/aws4_request";
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nhost: {address}\r\nauthorization: AWS4-HMAC-SHA256 {scope}\r\n\
-             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let decision = answer.split("<EvalDecision>").nth(1).and_then(|rest| rest.split('<').next());
-        decision.unwrap_or_else(|| panic!("{answer}")).to_owned()
-    }
-
     pub(crate) fn fault(&self, rule: Value) {
         self.control("POST", "faults", &rule);
     }
