@@ -52,7 +52,7 @@ pub(super) async fn of_copy(
     findings.extend(key(environment, database, point).await);
     findings.push(master_user(database, point));
     findings.extend(secret(environment, database).await);
-    findings.extend(ca(database));
+    findings.extend(ca(environment, database));
     findings
 }
 
@@ -214,11 +214,11 @@ async fn secret(environment: &Environment, database: &Database) -> Option<Findin
 }
 
 /// Whether the server's certificate can be verified. AWS's authorities are in no system's store.
-fn ca(database: &Database) -> Option<Finding> {
+fn ca(environment: &Environment, database: &Database) -> Option<Finding> {
     let subject = format!("{} ca", database.id);
     let test = &database.test;
     let fix = format!("download {BUNDLE} and write `ca = \"global-bundle.pem\"` under `[database.restore_test]`");
-    let Some(ca) = &test.ca else {
+    let Some(ca) = environment.ca(database) else {
         if test.tls != TlsMode::VerifyFull {
             return None;
         }
@@ -226,7 +226,7 @@ fn ca(database: &Database) -> Option<Finding> {
         return Some(Finding::refused(subject, found, fix));
     };
     let shown = ca.display();
-    Some(match check_ca(ca) {
+    Some(match check_ca(&ca) {
         Ok(()) => Finding::fine(subject, format!("`{shown}` is there")),
         Err(error) => Finding::refused(subject, format!("`ca` cannot be used: `{shown}`: {error}"), fix),
     })

@@ -219,7 +219,7 @@ async fn prove_with(
         tls: test.tls,
         tunnelled: test.connect.is_some(),
         certificate_name: copy.endpoint.host.clone(),
-        ca: test.ca.clone(),
+        ca: environment.ca(database),
         username,
         password,
         database: test.database.clone(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::ledger::{Ledger, Making};
 use super::tags::RUN_TAG;
 use crate::aws::{Aws, Call, Change, Kind, Resource};
 use crate::clock::Clock;
-use crate::estate::Estate;
+use crate::estate::{Database, Estate};
 use crate::store::{Entry, Phase, RunState, Scope, Spent, Store};
 use crate::verify::Check;
 
@@ -149,7 +150,20 @@ pub struct Environment {
     pub reporter: Reporter,
 }
 
+/// Names the bundle of the sandbox that is talked to. The sandbox prints it.
+const SANDBOX_CA: &str = "DRCTL_SANDBOX_CA";
+
 impl Environment {
+    /// The file of authorities that a copy of `database` is verified by: `ca`, as written for AWS. At a sandbox its own
+    /// bundle takes that file's place, so that an estate file can be rehearsed as it is; where no `ca` is written
+    /// there is none here either, since on AWS no copy could be verified.
+    #[must_use]
+    pub fn ca(&self, database: &Database) -> Option<PathBuf> {
+        let named = database.test.ca.clone()?;
+        let of_sandbox = self.clock.is_simulated().then(|| std::env::var_os(SANDBOX_CA)).flatten();
+        Some(of_sandbox.map_or(named, PathBuf::from))
+    }
+
     /// Whose what is stored is, where the work is done now.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {
