@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::after;
 use super::model::Backend;
 use crate::clock::VirtualClock;
 use crate::sandbox::engine::{Content, Engines, Gate, Running, free_port};
@@ -20,6 +21,9 @@ pub(in crate::sandbox) struct Copies {
     pub(in crate::sandbox) engines: Arc<Engines>,
     /// Held meanwhile: how long this machine takes is not how long AWS takes.
     pub(in crate::sandbox) clock: VirtualClock,
+    /// For so long nobody sees what is made. The clock runs on meanwhile: held, it would keep a copy unseen for as long
+    /// as this machine takes to start a database.
+    pub(in crate::sandbox) unseen_seconds: i64,
 }
 
 impl Copies {
@@ -30,13 +34,16 @@ impl Copies {
             return;
         }
         backend.set_starting();
-        let hold = self.clock.hold();
+        let hold = (self.unseen_seconds == 0).then(|| self.clock.hold());
+        let seen_at = after(self.clock.now(), self.unseen_seconds);
         let (engines, backend, content, name) =
             (Arc::clone(&self.engines), backend.clone(), content.clone(), name.to_owned());
         let clock = self.clock.clone();
         // Held from now on: until the database runs, another sandbox might take the port for one of its own.
         let outside = TcpListener::bind(("127.0.0.1", port));
         tokio::spawn(async move {
+            wait_until(&clock, seen_at).await;
+            let hold = hold.unwrap_or_else(|| clock.hold());
             let running = match outside {
                 Ok(outside) => start(&engines, &content, outside, &clock, &backend.gate).await,
                 Err(error) => Err(error.into()),

@@ -149,7 +149,8 @@ impl World {
 
     /// What it takes to start a database.
     pub(super) fn copies(&self) -> Copies {
-        Copies { engines: Arc::clone(&self.engines), clock: self.clock.clone() }
+        let unseen_seconds = self.delay(self.behaviour.invisible_seconds());
+        Copies { engines: Arc::clone(&self.engines), clock: self.clock.clone(), unseen_seconds }
     }
 }
 
