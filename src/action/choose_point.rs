@@ -259,7 +259,7 @@ async fn from_snapshot(
             format!("snapshot `{}` is of `{}`, not of kind `{}`", snapshot.id, snapshot.engine, database.kind);
         return Err(Failure::refused(message, "choose a snapshot of this database"));
     }
-    unsupported::check_snapshot(environment, database, snapshot)?;
+    unsupported::check_snapshot(&environment.account, database, snapshot)?;
     let mut notes = Vec::new();
     let taken_at = moment(environment, database, snapshot).await;
     let age = taken_at.and_then(|at| since.age(at));
@@ -336,13 +336,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::estate::Estate;
 
     fn database() -> Database {
-        let text = "[estate]\nname = \"x\"\nregion = \"eu-west-1\"\n[objectives]\nrto = \"1h\"\nrpo = \"1h\"\n\
-                    [[database]]\nid = \"x\"\nkind = \"aurora-mysql\"\n";
-        let estate: Estate = crate::config::parse("x", text).expect("it is valid");
-        estate.databases.into_iter().next().expect("there is one")
+        crate::action::unsupported::tests::database("aurora-mysql")
     }
 
     fn snapshot(id: &str, status: &str, at: Option<i64>) -> Snapshot {

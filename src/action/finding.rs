@@ -21,19 +21,22 @@ pub struct Finding {
     /// What a run is that comes to stand before it; `None` where a run can go on all the same.
     #[serde(skip)]
     stops_as: Option<RunState>,
+    /// Whether looking again may go well.
+    #[serde(skip)]
+    transient: bool,
 }
 
 impl Finding {
     /// All is well.
     pub fn fine(subject: impl Into<String>, found: impl Into<String>) -> Self {
         let (subject, found) = (subject.into(), found.into());
-        Self { subject, outcome: Outcome::Passed, found, fix: None, stops_as: None }
+        Self { subject, outcome: Outcome::Passed, found, fix: None, stops_as: None, transient: false }
     }
 
     /// Something is wrong, or cannot be told, that keeps no run from starting.
     pub fn bad(subject: impl Into<String>, outcome: Outcome, found: impl Into<String>, fix: impl Into<String>) -> Self {
         let (subject, found) = (subject.into(), found.into());
-        Self { subject, outcome, found, fix: Some(fix.into()), stops_as: None }
+        Self { subject, outcome, found, fix: Some(fix.into()), stops_as: None, transient: false }
     }
 
     /// Something is in the way of a restore, which is then refused.
@@ -56,13 +59,15 @@ impl Finding {
 
     /// That AWS could not be asked. A run goes on: the restore will tell.
     pub fn not_asked(subject: impl Into<String>, error: &crate::aws::Error) -> Self {
-        Self::bad(subject, Outcome::Unknown, error.to_string(), error.hint())
+        let finding = Self::bad(subject, Outcome::Unknown, error.to_string(), error.hint());
+        Self { transient: error.is_transient(), ..finding }
     }
 
     /// Why a run cannot go on.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         let hint = self.fix.clone().unwrap_or_default();
-        self.stops_as.map(|state| Failure::new(state, anyhow::anyhow!("{}", self.found), hint))
+        let error = anyhow::anyhow!("{}", self.found);
+        self.stops_as.map(|state| Failure { transient: self.transient, ..Failure::new(state, error, hint) })
     }
 }

@@ -84,8 +84,13 @@ pub(super) async fn option_group(environment: &Environment, database: &Database,
         Some(subnets) => environment.aws.subnet_group(subnets).await.ok().flatten(),
         None => None,
     };
-    Some(match subnets.and_then(|subnets| subnets.vpc) {
-        Some(vpc) if vpc == *bound_to => Finding::fine(subject, format!("`{name}`, of the quarantine's VPC")),
+    let vpc = subnets.and_then(|subnets| subnets.vpc);
+    Some(judge_option_group(subject, name, bound_to, vpc.as_deref()))
+}
+
+fn judge_option_group(subject: String, name: &str, bound_to: &str, vpc: Option<&str>) -> Finding {
+    match vpc {
+        Some(vpc) if vpc == bound_to => Finding::fine(subject, format!("`{name}`, of the quarantine's VPC")),
         Some(vpc) => {
             let found = format!(
                 "option group `{name}` is bound to `{bound_to}`, and the quarantine is in `{vpc}`: AWS refuses the restore"
@@ -101,5 +106,20 @@ pub(super) async fn option_group(environment: &Environment, database: &Database,
             let found = format!("option group `{name}` is bound to `{bound_to}`, and the quarantine's VPC is unknown");
             Finding::bad(subject, Outcome::Unknown, found, "give the quarantine a `subnet_group`")
         }
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_group_of_another_vpc_stops_a_restore() {
+        let judged = |vpc| judge_option_group("x".to_owned(), "audit", "vpc-1", vpc);
+        assert_eq!(judged(Some("vpc-1")).outcome, Outcome::Passed);
+        let refused = judged(Some("vpc-2"));
+        assert_eq!(refused.failure().map(|failure| failure.state), Some(RunState::Refused));
+        assert!(refused.fix.is_some_and(|fix| fix.contains("copy-option-group")));
+        assert_eq!(judged(None).outcome, Outcome::Unknown);
+    }
 }

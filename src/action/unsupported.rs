@@ -118,15 +118,11 @@ pub(super) fn check_snapshot_name(environment: &Environment, database: &Database
 ///
 /// # Errors
 /// With what to do instead.
-pub(super) fn check_snapshot(
-    environment: &Environment,
-    database: &Database,
-    snapshot: &Snapshot,
-) -> Result<(), Failure> {
+pub(super) fn check_snapshot(account: &str, database: &Database, snapshot: &Snapshot) -> Result<(), Failure> {
     if let Some(failure) = engine_mode(&snapshot.id, snapshot.engine_mode.as_deref()) {
         return Err(failure);
     }
-    let is_foreign = snapshot.account().is_some_and(|account| account != environment.account);
+    let is_foreign = snapshot.account().is_some_and(|owner| owner != account);
     let shared = snapshot.snapshot_type == "shared" || is_foreign;
     if !shared || snapshot.encrypted != Some(true) {
         return Ok(());
@@ -146,4 +142,55 @@ fn copy_command(kind: DatabaseKind, arn: &str) -> String {
         "copy it first: `aws rds {verb} --source-{prefix}-identifier {arn} --target-{prefix}-identifier NAME \
          --kms-key-id KEY`, then name the copy with `--point`"
     )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::store::RunState;
+
+    /// A database of a kind.
+    pub(in crate::action) fn database(kind: &str) -> Database {
+        let text = format!(
+            "[estate]\nname = \"x\"\nregion = \"eu-west-1\"\n[objectives]\nrto = \"1h\"\nrpo = \"1h\"\n\
+             [[database]]\nid = \"x\"\nkind = \"{kind}\"\n"
+        );
+        let estate = crate::config::parse("x", &text).expect("it is valid");
+        estate.databases.into_iter().next().expect("there is one")
+    }
+
+    #[test]
+    fn a_snapshot_that_is_shared_and_encrypted_has_to_be_copied_first() {
+        let database = database("rds-postgresql");
+        let theirs = Snapshot {
+            arn: "arn:aws:rds:eu-west-1:999999999999:snapshot:theirs".to_owned(),
+            snapshot_type: "manual".to_owned(),
+            encrypted: Some(true),
+            ..Snapshot::default()
+        };
+        let failure = check_snapshot("123456789012", &database, &theirs).expect_err("AWS refuses it");
+        assert_eq!(failure.state, RunState::Refused);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("copy-db-snapshot") && hint.contains("--kms-key-id")));
+        assert!(check_snapshot("999999999999", &database, &theirs).is_ok());
+        let plain = Snapshot { encrypted: Some(false), ..theirs };
+        assert!(check_snapshot("123456789012", &database, &plain).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_tested_is_refused_by_its_name() {
+        let postgres = database("rds-postgresql");
+        let refused = |name: &str| engine(&postgres, name).map(|failure| failure.message()).unwrap_or_default();
+        assert!(refused("oracle-ee").contains("does not test"));
+        assert!(refused("sqlserver-se").contains("does not test"));
+        assert!(refused("mysql").contains("not of kind"));
+        assert!(engine(&postgres, "postgres").is_none());
+        assert!(
+            engine_mode("x", Some("serverless")).is_some_and(|failure| failure.message().contains("Serverless v1"))
+        );
+        assert!(engine_mode("x", Some("provisioned")).is_none() && engine_mode("x", None).is_none());
+        assert!(check_version(&database("documentdb"), Some("4.0.0")).is_err());
+        assert!(check_version(&database("documentdb"), Some("5.0.0")).is_ok());
+        assert!(check_version(&postgres, Some("9.6.24")).is_ok());
+        assert!(not_an_instance(&postgres, "postgres").message().contains("Multi-AZ DB cluster"));
+    }
 }

@@ -105,15 +105,20 @@ impl Drop for Moto {
 
 /// The estate, whose copies are reached through `connect`: moto has no databases behind its endpoints.
 fn estate(port: u64, ca: &str) -> String {
-    let database = |id: &str, kind: &str| {
+    let database = |id: &str, kind: &str, password: &str| {
         format!(
             "[[database]]\nid = \"{id}\"\nkind = \"{kind}\"\n[database.restore_test]\ndatabase = \"shop\"\n\
-             username = \"shop_admin\"\npassword = \"env:SHOP_PASSWORD\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\n\
+             username = \"shop_admin\"\npassword = \"{password}\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\n\
              [[database.restore_test.check]]\nname = \"orders exist\"\nsql = \"select count(*) from orders\"\n\
              expect = \">= 1000\"\n"
         )
     };
-    [HEAD, &database("shop-pg", "rds-postgresql"), &database("shop-apg", "aurora-postgresql")].concat()
+    [
+        HEAD,
+        &database("shop-pg", "rds-postgresql", "env:SHOP_PASSWORD"),
+        &database("shop-apg", "aurora-postgresql", "secretsmanager:shop/apg"),
+    ]
+    .concat()
 }
 
 #[test]

@@ -43,5 +43,9 @@ if verb == "make":
                           MasterUsername="admin", MasterUserPassword="production1")
     rds.create_db_instance(DBInstanceIdentifier="shop-apg-1", DBClusterIdentifier="shop-apg", DBInstanceClass="db.r6g.large",
                            Engine="aurora-postgresql")
+    # Rotated since the snapshot: the copy has the version before.
+    secrets = session.client("secretsmanager", endpoint_url=endpoint)
+    secrets.create_secret(Name="shop/apg", SecretString="production1")
+    secrets.put_secret_value(SecretId="shop/apg", SecretString="rotated-since")
     rds.create_db_cluster_snapshot(DBClusterSnapshotIdentifier="shop-apg-1", DBClusterIdentifier="shop-apg")
 print(json.dumps(listing()))

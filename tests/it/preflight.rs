@@ -1,0 +1,137 @@
+//! What is refused before anything is made, and that the doctor says the same.
+
+use std::process::Command;
+
+use super::support::{AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, have};
+use serde_json::json;
+
+/// Whether anything was asked of the sandbox that changes something.
+fn changed(rig: &Rig) -> bool {
+    rig.calls().iter().any(|call| call.contains(":Restore") || call.contains(":Create") || call.contains(":Modify"))
+}
+
+/// Runs some lines of boto3 against a sandbox, as another client of the account: `rds` is there.
+pub(crate) fn boto3(rig: &Rig, lines: &str) {
+    let script = format!(
+        "import boto3\nsession = boto3.Session(aws_access_key_id='sandbox', aws_secret_access_key='sandbox', \
+         region_name='eu-west-1')\nrds = session.client('rds', endpoint_url='{}')\n\
+         {lines}\n",
+        rig.endpoint
+    );
+    Ran::from(Command::new(".venv/bin/python").args(["-c", &script]).output().unwrap()).ends(0);
+}
+
+/// Refused by preflight with `message`, without a change; and the doctor says it, too.
+#[track_caller]
+fn refused(rig: &Rig, estate: &str, target: &str, message: &str) {
+    std::fs::write(&rig.config, estate).unwrap();
+    rig.run(&["restore-test", target]).ends(2).says(message).says("hint");
+    let doctor = rig.run(&["doctor"]);
+    assert_ne!(doctor.code, 0, "{}", doctor.out);
+    doctor.says(message);
+    assert!(!changed(rig));
+}
+
+fn with(estate: &str, line: &str) -> String {
+    [HEAD, estate].concat().replacen("[database.restore_test]", &format!("[database.restore_test]\n{line}"), 1)
+}
+
+#[test]
+fn admin_is_refused_where_aws_reserves_it() {
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    for estate in [POSTGRES, DOCUMENTDB] {
+        let estate = [HEAD, estate].concat().replace("shop_admin", "admin");
+        std::fs::write(&rig.config, estate).unwrap();
+        rig.run(&["restore-test", "--all"]).ends(2).says("`admin` is reserved").says("hint:");
+    }
+}
+
+#[test]
+fn what_could_not_finish_is_refused_before_anything_is_made() {
+    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
+    let other_user = MYSQL.replace("shop_admin", "reporting");
+    refused(&rig, &[HEAD, &other_user].concat(), "shop-my", "the master user, which is `shop_admin`");
+    let no_class = with(POSTGRES, "instance_class = \"db.m99.huge\"");
+    refused(&rig, &no_class, "shop-pg", "AWS does not offer `db.m99.huge`");
+    let family = with(POSTGRES, "parameter_group = \"default.postgres14\"");
+    refused(&rig, &family, "shop-pg", "parameter group `default.postgres14`");
+    let group = with(POSTGRES, "option_group = \"nobody-made-it\"");
+    refused(&rig, &group, "shop-pg", "there is no option group `nobody-made-it`");
+    let no_ca = [HEAD, POSTGRES].concat().replace("ca       = \"sandbox-ca.pem\"\n", "");
+    refused(&rig, &no_ca, "shop-pg", "has no `ca`");
+    let lost_ca = [HEAD, POSTGRES].concat().replace("sandbox-ca.pem", "nowhere.pem");
+    refused(&rig, &lost_ca, "shop-pg", "nowhere.pem");
+    let bounded = [HEAD, "instance_classes = [\"db.t4g.*\"]\n", POSTGRES].concat();
+    refused(&rig, &bounded, "shop-pg", "is none of those that copies may have");
+    let no_groups = HEAD.replace("security_groups = [\"sg-0a1b2c3d4e5f60718\"]\n", "");
+    refused(&rig, &[&no_groups, POSTGRES].concat(), "shop-pg", "without `security_groups`");
+    let vault = "arn:aws:backup:eu-west-1:123456789012:recovery-point:1";
+    rig.run(&["restore-test", "shop-my", "--point", vault]).ends(2);
+    std::fs::write(&rig.config, [HEAD, MYSQL].concat()).unwrap();
+    rig.run(&["restore-test", "shop-my", "--point", vault]).ends(2).says("AWS Backup vault");
+    let elsewhere = "arn:aws:rds:us-east-1:123456789012:snapshot:by-hand";
+    rig.run(&["restore-test", "shop-my", "--point", elsewhere]).ends(2).says("copy-db-snapshot");
+}
+
+#[test]
+fn without_a_username_the_master_user_of_the_backup_logs_in() {
+    if !have(&[Engine::Mariadb, Engine::Postgres]) {
+        return;
+    }
+    let estate = [HEAD, MYSQL, AURORA_POSTGRES].concat().replace("username = \"shop_admin\"\n", "");
+    let rig = Rig::start(&estate);
+    rig.run(&["restore-test", "--all"]).ends(0);
+    rig.run(&["restore-test", "--all", "--dry-run"]).ends(0).says("connect as `sandbox_master`");
+}
+
+#[test]
+fn another_class_is_taken_where_aws_has_no_capacity() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let classes = "instance_class = \"db.r6g.large\"\ninstance_classes = [\"db.m6g.large\"]";
+    for (estate, target, action) in
+        [(POSTGRES, "shop-pg", "RestoreDBInstanceFromDBSnapshot"), (AURORA_POSTGRES, "shop-apg", "CreateDBInstance")]
+    {
+        let classes = if target == "shop-apg" { classes.replace("m6g", "r5") } else { classes.to_owned() };
+        let rig = Rig::start(&with(estate, &classes));
+        rig.fault(json!({ "action": action, "effect": { "code": "InsufficientDBInstanceCapacity" } }));
+        let (ran, document) = rig.test(&[target]);
+        ran.ends(0);
+        let taken = if target == "shop-apg" { "db.r5.large" } else { "db.m6g.large" };
+        let differences = document["tests"][0]["differences"].to_string();
+        assert!(differences.contains(taken), "{differences}");
+        // Where nothing else is left, it says what to do.
+        rig.fault(json!({ "action": action, "times": 9, "effect": { "code": "InsufficientDBInstanceCapacity" } }));
+        let (ran, document) = rig.test(&[target]);
+        ran.ends(3);
+        let hint = document["tests"][0]["hint"].to_string();
+        assert!(hint.contains("instance_class"), "{hint}");
+    }
+}
+
+#[test]
+fn a_source_that_is_gone_is_restored_from_what_is_left_as_it_was() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["restore-test", "shop-pg"]).ends(0);
+    boto3(
+        &rig,
+        "rds.modify_db_instance(DBInstanceIdentifier='shop-pg', DeletionProtection=False, ApplyImmediately=True)\n\
+         rds.delete_db_instance(DBInstanceIdentifier='shop-pg', SkipFinalSnapshot=True, DeleteAutomatedBackups=False)",
+    );
+    rig.control("POST", "advance", &json!({ "seconds": 1800 }));
+    // Nobody can say how far an RPO reaches of what is gone; the data is proved all the same.
+    let (ran, document) = rig.test(&["shop-pg", "--point", "pitr"]);
+    ran.ends(3).says("");
+    let test = &document["tests"][0];
+    assert!(test["reason"].as_str().unwrap().starts_with("the RPO is unknown"), "{test}");
+    assert!(test["checks"].as_array().unwrap().iter().all(|check| check["outcome"] == "passed"), "{test}");
+    assert!(test["notes"].to_string().contains("itself is gone"), "{test}");
+    let ran = rig.run(&["restore-test", "shop-pg", "--point", "pitr", "--dry-run"]).ends(0);
+    let ran =
+        ran.says("SourceDbiResourceId = ").says("DBParameterGroupName = shop-pg-params").says("DBInstanceClass = ");
+    drop(ran);
+}
