@@ -177,6 +177,8 @@ fn planned(estate: &Estate, job: &Job, at: Timestamp) -> Planned {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     const FILE: &str = "[estate]\nname = \"shop\"\nregion = \"eu-west-1\"\n[[database]]\nid = \"db\"\nkind = \"rds-mysql\"\n\
@@ -241,9 +243,10 @@ mod tests {
     fn a_plan_of_many_busy_jobs_is_cut_and_not_collected() {
         let mut text = FILE.split("[[database]]").next().unwrap().to_owned();
         for number in 0..1000 {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "[[database]]\nid = \"db{number}\"\nkind = \"rds-mysql\"\n[database.restore_test]\nschedule = \"* * * * *\"\n"
-            ));
+            );
         }
         let estate = crate::config::parse("x", &text).unwrap();
         let plan = plan(&[&estate], "2026-11-20T00:00:00Z".parse().unwrap(), Duration::from_hours(24 * 30));

@@ -6,17 +6,17 @@ use super::support::{AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, POSTGRES, Ran, R
 use serde_json::{Value, json};
 
 /// The id of the newest run.
-fn newest_run(rig: &Rig) -> String {
+pub(crate) fn newest_run(rig: &Rig) -> String {
     rig.runs()[0]["run_id"].as_str().unwrap().to_owned()
 }
 
-fn journal_length(rig: &Rig, id: &str) -> usize {
+pub(crate) fn journal_length(rig: &Rig, id: &str) -> usize {
     let shown: Value = serde_json::from_str(&rig.run(&["runs", "show", id, "--output", "json"]).ends(0).out).unwrap();
     shown["journal"].as_array().unwrap().len()
 }
 
 /// Runs a test that is killed at `place`, and carries on with `then`.
-fn crash_at(rig: &Rig, target: &str, place: &str, before: &str) {
+pub(crate) fn crash_at(rig: &Rig, target: &str, place: &str, before: &str) {
     rig.forget();
     let crashed = rig.command(&["restore-test", target]).env("DRCTL_CRASH_AT", place).output().unwrap();
     assert_eq!(crashed.status.code(), None, "{place}: the process was not killed");

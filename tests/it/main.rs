@@ -25,6 +25,7 @@ mod dry_run;
 mod every_kind;
 mod far_end;
 mod hardening;
+mod harsh;
 mod hostile;
 mod hostile_documentdb;
 mod hostile_mysql;
