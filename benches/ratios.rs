@@ -33,13 +33,16 @@ const IDLE_TARGETS: u32 = 20;
 /// Linux's `USER_HZ`.
 const TICKS_A_SECOND: f64 = 100.0;
 
+/// One measurement, with a directory of its own to work in.
+type Part = fn(&Path);
+
 fn main() {
     let scratch = std::env::temp_dir().join(format!("drctl-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).unwrap();
     give(&scratch);
     // `cargo bench -- documentdb` measures that alone.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, fn(&Path)); 6] = [
+    let parts: [(&str, Part); 6] = [
         ("start-up", |_| start_up()),
         ("share", own_share),
         ("postgres", postgres),
