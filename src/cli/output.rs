@@ -7,8 +7,11 @@ use tracing_subscriber::EnvFilter;
 use super::exit::Exit;
 use crate::aws;
 use crate::config::Invalid;
-use crate::store::{OpenError, RunState};
+use crate::store::{NotWritten, OpenError, RunState};
 
+/// What to do where the state cannot be opened or written.
+const CHECK_STATE: &str =
+    "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
 const LOG_VARIABLE: &str = "DRCTL_LOG";
 /// Whoever would log requests, and with them passwords, whatever the user asks for.
 const QUIET: [&str; 7] = ["aws_", "hyper", "h2", "reqwest", "sqlx", "mongodb", "lettre"];
@@ -100,6 +103,9 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         let exit = if is_refusal { Exit::Usage } else { Exit::Unknown };
         return (exit, Some(error.hint()));
     }
+    if error.downcast_ref::<NotWritten>().is_some() {
+        return (Exit::Usage, Some(CHECK_STATE.to_owned()));
+    }
     match error.downcast_ref::<OpenError>() {
         Some(OpenError::Newer { .. }) => {
             (Exit::Usage, Some("use the newer drctl, or another `[state] url`".to_owned()))
@@ -110,10 +116,7 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         Some(away) if away.is_away() => {
             (Exit::Unknown, Some("see whether the database server of `[state] url` is up, and try again".to_owned()))
         }
-        Some(OpenError::Database { .. }) => {
-            let hint = "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
-            (Exit::Usage, Some(hint.to_owned()))
-        }
+        Some(OpenError::Database { .. }) => (Exit::Usage, Some(CHECK_STATE.to_owned())),
         None => (Exit::Usage, None),
     }
 }

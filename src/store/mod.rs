@@ -24,7 +24,7 @@ pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;
 pub use outbox::{Outgoing, Sendable, Sent};
 pub use owner::{DaemonLock, Owner};
-pub use runs::{Before, Ended, NewRun, Run, Tell, Told};
+pub use runs::{Before, Ended, NewRun, NotWritten, Run, Tell, Told};
 pub use schema::{OpenError, Store};
 pub use scope::Scope;
 pub use state::RunState;

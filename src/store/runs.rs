@@ -80,6 +80,14 @@ pub(super) const FIRST_EPOCH: i64 = 1;
 /// How long a database may take to answer before it is asked again.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// A run could not be written down before it began: nothing was done.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("failed to write to the state in `{place}`")]
+pub struct NotWritten {
+    /// The file, or the database.
+    place: String,
+}
+
 impl Store {
     /// Starts a run. It belongs to this process from then on.
     ///
@@ -95,8 +103,8 @@ impl Store {
         Ok(self.own(&new.id, FIRST_EPOCH, reserved, watch))
     }
 
-    fn not_written(&self) -> String {
-        format!("failed to write to the state in `{}`", self.place)
+    fn not_written(&self) -> NotWritten {
+        NotWritten { place: self.place.clone() }
     }
 
     pub(super) async fn insert_run(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<()> {

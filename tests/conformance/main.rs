@@ -103,12 +103,13 @@ impl Drop for Moto {
     }
 }
 
-/// The estate, whose copies are reached through `connect`: moto has no databases behind its endpoints.
+/// The estate, whose copies are reached through `connect`: moto has no databases behind its endpoints. The certificate of what
+/// stands there names `localhost` and no copy of moto's, so that `verify-full` would rightly refuse it.
 fn estate(port: u64, ca: &str) -> String {
     let database = |id: &str, kind: &str, password: &str| {
         format!(
             "[[database]]\nid = \"{id}\"\nkind = \"{kind}\"\n[database.restore_test]\ndatabase = \"shop\"\n\
-             username = \"shop_admin\"\npassword = \"{password}\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\n\
+             username = \"shop_admin\"\npassword = \"{password}\"\nconnect = \"localhost:{port}\"\nca = \"{ca}\"\ntls = \"require\"\n\
              [[database.restore_test.check]]\nname = \"orders exist\"\nsql = \"select count(*) from orders\"\n\
              expect = \">= 1000\"\n"
         )
