@@ -123,7 +123,7 @@ fn estate(port: u64, ca: &str) -> String {
 }
 
 #[test]
-fn an_instance_and_a_cluster_pass_on_moto_and_are_gone_afterwards() {
+fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
     if !have_python() || !have(&[Engine::Postgres]) {
         return;
     }
@@ -168,13 +168,25 @@ fn an_instance_and_a_cluster_pass_on_moto_and_are_gone_afterwards() {
         let id = made[0]["id"].as_str().unwrap();
         let run_id = made[0]["tags"]["drctl:run-id"].as_str().unwrap();
         assert!(id.trim_end_matches("-1").ends_with(&run_id[run_id.len() - 6..].to_lowercase()));
-        let ran = Ran::from(run.wait_with_output().unwrap()).ends(0);
+        let ran = Ran::from(run.wait_with_output().unwrap()).ends(3);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(document["simulated"], false);
-        assert_eq!(document["tests"][0]["outcome"], "passed");
+        only_the_server_is_a_stranger(&document["tests"][0]);
         assert_eq!(document["tests"][0]["cleanup"], "complete");
         assert_eq!(moto.list(), before, "something was left behind, or a source was touched");
     }
+}
+
+/// moto's copies have names that nothing here answers to, and the server that stands in for them says so: drctl reads it to its
+/// end, and does not take it for the copy.
+fn only_the_server_is_a_stranger(test: &Value) {
+    let checks = test["checks"].as_array().unwrap();
+    assert!(checks.len() > 4, "{test:#}");
+    for check in checks {
+        let expected = if check["name"] == "connect" { "unknown" } else { "passed" };
+        assert_eq!(check["outcome"], expected, "{check:#}");
+    }
+    assert!(checks[0]["actual"].as_str().unwrap().contains("nothing shows that this is the copy"), "{test:#}");
 }
 
 #[test]
