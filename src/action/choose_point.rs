@@ -70,7 +70,7 @@ async fn choose_for(context: &Context<'_>, arguments: &Map<String, Value>) -> Re
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let database = database(context, text("target").unwrap_or_default())?;
     let choice = text("point").map_or_else(|| database.test.point.clone(), PointChoice::parse);
-    Box::pin(choose(context.environment, database, &choice, context.run.started_at)).await
+    Box::pin(choose(context.environment, database, &choice)).await
 }
 
 /// The database that an argument names.
@@ -81,16 +81,22 @@ pub(super) fn database<'c>(context: &'c Context<'_>, name: &str) -> Result<&'c D
     })
 }
 
-/// Chooses a restore point. `started_at` is this host's clock; where AWS tells its own, ages are measured by that.
+/// Chooses a restore point. Ages are measured by AWS's clock where it tells it, else by this host's.
 pub(super) async fn choose(
     environment: &Environment,
     database: &Database,
     choice: &PointChoice,
-    started_at: Timestamp,
 ) -> Result<Point, Failure> {
+    // Before the clock is read: a snapshot that is taken in between would seem to be of the future.
+    let listed = match choice {
+        PointChoice::Latest | PointChoice::LatestAutomated | PointChoice::Random => {
+            environment.aws.snapshots(database.kind, &database.id).await?
+        }
+        _ => Vec::new(),
+    };
     let source = Source::read(&environment.aws, database, &database.id).await?;
     unsupported::check(environment, database, source.as_ref()).await?;
-    let since = Since::of(source.as_ref(), started_at);
+    let since = Since::of(source.as_ref(), environment.clock.now());
     let mut point = match choice {
         PointChoice::Pitr => recoverable::in_time(environment, database, source.as_ref(), None, &since).await?,
         PointChoice::At(at) => recoverable::in_time(environment, database, source.as_ref(), Some(*at), &since).await?,
@@ -99,11 +105,10 @@ pub(super) async fn choose(
             from_snapshot(environment, database, &snapshot, &since).await?
         }
         PointChoice::Latest | PointChoice::LatestAutomated | PointChoice::Random => {
-            let all = environment.aws.snapshots(database.kind, &database.id).await?;
-            if all.is_empty() && source.is_none() {
+            if listed.is_empty() && source.is_none() {
                 return Err(nothing_at_all(environment, database).await);
             }
-            let picked = pick(database, choice, &all, since.at)?;
+            let picked = pick(database, choice, &listed, since.at)?;
             let mut point = from_snapshot(environment, database, picked.snapshot, &since).await?;
             if *choice == PointChoice::Random {
                 judge_newest(&mut point, database, picked.newest_usable_at, &since);

@@ -21,7 +21,7 @@ pub(crate) async fn examine(environment: &Environment, database: &Database) -> V
     let source = source.ok().flatten();
     let since = Since::of(source.as_ref(), now);
     findings.push(snapshots(environment, database, &since).await);
-    let point = Box::pin(choose(environment, database, &database.test.point, now)).await;
+    let point = Box::pin(choose(environment, database, &database.test.point)).await;
     match point {
         Ok(point) => {
             findings.push(point_finding(database, &point));
@@ -31,7 +31,7 @@ pub(crate) async fn examine(environment: &Environment, database: &Database) -> V
         }
         Err(failure) => findings.push(Finding::of(format!("{} restore point", database.id), &failure)),
     }
-    findings.extend(pitr(environment, database, &since).await);
+    findings.extend(pitr(environment, database).await);
     findings.extend(backup_region(environment, database, &since).await);
     findings
 }
@@ -160,12 +160,12 @@ fn promises(database: &Database, point: &Point) -> Vec<Finding> {
 }
 
 /// Whether point-in-time recovery is there, for a test that usually restores a snapshot.
-async fn pitr(environment: &Environment, database: &Database, since: &Since) -> Option<Finding> {
+async fn pitr(environment: &Environment, database: &Database) -> Option<Finding> {
     if matches!(database.test.point, PointChoice::Pitr | PointChoice::At(_)) {
         return None;
     }
     let subject = format!("{} PITR", database.id);
-    let point = Box::pin(choose(environment, database, &PointChoice::Pitr, since.at)).await;
+    let point = Box::pin(choose(environment, database, &PointChoice::Pitr)).await;
     Some(match point {
         Ok(point) => Finding::fine(subject, format!("up to {}", point.taken_at)),
         Err(failure) => Finding::of(subject, &failure),

@@ -330,6 +330,9 @@ async fn tend(watched: Watched, at_work: Arc<AtomicBool>, stop: CancellationToke
 async fn listen(loaded: &[Loaded]) -> anyhow::Result<TcpListener> {
     let first = loaded.first().context("there is no estate")?;
     let address = first.estate.daemon.listen;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "`[daemon] listen` is not on loopback: whoever reaches it reads metrics and health");
+    }
     for other in loaded.iter().filter(|one| one.estate.daemon.listen != address) {
         tracing::warn!(estate = other.estate.name, %address, "one daemon listens in one place: the first estate's");
     }
