@@ -112,6 +112,15 @@ def from_query(shape, prefix, params, used):
             items.append(from_query(shape.member, f"{base}.{number}", params, used))
             number += 1
         return items
+    if shape.type_name == "map":
+        base = prefix if shape.serialization.get("flattened") else f"{prefix}.entry"
+        key_name, value_name = (part.serialization.get("name", name) for part, name in ((shape.key, "key"), (shape.value, "value")))
+        entries, number = {}, 1
+        while below(f"{base}.{number}"):
+            key = from_query(shape.key, f"{base}.{number}.{key_name}", params, used)
+            entries[key] = from_query(shape.value, f"{base}.{number}.{value_name}", params, used)
+            number += 1
+        return entries
     used.add(prefix)
     return convert(shape, params[prefix])
 
@@ -127,6 +136,10 @@ def judge_value(call, shape, value, where):
     elif shape.type_name == "list" and isinstance(value, list):
         for member in value:
             judge_value(call, shape.member, member, where)
+    elif shape.type_name == "map" and isinstance(value, dict):
+        for key, member in value.items():
+            judge_value(call, shape.key, key, where)
+            judge_value(call, shape.value, member, where)
     elif shape.type_name == "string" and isinstance(value, str):
         if getattr(shape, "enum", None) and value not in shape.enum:
             violation(call, f"{where} = `{value}` is not in the enumeration")
