@@ -21,7 +21,8 @@ fn all_five_kinds_pass_and_nothing_is_left_over() {
     }
     let rig = start(&[POSTGRES, MYSQL, AURORA_POSTGRES, AURORA_MYSQL, DOCUMENTDB]);
     let before = rig.state();
-    let (ran, document) = rig.test(&["--all", "--parallel", "3"]);
+    // One after the other: while one copy's database starts, the sandbox holds its clock for all, and a day would never end.
+    let (ran, document) = rig.test(&["--all", "--parallel", "1"]);
     let ran = ran.ends(0);
     assert_eq!(document["tests"].as_array().unwrap().len(), 5, "{}", ran.out);
     assert_eq!(outcome(&document), "passed");
