@@ -133,7 +133,10 @@ impl Remover<'_> {
                     }
                     clock.sleep(UNSEEN_PAUSE).await;
                 } else {
-                    return self.absent(aws, resource, known, patience).await.map(Found::Over);
+                    match self.absent(aws, resource, known, patience).await {
+                        Ok(removal) => return Ok(Found::Over(removal)),
+                        Err(error) => self.endure(aws, outage, patience, error.downcast()?).await?,
+                    }
                 }
                 continue;
             };
@@ -142,10 +145,12 @@ impl Remover<'_> {
                 clock.sleep(PAUSE).await;
                 continue;
             }
-            return Ok(match self.judge(aws, resource, &found, known).await? {
-                Some(removal) => Found::Over(removal),
-                None => Found::Ours(Box::new(found)),
-            });
+            match self.judge(aws, resource, &found, known).await {
+                Ok(Some(removal)) => return Ok(Found::Over(removal)),
+                Ok(None) => return Ok(Found::Ours(Box::new(found))),
+                // An AWS that is away is borne here as it is above.
+                Err(error) => self.endure(aws, outage, patience, error.downcast()?).await?,
+            }
         }
     }
 
