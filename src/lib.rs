@@ -3,7 +3,7 @@
 //! Data flows one way: configuration -> estate -> runbook -> results -> store -> report -> people. A module imports only
 //! what stands above it in this list or beside it:
 //!
-//! - [`clock`], [`duration`] and [`schedule`]: time
+//! - [`clock`], [`patience`], [`duration`] and [`schedule`]: time
 //! - [`text`]: what others wrote, made safe to read
 //! - [`estate`]: what drctl is told about, as plain data
 //! - [`config`]: the file as written becomes a valid estate
@@ -30,6 +30,7 @@ pub mod daemon;
 pub mod duration;
 pub mod estate;
 pub mod notify;
+pub mod patience;
 pub mod reap;
 pub mod report;
 pub mod restore_test;

@@ -14,8 +14,9 @@ use super::copy::Copy;
 use super::exposure;
 use super::point::Point;
 use super::source::Source;
-use crate::aws::{Change, Kind, Status, judge_status, resolve_previous_secret, resolve_secret};
+use crate::aws::{Aws, Change, Error, Kind, Status, judge_status, resolve_previous_secret, resolve_secret};
 use crate::estate::Database;
+use crate::patience::Patience;
 use crate::runbook::{Action, Argument, Context, Failure, Happening, Preview, Spec, ValueType};
 use crate::store::{RunState, Spent};
 use crate::verify::{Check, Facts, Login, Outcome, Plan, Proof, verify};
@@ -131,8 +132,8 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
     let password: String = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS).map(char::from).collect();
     let password = SecretString::from(password);
     let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password: password.clone() };
-    let watch = context.environment.clock.stopwatch();
-    while watch.waited_seconds() < PASSWORD_PATIENCE.as_secs_f64() {
+    let mut patience = Patience::new(&context.environment.clock, PASSWORD_PATIENCE);
+    while patience.lasts() {
         match context.apply(change.clone()).await {
             Ok(()) => {
                 wait_for_password(context, database, copy).await?;
@@ -149,29 +150,35 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
 }
 
 async fn wait_for_password(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
-    let aws = &context.environment.aws;
-    let watch = context.environment.clock.stopwatch();
-    while watch.waited_seconds() < PASSWORD_PATIENCE.as_secs_f64() {
-        let found = if database.kind.is_cluster() {
-            aws.cluster(database.kind, &copy.id).await?.map(|found| (found.status, found.password_pending))
-        } else {
-            aws.instance(&copy.id).await?.map(|found| (found.status, found.password_pending))
-        };
-        match found {
-            Some((status, false)) if judge_status(&status) == Status::Ready => return Ok(()),
-            Some((status, _)) if judge_status(&status) == Status::Failed => {
+    let (aws, clock) = (&context.environment.aws, &context.environment.clock);
+    let mut patience = Patience::new(clock, PASSWORD_PATIENCE);
+    let mut seen = String::new();
+    while patience.lasts() {
+        seen = match password_of(aws, database, copy).await {
+            Ok(Some((status, false))) if judge_status(&status) == Status::Ready => return Ok(()),
+            Ok(Some((status, _))) if judge_status(&status) == Status::Failed => {
                 let message = format!("`{}` became `{status}` while its password was set", copy.id);
                 return Err(Failure::failed(message, "look at its events, then run the test again"));
             }
-            Some(_) => context.environment.clock.sleep(PASSWORD_PAUSE).await,
-            None => {
-                let message = format!("`{}` is gone", copy.id);
-                return Err(Failure::failed(message, "somebody deleted the copy: look at CloudTrail"));
-            }
-        }
+            Ok(Some((status, _))) => format!("it does not take effect; the copy is `{status}`"),
+            // AWS need not show at every look what is there.
+            Ok(None) => "AWS does not show the copy any more: look at CloudTrail".to_owned(),
+            Err(error) if error.is_transient() => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        clock.sleep(PASSWORD_PAUSE).await;
     }
-    let message = format!("the new password of `{}` does not take effect", copy.id);
+    let message = format!("`{}` was given a new password: {seen}", copy.id);
     Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), "give `password` in the configuration instead"))
+}
+
+/// The copy's status, and whether its new password is pending.
+async fn password_of(aws: &Aws, database: &Database, copy: &Copy) -> Result<Option<(String, bool)>, Error> {
+    Ok(if database.kind.is_cluster() {
+        aws.cluster(database.kind, &copy.id).await?.map(|found| (found.status, found.password_pending))
+    } else {
+        aws.instance(&copy.id).await?.map(|found| (found.status, found.password_pending))
+    })
 }
 
 /// Proves the copy. A secret that was rotated since the backup was made has its password as the version before.

@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::aws::{Resource, Status, judge_status};
 use crate::duration;
+use crate::patience::Patience;
 use crate::runbook::{Context, Failure, Happening};
 use crate::store::RunState;
 
 /// Looks in a row that may fail.
 const MAX_FAILED_LOOKS: u32 = 20;
-/// Looks in a row that may find nothing, straight after AWS was told to make it, and for how long at least: several at once
-/// may have been made on a slow day.
-const MAX_ABSENT_LOOKS: u32 = 12;
-const MAX_ABSENT: Duration = Duration::from_mins(1);
+/// For how many looks in a row and how long AWS may show nothing, straight after it was told to make it: several at once may
+/// have been made on a slow day.
+const ABSENT: (u32, Duration) = (12, Duration::from_mins(1));
 /// Events that a failure quotes.
 const QUOTED_EVENTS: usize = 3;
 
@@ -25,14 +23,15 @@ const QUOTED_EVENTS: usize = 3;
 pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> Result<(), Failure> {
     let mut watcher = context.environment.aws.watch(resource);
     let watch = context.environment.clock.stopwatch();
-    let (mut failed_looks, mut absent_looks) = (0, 0);
-    let mut absent_since = None;
+    let mut failed_looks = 0;
+    let absence = || Patience::new(&context.environment.clock, ABSENT.1).and_tries(ABSENT.0);
+    let mut absent = None;
     let mut last = String::new();
     loop {
         match watcher.next().await {
             Ok(Some(status)) => {
-                (failed_looks, absent_looks) = (0, 0);
-                absent_since = None;
+                failed_looks = 0;
+                absent = None;
                 if status != last {
                     let happening = Happening::Status { resource: resource.clone(), status: status.clone() };
                     context.tell(&happening);
@@ -44,7 +43,7 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
                     Status::Failed => return Err(terminal(context, resource, &status, watch.waited_seconds()).await),
                 }
             }
-            Ok(None) if absent_looks < MAX_ABSENT_LOOKS || is_recent(context, &mut absent_since) => absent_looks += 1,
+            Ok(None) if absent.get_or_insert_with(absence).lasts() => {}
             Ok(None) => {
                 let message = format!("`{}` was restored, but AWS does not show it", resource.id);
                 return Err(Failure::new(
@@ -60,13 +59,6 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Whether something has been absent for a short time only, by the clock of the run. The first call starts it.
-fn is_recent(context: &Context<'_>, since: &mut Option<Timestamp>) -> bool {
-    let now = context.environment.clock.now();
-    let since = *since.get_or_insert(now);
-    now.duration_since(since).unsigned_abs() < MAX_ABSENT
 }
 
 async fn terminal(context: &Context<'_>, resource: &Resource, status: &str, seconds: f64) -> Failure {

@@ -23,8 +23,8 @@ use super::watch::Watch;
 use crate::clock::Clock;
 use crate::estate::Estate;
 
-/// Attempts at one call, the first included.
-const ATTEMPTS: u32 = 5;
+/// Attempts at one call, the first included: enough for half a minute in which others use up the account's rate.
+const ATTEMPTS: u32 = 8;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ mod fault;
 mod in_use;
 mod ledger;
 mod lint;
-mod patience;
+mod outage;
 mod preview;
 mod removal;
 mod session;

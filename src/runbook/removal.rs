@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::action::{Environment, Happening};
 use super::in_use::why_in_use;
 use super::ledger::{Known, Ledger};
-use super::patience::{Outage, Patience};
+use super::outage::Outage;
 use super::tags::{NAME_PREFIX, RUN_TAG};
 use crate::aws::{Aws, Change, Error, Kind, Resource, ResourceKind, Sighting};
 use crate::estate::DatabaseKind;
+use crate::patience::Patience;
 use crate::store::Entry;
 
 /// How long it may take until something can be told to go, and then how long until it is gone.

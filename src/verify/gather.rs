@@ -4,114 +4,33 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::answer::{Catalog, First, Refusal, Scan};
+use super::answer::{Catalog, Refusal, Scan};
 use super::documentdb::Fold;
-use super::identity::{self, Identity};
+use super::identity::Identity;
 use super::model::{BROKE_TWICE, Check, CheckKind, Facts, Login, Outcome, Plan, Proof, SettledFacts, Trouble};
 use super::together::{self, Collection, Judged};
-use super::{documentdb, judge, mysql, postgres};
+use super::worker::Worker;
+use super::{connect, judge};
 use crate::clock::{Clock, Stopwatch};
-use crate::estate::{ContentMode, CustomCheck, Probe, Protocol, TlsMode};
-use crate::text;
-
-/// How often a database that AWS calls available may still refuse connections.
-const CONNECT_TRIES: u32 = 20;
-/// And for how long at least, by the run's clock.
-const UNREACHABLE: SignedDuration = SignedDuration::from_secs(30);
-/// How often a password that was set a moment ago may still be refused: AWS takes its time.
-const FRESH_PASSWORD_TRIES: u32 = 150;
-const CONNECT_PAUSE: Duration = Duration::from_secs(2);
-
-/// One connection to one of the engines.
-pub(super) enum Worker {
-    Postgres(postgres::Worker),
-    Mysql(mysql::Worker),
-    Mongo(documentdb::Worker),
-}
-
-impl Worker {
-    async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
-        match self {
-            Self::Postgres(worker) => worker.scan(relation, part, full).await,
-            Self::Mysql(worker) => worker.scan(relation, part, full).await,
-            Self::Mongo(_) => Err(elsewhere()),
-        }
-    }
-
-    async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
-        match self {
-            Self::Postgres(worker) => worker.structure(relation).await,
-            Self::Mysql(worker) => worker.structure(relation).await,
-            Self::Mongo(_) => Err(elsewhere()),
-        }
-    }
-
-    async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
-        match self {
-            Self::Postgres(worker) => worker.newest(relation, column).await,
-            Self::Mysql(worker) => worker.newest(relation, column).await,
-            Self::Mongo(_) => Err(elsewhere()),
-        }
-    }
-
-    async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<SettledFacts, Trouble> {
-        let scan = match self {
-            Self::Postgres(worker) => worker.settled(relation, column, before).await,
-            Self::Mysql(worker) => worker.settled(relation, column, before).await,
-            Self::Mongo(_) => Err(elsewhere()),
-        }?;
-        let fingerprint = scan.digest.map(|digest| digest.to_string()).unwrap_or_default();
-        Ok(SettledFacts { before, rows: scan.rows, fingerprint })
-    }
-
-    async fn read(&self, collection: &Collection) -> Result<Fold, Trouble> {
-        match self {
-            Self::Mongo(worker) => worker.read(&collection.name, &collection.wanted).await,
-            Self::Postgres(_) | Self::Mysql(_) => Err(elsewhere()),
-        }
-    }
-
-    async fn examine(&self, collection: &Collection, rows: u64) -> Result<(), Trouble> {
-        match self {
-            Self::Mongo(worker) => worker.examine(&collection.name, rows).await,
-            Self::Postgres(_) | Self::Mysql(_) => Err(elsewhere()),
-        }
-    }
-
-    async fn first_value(&mut self, probe: &Probe) -> Result<First, Trouble> {
-        match (self, probe) {
-            (Self::Postgres(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
-            (Self::Mysql(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
-            (Self::Mongo(worker), Probe::Aggregate { collection, pipeline, .. }) => {
-                worker.first_value(collection, pipeline).await
-            }
-            _ => Err(Trouble::Unable("this kind of check does not fit this kind of database".to_owned())),
-        }
-    }
-}
-
-/// Tables are asked one question at a time, collections everything at once.
-fn elsewhere() -> Trouble {
-    Trouble::Unable("this kind of question does not fit this kind of database".to_owned())
-}
+use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
 
 /// Connects and checks. Each check is told to `on_check` as soon as it is judged.
 pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn Fn(&Check) + Sync)) -> Proof {
     let watch = clock.stopwatch();
-    let expected = expected_connection(login);
-    let (workers, catalog) = match connect_patiently(login, plan, plan.connections, clock).await {
+    let expected = connect::expected(login);
+    let (workers, catalog) = match connect::patiently(login, plan, plan.connections, clock).await {
         Ok(connected) => connected,
         Err(refusal) => {
-            let check = Check { seconds: watch.worked_seconds(), ..refused(&refusal, &expected, login) };
+            let check = Check { seconds: watch.worked_seconds(), ..connect::refused(&refusal, &expected, login) };
             on_check(&check);
             let credentials_refused = matches!(refusal, Refusal::Credentials(_));
             return Proof { checks: vec![check], facts: None, credentials_refused };
         }
     };
-    let identity = who_answered(login, &catalog).await;
+    let identity = connect::who_answered(login, &catalog).await;
     let connected = judge::connected(&expected, login.tunnelled, &identity);
     let connected = Check { seconds: watch.worked_seconds(), ..connected };
     if let Some(stranger) = judge::another_server(catalog.server.as_deref(), login, &expected) {
@@ -129,119 +48,6 @@ pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn F
     proof.checks.iter().for_each(on_check);
     proof.checks.insert(0, connected);
     proof
-}
-
-/// Without a tunnel the address is the copy's own; with one, a verified name is. What DocumentDB says is looked at before.
-async fn who_answered(login: &Login, catalog: &Catalog) -> Identity {
-    if !login.tunnelled || login.tls == TlsMode::VerifyFull || login.protocol == Protocol::Mongo {
-        return Identity::Agrees;
-    }
-    identity::check(catalog.server.as_deref(), &login.certificate_name, login.address.port).await
-}
-
-fn expected_connection(login: &Login) -> String {
-    let tls = match login.tls {
-        TlsMode::VerifyFull => "TLS with the copy's own certificate",
-        TlsMode::Require => "TLS",
-        TlsMode::Off => "no TLS",
-    };
-    format!("{tls}, and the credentials of `{}` work", login.username)
-}
-
-fn refused(refusal: &Refusal, expected: &str, login: &Login) -> Check {
-    let (outcome, actual, fix) = match refusal {
-        Refusal::Unreachable(message) => {
-            let fix = "run drctl where it can reach the quarantine, or give `connect` a tunnel; see `drctl doctor`";
-            (Outcome::Unknown, message, fix)
-        }
-        Refusal::Tls(message) => {
-            let fix = "set `ca` to the bundle that signs your databases (for RDS: `global-bundle.pem`)";
-            (Outcome::Failed, message, fix)
-        }
-        Refusal::WrongName(message) if login.tunnelled => {
-            let fix = "`connect` leads to another server than the copy: point the tunnel at the copy's endpoint";
-            (Outcome::Unknown, message, fix)
-        }
-        Refusal::WrongName(message) => {
-            let fix = "the endpoint's name leads to another server: see what it resolves to here";
-            (Outcome::Failed, message, fix)
-        }
-        Refusal::Authorities(message) => (Outcome::Unknown, message, "correct `ca`: a PEM file with the authorities"),
-        // drctl chose that password itself: that it does not work yet says nothing about the backup.
-        Refusal::Credentials(message) if login.fresh_password => {
-            let fix = "the new password has not taken effect: test again, or give `password` in the configuration";
-            (Outcome::Unknown, message, fix)
-        }
-        Refusal::Credentials(message) => {
-            // A secret that was rotated since says nothing about the backup either.
-            let fix = "a restored copy has the password of its snapshot's time: correct `password`, or remove it to \
-                       have a new one set on the copy";
-            (Outcome::Unknown, message, fix)
-        }
-        Refusal::Rights(message) => {
-            (Outcome::Unknown, message, "give the user that drctl connects with the right to read, and test again")
-        }
-        Refusal::NoDatabase(message) => {
-            let fix = "check `database` in the configuration; if it is right, the backup does not hold it";
-            (Outcome::Failed, message, fix)
-        }
-        Refusal::Other(message) => (Outcome::Unknown, message, "check `username`, its rights, and the server's log"),
-    };
-    Check {
-        name: "connect".to_owned(),
-        kind: CheckKind::Connect,
-        outcome,
-        expected: text::clean(expected),
-        actual: text::clean(actual),
-        seconds: 0.0,
-        fix: Some(fix.to_owned()),
-        data_loss_seconds: None,
-    }
-}
-
-async fn connect_patiently(
-    login: &Login,
-    plan: &Plan,
-    count: usize,
-    clock: &Clock,
-) -> Result<(Vec<Worker>, Catalog), Refusal> {
-    let began = clock.now();
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let refusal = match connect(login, plan, count).await {
-            Ok(connected) => return Ok(connected),
-            Err(refusal) => refusal,
-        };
-        let most = match &refusal {
-            Refusal::Unreachable(_) => CONNECT_TRIES,
-            Refusal::Credentials(_) if login.fresh_password => FRESH_PASSWORD_TRIES,
-            _ => 1,
-        };
-        // Where the sandbox holds its clock, tries go by quickly and its time does not.
-        let is_early = matches!(refusal, Refusal::Unreachable(_)) && clock.now().duration_since(began) < UNREACHABLE;
-        if tries >= most && !is_early {
-            return Err(refusal);
-        }
-        clock.sleep(CONNECT_PAUSE).await;
-    }
-}
-
-async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
-    match login.protocol {
-        Protocol::Postgres => {
-            let (workers, catalog) = postgres::connect(login, plan, count).await?;
-            Ok((workers.into_iter().map(Worker::Postgres).collect(), catalog))
-        }
-        Protocol::Mysql => {
-            let (workers, catalog) = mysql::connect(login, plan, count).await?;
-            Ok((workers.into_iter().map(Worker::Mysql).collect(), catalog))
-        }
-        Protocol::Mongo => {
-            let (workers, catalog) = documentdb::connect(login, plan, count).await?;
-            Ok((workers.into_iter().map(Worker::Mongo).collect(), catalog))
-        }
-    }
 }
 
 /// One question.
@@ -351,7 +157,7 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
         let mut given = answer(&mut worker, &job, &plan, &watch).await;
         let mut fresh = None;
         if given.is_lost() {
-            fresh = reconnect(&login, &plan, &desk.clock).await;
+            fresh = connect::again(&login, &plan, &desk.clock).await;
             if let Some(worker) = &mut fresh {
                 given = answer(worker, &job, &plan, &watch).await;
             }
@@ -366,7 +172,7 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
         }
         keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, from, to);
         if broke_twice {
-            fresh = reconnect(&login, &plan, &desk.clock).await;
+            fresh = connect::again(&login, &plan, &desk.clock).await;
         }
         match fresh {
             Some(fresh) => worker = fresh,
@@ -375,10 +181,6 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
             None => {}
         }
     }
-}
-
-async fn reconnect(login: &Login, plan: &Plan, clock: &Clock) -> Option<Worker> {
-    connect_patiently(login, plan, 1, clock).await.ok()?.0.into_iter().next()
 }
 
 enum Answer {

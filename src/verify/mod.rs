@@ -4,6 +4,7 @@
 //! the engine has such a thing. A check that could not run is unknown, and unknown is never passed.
 
 mod answer;
+mod connect;
 mod documentdb;
 mod gather;
 mod identifier;
@@ -14,6 +15,7 @@ mod mysql;
 mod postgres;
 mod tls;
 mod together;
+mod worker;
 
 pub use documentdb::documentdb_too_old;
 pub use gather::verify;

@@ -1,8 +1,7 @@
-//! Bounds on trying: how long something may take, and how long AWS may be away.
+//! How long AWS may be away.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Error, Kind, Result};
@@ -14,28 +13,6 @@ const MAX_FAILED_LOOKS: u32 = 20;
 const WAIT_AFTER_STOP: Duration = Duration::from_secs(30);
 /// One look of somebody who was told to stop.
 const LOOK_AFTER_STOP: Duration = Duration::from_secs(15);
-
-/// A bound on trying. There is always one try after it: a host that slept through it must not cry wolf over something that
-/// is gone meanwhile.
-pub(super) struct Patience<'c> {
-    clock: &'c Clock,
-    ends_at: Timestamp,
-    is_over: bool,
-}
-
-impl<'c> Patience<'c> {
-    pub(super) fn new(clock: &'c Clock, lasts: Duration) -> Self {
-        let ends_at = clock.now().checked_add(lasts).unwrap_or(Timestamp::MAX);
-        Self { clock, ends_at, is_over: false }
-    }
-
-    /// Whether to try once more.
-    pub(super) fn lasts(&mut self) -> bool {
-        let was_over = self.is_over;
-        self.is_over = self.clock.now() >= self.ends_at;
-        !was_over
-    }
-}
 
 /// How long AWS has been away, and how long that is borne: longer by those whom nobody has told to stop.
 pub(super) struct Outage<'c> {
@@ -94,17 +71,6 @@ impl<'c> Outage<'c> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn there_is_one_try_after_the_bound_and_no_other() {
-        let clock = Clock::system();
-        let after = |ends_at| {
-            let mut patience = Patience { clock: &clock, ends_at, is_over: false };
-            [patience.lasts(), patience.lasts(), patience.lasts()]
-        };
-        assert_eq!(after(Timestamp::MAX), [true, true, true]);
-        assert_eq!(after(Timestamp::UNIX_EPOCH), [true, false, false]);
-    }
 
     #[test]
     fn an_outage_is_borne_for_a_while_and_expired_credentials_until_the_patience_ends() {
