@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::point::{FIELDS, Point, PointType};
 use super::recoverable::{self, Rpo, Since};
 use super::source::Source;
-use super::unsupported;
+use super::{promises, unsupported};
 use crate::aws::Snapshot;
 use crate::duration;
 use crate::estate::{Database, PointChoice};
@@ -118,7 +118,7 @@ pub(super) async fn choose(
         }
     };
     measure(&mut point, database, source.as_ref(), &since);
-    point.promises = recoverable::promises(environment, database, source.as_ref(), &since).await;
+    point.promises = promises::judge(environment, database, source.as_ref(), &since).await;
     Ok(point)
 }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::point::Point;
-use super::source::{Source, SourceSettings};
+use super::point::{Point, Promise};
+use super::source::{OfInstance, Source, SourceSettings};
 use crate::aws::{Aws, Result};
 use crate::estate::HostPort;
 
@@ -31,6 +31,15 @@ pub struct Copy {
     /// The RPO once more, measured when the copy was there; absent where nobody could say.
     #[serde(default)]
     pub rpo_seconds: Option<f64>,
+    /// Why nobody could say.
+    #[serde(default)]
+    pub rpo_reason: Option<String>,
+    /// Whether automated backups were switched off by then.
+    #[serde(default)]
+    pub backups_are_off: bool,
+    /// What was found of the copy itself, judged: whether it is of the backup's engine.
+    #[serde(default)]
+    pub promises: Vec<Promise>,
     /// Whether AWS still loads its blocks: it is not at full speed yet.
     pub storage_initializing: bool,
 }
@@ -58,8 +67,9 @@ pub(super) async fn compare(aws: &Aws, source: &Source, copy: &Source) -> Result
 }
 
 async fn settings(aws: &Aws, found: &Source) -> Result<Settings> {
-    let class = ("instance class", found.class(aws).await?);
-    Ok(std::iter::once(class).chain(found.settings.iter().cloned()).collect())
+    let OfInstance { class, member_parameter_group } = found.of_instance(aws).await?;
+    let of_instance = [("instance class", class), ("parameter group of the writer", member_parameter_group)];
+    Ok(of_instance.into_iter().chain(found.settings.iter().cloned()).collect())
 }
 
 fn differences(source: Settings, copy: &Settings) -> Vec<Difference> {

@@ -32,7 +32,6 @@ pub(crate) async fn examine(environment: &Environment, database: &Database) -> V
         Err(failure) => findings.push(Finding::of(format!("{} restore point", database.id), &failure)),
     }
     findings.extend(pitr(environment, database).await);
-    findings.extend(backup_region(environment, database, &since).await);
     findings
 }
 
@@ -170,30 +169,4 @@ async fn pitr(environment: &Environment, database: &Database) -> Option<Finding>
         Ok(point) => Finding::fine(subject, format!("up to {}", point.taken_at)),
         Err(failure) => Finding::of(subject, &failure),
     })
-}
-
-/// Whether copies of the backups are where they were promised to be. That they can be restored there is not tested.
-async fn backup_region(environment: &Environment, database: &Database, since: &Since) -> Option<Finding> {
-    let region = environment.estate.backup_region.as_ref()?;
-    let subject = format!("{} backups in {region}", database.id);
-    let there = environment.aws.for_region(region);
-    let snapshots = match there.snapshots(database.kind, &database.id).await {
-        Ok(snapshots) => snapshots,
-        Err(error) => return Some(Finding::not_asked(subject, &error)),
-    };
-    let backups = match there.automated_backups(database.kind, &database.id).await {
-        Ok(backups) => backups,
-        Err(error) => return Some(Finding::not_asked(subject, &error)),
-    };
-    let usable = snapshots.iter().filter(|snapshot| snapshot.is_usable());
-    let newest_snapshot = usable.clone().filter_map(|snapshot| snapshot.taken_at().or(snapshot.created_at)).max();
-    let newest = newest_snapshot.max(backups.iter().filter_map(|backup| backup.latest).max());
-    let Some(newest) = newest else {
-        let found = format!("no copy of a backup of `{}` is there, and `backup_region` promises one", database.id);
-        let fix = "copy snapshots there (AWS Backup, or automated backup replication), or remove `backup_region`";
-        return Some(Finding::bad(subject, Outcome::Failed, found, fix));
-    };
-    let age = since.age(newest).map_or_else(|| "of unknown age".to_owned(), |age| duration::show_seconds(age) + " old");
-    let found = format!("the newest is {age}; that it can be restored there is not tested");
-    Some(Finding::fine(subject, found))
 }

@@ -1,19 +1,24 @@
 //! That a copy cannot be reached from the internet: read back, before anybody connects.
 
 use super::source::Source;
-use crate::estate::Database;
+use crate::estate::{Database, DatabaseKind};
 use crate::runbook::{Environment, Failure};
+use crate::store::RunState;
 
 /// Looks at a copy and, where it is a cluster, at each of its instances.
 ///
 /// # Errors
-/// Where one can be reached from the internet.
+/// Where one can be reached from the internet, or AWS does not say.
 pub(super) async fn check(
     environment: &Environment,
     database: &Database,
     id: &str,
     copy: &Source,
 ) -> Result<(), Failure> {
+    if database.kind == DatabaseKind::Documentdb {
+        // It has no public endpoints ("PubliclyAccessible: not supported", DocumentDB's API reference).
+        return Ok(());
+    }
     if !database.kind.is_cluster() {
         return judge(id, copy.publicly_accessible);
     }
@@ -35,10 +40,9 @@ fn judge(id: &str, public: Option<bool>) -> Result<(), Failure> {
             let message = format!("`{id}` can be reached from the internet: nobody connects to it, and it is removed");
             Err(Failure::failed(message, "somebody or something changed the copy: look at CloudTrail"))
         }
-        // AWS always says so of an instance. It was sent; an endpoint that does not tell it back says nothing against it.
         None => {
-            tracing::warn!(resource = id, "the answer does not say whether it can be reached from the internet");
-            Ok(())
+            let error = anyhow::anyhow!("AWS does not say whether `{id}` can be reached from the internet");
+            Err(Failure::new(RunState::Unknown, error, "look at it with `aws rds describe-db-instances`"))
         }
     }
 }
@@ -50,6 +54,7 @@ mod tests {
     #[test]
     fn what_can_be_reached_from_the_internet_is_not_connected_to() {
         assert!(judge("x", Some(false)).is_ok());
-        assert_eq!(judge("x", Some(true)).map_err(|failure| failure.state), Err(crate::store::RunState::Failed));
+        assert_eq!(judge("x", Some(true)).map_err(|failure| failure.state), Err(RunState::Failed));
+        assert_eq!(judge("x", None).map_err(|failure| failure.state), Err(RunState::Unknown));
     }
 }

@@ -10,6 +10,7 @@ mod network;
 mod plan;
 mod point;
 mod preflight;
+mod promises;
 mod recoverable;
 mod restore;
 mod source;

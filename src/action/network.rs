@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::wanted::Wanted;
+use crate::aws::{Kind, SecurityGroup};
 use crate::estate::Database;
 use crate::runbook::Environment;
 use crate::store::RunState;
@@ -37,10 +38,59 @@ pub(super) async fn quarantine(environment: &Environment) -> Finding {
         }
         Err(error) => {
             // Nothing is restored into a network that could not be looked at.
-            let state = if error.kind == crate::aws::Kind::Denied { RunState::Refused } else { RunState::Unknown };
+            let state = if error.kind == Kind::Denied { RunState::Refused } else { RunState::Unknown };
             Finding::not_asked(subject, &error).stopping_as(state)
         }
     }
+}
+
+/// The quarantine's security groups: whether they are there, in the VPC of its subnets, and whether anything in a copy could
+/// reach out. Its events, jobs and subscriptions are production's, and start with it.
+pub(super) async fn security_groups(environment: &Environment) -> Option<Finding> {
+    let subject = "quarantine's way out";
+    let quarantine = &environment.estate.quarantine;
+    if quarantine.security_groups.is_empty() {
+        return None;
+    }
+    let groups = match environment.aws.security_groups(&quarantine.security_groups).await {
+        Ok(groups) => groups,
+        Err(error) if error.kind == Kind::NotFound || error.code.as_deref() == Some("InvalidGroupId.Malformed") => {
+            let found = format!("{} in {}", error.message, environment.aws.region);
+            return Some(Finding::refused(subject, found, "correct `security_groups` under `[quarantine]`"));
+        }
+        Err(error) => return Some(Finding::not_asked(subject, &error)),
+    };
+    let subnets = match &quarantine.subnet_group {
+        Some(subnets) => environment.aws.subnet_group(subnets).await.ok().flatten(),
+        None => None,
+    };
+    let vpc = subnets.and_then(|subnets| subnets.vpc);
+    Some(judge_security_groups(subject, &quarantine.security_groups, &groups, vpc.as_deref()))
+}
+
+fn judge_security_groups(subject: &str, wanted: &[String], groups: &[SecurityGroup], vpc: Option<&str>) -> Finding {
+    if let Some(missing) = wanted.iter().find(|id| !groups.iter().any(|group| &group.id == *id)) {
+        let fix = "look at it with `aws ec2 describe-security-groups`";
+        return Finding::bad(subject, Outcome::Unknown, format!("AWS does not tell the rules of `{missing}`"), fix);
+    }
+    if let Some((vpc, group)) = vpc.and_then(|vpc| Some((vpc, groups.iter().find(|group| group.vpc != vpc)?))) {
+        let found = format!("`{}` is of `{}`, and the quarantine's subnets are in `{vpc}`", group.id, group.vpc);
+        return Finding::refused(subject, found, "name security groups of the quarantine's VPC");
+    }
+    // Members of a group may speak to each other: copies are all that is in the quarantine.
+    let leads_out = |group: &&SecurityGroup| group.egress.iter().any(|to| !wanted.contains(to));
+    let Some(open) = groups.iter().find(leads_out) else {
+        return Finding::fine(subject, "none: no outbound rule leads out of the security groups");
+    };
+    let to: Vec<&str> = open.egress.iter().filter(|to| !wanted.contains(to)).map(String::as_str).collect();
+    let found = format!(
+        "`{}` lets traffic out to {}: whether the subnets' routes stop it was not looked at, and what is scheduled or          subscribed inside a copy starts with it",
+        open.id,
+        to.join(", ")
+    );
+    let fix =
+        "remove the group's outbound rules: a copy needs none, since answers to connections from outside pass anyway";
+    Finding::bad(subject, Outcome::Unknown, found, fix)
 }
 
 /// The quotas of these names.
@@ -112,6 +162,25 @@ fn judge_option_group(subject: String, name: &str, bound_to: &str, vpc: Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quarantine_with_a_way_out_is_not_known_to_be_one() {
+        let group = |id: &str, egress: &[&str]| SecurityGroup {
+            id: id.to_owned(),
+            vpc: "vpc-1".to_owned(),
+            egress: egress.iter().map(|to| (*to).to_owned()).collect(),
+        };
+        let wanted = ["sg-1".to_owned(), "sg-2".to_owned()];
+        let outcome = |groups: &[SecurityGroup], vpc| judge_security_groups("x", &wanted, groups, vpc).outcome;
+        let closed = [group("sg-1", &[]), group("sg-2", &["sg-1", "sg-2"])];
+        assert_eq!(outcome(&closed, Some("vpc-1")), Outcome::Passed);
+        assert_eq!(outcome(&closed, Some("vpc-2")), Outcome::Failed);
+        assert_eq!(outcome(&closed[..1], Some("vpc-1")), Outcome::Unknown);
+        for leads_out in ["0.0.0.0/0", "::/0", "sg-3", "pl-1"] {
+            let open = [group("sg-1", &[]), group("sg-2", &[leads_out])];
+            assert_eq!(outcome(&open, Some("vpc-1")), Outcome::Unknown, "{leads_out}");
+        }
+    }
 
     #[test]
     fn an_option_group_of_another_vpc_stops_a_restore() {

@@ -62,6 +62,7 @@ pub(super) async fn plan<'e>(
             cluster: id.clone(),
             class: class.clone(),
             engine: point.engine.clone(),
+            parameter_group: wanted.member_parameter_group.clone(),
             tags: tags.clone(),
         });
         (resource.clone(), changes.collect())
@@ -79,6 +80,7 @@ async fn look(
     is_there: bool,
 ) -> Vec<Finding> {
     let mut findings = vec![network::quarantine(environment).await];
+    findings.extend(network::security_groups(environment).await);
     if !is_there {
         let needed: &[&str] =
             if database.kind.is_cluster() { &["DBInstances", "DBClusters"] } else { &["DBInstances"] };
@@ -154,6 +156,7 @@ fn restores(
         parameter_group: wanted.parameter_group.clone(),
         option_group: wanted.option_group.clone(),
         storage: wanted.storage.clone(),
+        lifecycle: wanted.lifecycle.clone(),
         capacity: wanted.capacity,
         tags: tags.clone(),
     };

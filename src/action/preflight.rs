@@ -1,11 +1,11 @@
 //! What is looked at before anything is made. `drctl doctor` asks the same questions by the same functions.
 
 use super::finding::Finding;
-use super::point::Point;
+use super::point::{Point, PointType};
 use super::wanted::{SERVERLESS, Wanted, family, is_allowed};
 use super::{network, unsupported};
 use crate::aws::{KeyState, resolve_secret};
-use crate::estate::{Database, SecretRef, TlsMode};
+use crate::estate::{Database, DatabaseKind, SecretRef, TlsMode};
 use crate::runbook::{Environment, Failure};
 use crate::store::RunState;
 use crate::verify::{Outcome, check_ca};
@@ -29,6 +29,7 @@ pub(super) fn refuse_on_first(database: &Database, findings: &[Finding]) -> Resu
 /// What concerns the network and the account: the same for every database.
 pub(crate) async fn of_estate(environment: &Environment) -> Vec<Finding> {
     let mut findings = vec![network::quarantine(environment).await];
+    findings.extend(network::security_groups(environment).await);
     findings.extend(network::quotas(environment, &["DBInstances", "DBClusters"]).await);
     findings
 }
@@ -137,6 +138,13 @@ async fn parameter_group(
 ) -> Option<Finding> {
     let subject = format!("{} parameter group", database.id);
     let group = wanted.parameter_group.as_ref()?;
+    if database.kind == DatabaseKind::Documentdb && point.kind == PointType::PointInTime {
+        // The call has no place for it.
+        return Some(Finding::fine(
+            subject,
+            format!("AWS's default: DocumentDB's restore in time does not take `{group}`"),
+        ));
+    }
     let hint = "give the copy one that fits: `parameter_group = \"...\"` under `[database.restore_test]`";
     let found = match environment.aws.parameter_group_family(database.kind, group).await {
         Ok(Some(found)) => found,

@@ -3,10 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::point::{Point, PointType, Promise};
+use super::point::{Point, PointType};
 use super::source::Source;
-use crate::aws::{AutomatedBackup, Snapshot};
-use crate::duration;
+use crate::aws::AutomatedBackup;
 use crate::estate::Database;
 use crate::runbook::{Environment, Failure};
 use crate::store::RunState;
@@ -157,13 +156,18 @@ async fn of_source(
         let hint = "is its backup retention 0, or is it itself being restored? use `--point latest`";
         return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint));
     };
-    let earliest = match source.earliest_restorable {
-        Some(earliest) => Some(earliest),
-        None => earliest_by_backups(environment, database).await,
-    };
+    let earliest = earliest(environment, database, source).await;
     // At the very least nothing is kept longer than AWS was told to keep it.
     let by_retention = source.backup_retention_days.and_then(|days| since.at.checked_sub(DAY * (days + 1)).ok());
     Ok(Window { earliest: earliest.or(by_retention), latest, backup: None })
+}
+
+/// The oldest moment that automated backups reach, where AWS says so.
+pub(super) async fn earliest(environment: &Environment, database: &Database, source: &Source) -> Option<Timestamp> {
+    match source.earliest_restorable {
+        Some(earliest) => Some(earliest),
+        None => earliest_by_backups(environment, database).await,
+    }
 }
 
 /// Of an instance only its automated backups say how far back they reach.
@@ -206,70 +210,8 @@ async fn of_what_is_left(environment: &Environment, database: &Database) -> Resu
     Ok(Window { earliest: backup.earliest, latest, backup: Some(backup) })
 }
 
-/// How long backups were promised to be kept, judged.
-pub(super) async fn promises(
-    environment: &Environment,
-    database: &Database,
-    source: Option<&Source>,
-    since: &Since,
-) -> Vec<Promise> {
-    let (Some(promised), Some(source)) = (database.retention, source) else { return Vec::new() };
-    let mut oldest = None;
-    if !covers(source.backup_retention_days, promised) {
-        match environment.aws.snapshots(database.kind, &database.id).await {
-            Ok(snapshots) => oldest = oldest_kept(&snapshots, since),
-            Err(error) => tracing::warn!(target = %database.id, %error, "could not look for older snapshots"),
-        }
-    }
-    vec![retention(database, source.backup_retention_days, promised, oldest)]
-}
-
-fn covers(days: Option<i32>, promised: std::time::Duration) -> bool {
-    days.and_then(|days| u64::try_from(days).ok()).is_some_and(|days| days * 86_400 >= promised.as_secs())
-}
-
-fn oldest_kept(snapshots: &[Snapshot], since: &Since) -> Option<f64> {
-    let usable = snapshots.iter().filter(|snapshot| snapshot.is_usable());
-    usable.filter_map(Snapshot::taken_at).min().and_then(|at| since.age(at))
-}
-
-/// Automated backups that are kept long enough keep the promise, and so does a snapshot that reaches that far back.
-fn retention(
-    database: &Database,
-    days: Option<i32>,
-    promised: std::time::Duration,
-    oldest_seconds: Option<f64>,
-) -> Promise {
-    let kept = days.map_or_else(|| "an unknown time".to_owned(), |days| format!("{days} days"));
-    let wanted = duration::show(promised);
-    let by_snapshot = oldest_seconds.is_some_and(|age| age >= promised.as_secs_f64());
-    let (outcome, found) = match days {
-        _ if covers(days, promised) => (Outcome::Passed, format!("automated backups are kept {kept}")),
-        _ if by_snapshot => {
-            (Outcome::Passed, format!("automated backups are kept {kept}, and a snapshot reaches {wanted} back"))
-        }
-        Some(_) => (Outcome::Failed, format!("automated backups are kept {kept}, promised are {wanted}")),
-        None => (Outcome::Unknown, format!("AWS does not say how long backups are kept, promised are {wanted}")),
-    };
-    let (verb, option) = if database.kind.is_cluster() {
-        ("modify-db-cluster", "--db-cluster-identifier")
-    } else {
-        ("modify-db-instance", "--db-instance-identifier")
-    };
-    let fix = (outcome != Outcome::Passed).then(|| {
-        format!(
-            "raise it (35 days at most): `aws rds {verb} {option} {} --backup-retention-period DAYS`; keep older ones \
-             by AWS Backup or snapshots of your own; or correct `retention`",
-            database.id
-        )
-    });
-    Promise { name: "retention".to_owned(), outcome, found, fix }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn since(second: i64) -> Since {
@@ -287,11 +229,5 @@ mod tests {
     #[test]
     fn what_is_gone_has_an_unknown_rpo() {
         assert!(matches!(rpo(None, &since(0)), Rpo::Unknown(_)));
-    }
-
-    #[test]
-    fn retention_is_kept_by_automated_backups_or_by_an_old_snapshot() {
-        let week = Duration::from_hours(168);
-        assert!(covers(Some(7), week) && !covers(Some(6), week) && !covers(None, week));
     }
 }

@@ -6,14 +6,16 @@ use serde_json::{Map, Value};
 use super::choose_point::database;
 use super::copy::{self, Copy};
 use super::plan::{Planned, plan};
-use super::point::Point;
+use super::point::{Point, Promise};
 use super::recoverable::{Rpo, Since, rpo};
 use super::source::Source;
+use super::wanted::family;
 use super::{cost, exposure, wait};
 use crate::aws::{Change, Kind, Resource};
 use crate::estate::{Database, HostPort};
 use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
 use crate::store::Spent;
+use crate::verify::Outcome;
 
 /// See the module.
 pub(super) struct Restore;
@@ -97,6 +99,9 @@ fn described(planned: &Planned<'_>) -> Copy {
         source: planned.source.clone(),
         differences: Vec::new(),
         rpo_seconds: None,
+        rpo_reason: None,
+        backups_are_off: false,
+        promises: Vec::new(),
         storage_initializing: false,
     }
 }
@@ -146,22 +151,51 @@ async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, F
         Some(source) => copy::compare(aws, source, &copy).await?,
         None => Vec::new(),
     };
-    let operation = copy.storage_operation.as_deref();
+    let loads =
+        |status: &str| matches!(status.to_ascii_lowercase().as_str(), "initializing" | "storage-initialization");
+    let storage_initializing = copy.storage_operation.as_deref().is_some_and(loads) || loads(&copy.status);
+    let since = Since::of(source.as_ref(), context.environment.clock.now());
+    let again = rpo(source.as_ref(), &since);
     Ok(Copy {
         endpoint,
         master_username: copy.master_username.clone().or_else(|| planned.point.master_username.clone()),
         differences,
-        rpo_seconds: sample(context, source.as_ref()),
-        storage_initializing: operation.is_some_and(|operation| operation.eq_ignore_ascii_case("initializing")),
+        rpo_seconds: if let Rpo::Measured { seconds, .. } = &again { Some(*seconds) } else { None },
+        backups_are_off: again == Rpo::BackupsAreOff,
+        rpo_reason: if let Rpo::Unknown(reason) = again { Some(reason) } else { None },
+        promises: same_engine(&planned.point, &copy).into_iter().collect(),
+        storage_initializing,
         ..described(planned)
     })
 }
 
-/// The RPO once more, now that the source was looked at again.
-fn sample(context: &Context<'_>, source: Option<&Source>) -> Option<f64> {
-    let since = Since::of(source, context.environment.clock.now());
-    match rpo(source, &since) {
-        Rpo::Measured { seconds, .. } => Some(seconds),
-        Rpo::BackupsAreOff | Rpo::Unknown(_) => None,
+fn is_of_family(engine: &str, of_backup: &str, of_copy: &str) -> bool {
+    family(engine, of_backup) == family(engine, of_copy)
+}
+
+/// Whether AWS restored what was backed up: it may restore a major version that is past its support as a newer one.
+fn same_engine(point: &Point, copy: &Source) -> Option<Promise> {
+    let version = point.engine_version.as_deref()?;
+    if is_of_family(&point.engine, version, &copy.engine_version) {
+        return None;
+    }
+    Some(Promise {
+        name: "engine version".to_owned(),
+        outcome: Outcome::Failed,
+        found: format!("the backup is of {version}, and AWS restored it as {}", copy.engine_version),
+        fix: Some("upgrade the source before AWS does so in the middle of a recovery".to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_another_major_version_proves_another_engine() {
+        let judged = |engine: &str, of_backup: &str, of_copy: &str| is_of_family(engine, of_backup, of_copy);
+        assert!(judged("postgres", "15.3", "15.12") && judged("mysql", "8.0.35", "8.0.41"));
+        assert!(!judged("postgres", "13.20", "14.17") && !judged("mysql", "8.0.41", "8.4.4"));
+        assert!(!judged("aurora-mysql", "5.7.mysql_aurora.2.11.5", "8.0.mysql_aurora.3.04.0"));
     }
 }

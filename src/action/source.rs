@@ -24,6 +24,7 @@ pub(super) struct Source {
     pub(super) parameter_group: Option<String>,
     pub(super) option_group: Option<String>,
     pub(super) storage: Storage,
+    pub(super) lifecycle: Option<String>,
     pub(super) capacity: Option<Capacity>,
     pub(super) engine_mode: Option<String>,
     /// Whether it is, or is part of, a Multi-AZ DB cluster, which is no Aurora cluster.
@@ -46,6 +47,14 @@ enum Class {
     OfMember(Option<String>),
 }
 
+/// What clusters leave to their instances.
+#[derive(Debug, Default)]
+pub(super) struct OfInstance {
+    pub(super) class: Option<String>,
+    /// Only of a cluster's writer.
+    pub(super) member_parameter_group: Option<String>,
+}
+
 /// What a copy takes over from its source. Kept by every test, for the day on which the source is gone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceSettings {
@@ -55,8 +64,14 @@ pub struct SourceSettings {
     pub engine_version: String,
     /// The parameter group; of a cluster its cluster parameter group.
     pub parameter_group: Option<String>,
+    /// The parameter group of a cluster's writer.
+    #[serde(default)]
+    pub member_parameter_group: Option<String>,
     /// The option group.
     pub option_group: Option<String>,
+    /// Whether it is enrolled in Extended Support, as AWS words it.
+    #[serde(default)]
+    pub lifecycle: Option<String>,
     /// The storage.
     pub storage: Storage,
     /// How far Serverless v2 scales.
@@ -73,20 +88,26 @@ impl Source {
         }
     }
 
-    /// The instance class: of a cluster that of its writer.
-    pub(super) async fn class(&self, aws: &Aws) -> Result<Option<String>> {
-        let class = match &self.class {
-            Class::Known(class) => Some(class.clone()),
-            Class::OfMember(Some(member)) => aws.instance(member).await?.map(|found| found.class),
-            Class::OfMember(None) => None,
+    /// What clusters leave to their instances: of a cluster that of its writer.
+    pub(super) async fn of_instance(&self, aws: &Aws) -> Result<OfInstance> {
+        let found = match &self.class {
+            Class::Known(class) => OfInstance { class: Some(class.clone()), member_parameter_group: None },
+            Class::OfMember(Some(member)) => match aws.instance(member).await? {
+                Some(found) => OfInstance { class: Some(found.class), member_parameter_group: found.parameter_group },
+                None => OfInstance::default(),
+            },
+            Class::OfMember(None) => OfInstance::default(),
         };
-        Ok(class.filter(|class| !class.is_empty()))
+        Ok(OfInstance { class: found.class.filter(|class| !class.is_empty()), ..found })
     }
 
     /// What a copy takes over.
     pub(super) async fn to_copy(&self, aws: &Aws) -> Result<SourceSettings> {
+        let OfInstance { class, member_parameter_group } = self.of_instance(aws).await?;
         Ok(SourceSettings {
-            class: self.class(aws).await?,
+            class,
+            member_parameter_group,
+            lifecycle: self.lifecycle.clone(),
             engine_version: self.engine_version.clone(),
             parameter_group: self.parameter_group.clone(),
             option_group: self.option_group.clone(),
@@ -126,6 +147,7 @@ impl Source {
             parameter_group: found.parameter_group,
             option_group: found.option_groups.into_iter().next(),
             storage: found.storage,
+            lifecycle: found.lifecycle,
             capacity: None,
             engine_mode: None,
             is_multi_az_cluster,
@@ -167,6 +189,7 @@ impl Source {
             parameter_group: found.parameter_group,
             option_group: None,
             storage: found.storage,
+            lifecycle: found.lifecycle,
             capacity: found.capacity,
             engine_mode: found.engine_mode,
             is_multi_az_cluster,

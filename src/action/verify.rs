@@ -195,7 +195,11 @@ async fn prove(
     match resolve_previous_secret(&context.environment.aws, reference).await {
         Ok(Some(previous)) => {
             tracing::info!(run.id = %context.run.id, "the secret was rotated since: trying its previous version");
-            prove_with(context, database, copy, previous).await
+            let mut proof = prove_with(context, database, copy, previous).await?;
+            if let Some(connect) = proof.checks.first_mut().filter(|check| check.outcome == Outcome::Passed) {
+                connect.actual.push_str("; with the secret's previous version, since it was rotated after the backup");
+            }
+            Ok(proof)
         }
         Ok(None) => Ok(proof),
         Err(error) => {

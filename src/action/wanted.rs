@@ -14,6 +14,9 @@ pub(super) struct Wanted {
     /// The instance class, and those to take where there is no capacity of it. Empty where nobody says.
     pub(super) classes: Vec<String>,
     pub(super) parameter_group: Option<String>,
+    /// Of a cluster's instance.
+    pub(super) member_parameter_group: Option<String>,
+    pub(super) lifecycle: Option<String>,
     pub(super) option_group: Option<String>,
     pub(super) storage: Storage,
     pub(super) capacity: Option<Capacity>,
@@ -53,6 +56,10 @@ impl Wanted {
                 let of_source = fits?.parameter_group.clone();
                 of_source.filter(|group| !group.starts_with("default."))
             }),
+            member_parameter_group: fits
+                .and_then(|source| source.member_parameter_group.clone())
+                .filter(|group| !group.starts_with("default.")),
+            lifecycle: source.and_then(|source| source.lifecycle.clone()),
             option_group: option_group.filter(|group| !database.kind.is_cluster() && !group.starts_with("default:")),
             storage: storage(database, point, source),
             capacity: test.capacity.or_else(|| source.and_then(|source| source.capacity)),

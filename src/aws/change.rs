@@ -61,6 +61,10 @@ pub struct Restore {
     pub option_group: Option<String>,
     /// The source's storage.
     pub storage: Storage,
+    /// Whether the source is enrolled in Extended Support, as AWS words it. Copies are enrolled as their source is: without
+    /// it AWS would restore an old major version as a newer one, and another engine than the backup's be proved. MariaDB and
+    /// DocumentDB have no such thing.
+    pub lifecycle: Option<String>,
     /// How far the source's Serverless v2 scales.
     pub capacity: Option<Capacity>,
     /// Tags; without any, AWS copies the source's.
@@ -89,6 +93,8 @@ pub enum Change {
         class: String,
         /// The engine, as AWS names it.
         engine: String,
+        /// The parameter group of the source's writer. DocumentDB's instances have none of their own.
+        parameter_group: Option<String>,
         /// Tags.
         tags: Tags,
     },

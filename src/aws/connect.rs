@@ -19,12 +19,13 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use super::guard::{ATTEMPT_TIMEOUT, Guard};
+use super::sendings::Sendings;
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::estate::Estate;
 
-/// Attempts at one call, the first included: enough for half a minute in which others use up the account's rate.
-const ATTEMPTS: u32 = 8;
+/// Attempts at one call, the first included.
+const ATTEMPTS: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -86,11 +87,19 @@ struct Clients {
     watch: Watch,
 }
 
+impl Origin {
+    /// What every client was made from.
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+}
+
 impl Clients {
     fn new(config: &SdkConfig, clock: &Clock) -> Self {
         let listen = SandboxListener { clock: clock.clone() };
-        let rds = aws_sdk_rds::config::Builder::from(config).interceptor(listen.clone()).build();
-        let docdb = aws_sdk_docdb::config::Builder::from(config).interceptor(listen.clone()).build();
+        let rds = aws_sdk_rds::config::Builder::from(config).interceptor(listen.clone()).interceptor(Sendings).build();
+        let docdb = aws_sdk_docdb::config::Builder::from(config).interceptor(listen.clone()).interceptor(Sendings);
+        let docdb = docdb.build();
         let sts = aws_sdk_sts::config::Builder::from(config).interceptor(listen.clone()).build();
         let kms = aws_sdk_kms::config::Builder::from(config).interceptor(listen.clone()).build();
         let secrets = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(listen.clone()).build();
@@ -269,7 +278,7 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
 
 /// Remembered with a call that went over plain http to this machine.
 #[derive(Debug)]
-struct AskedThisMachine;
+pub(super) struct AskedThisMachine;
 
 impl Storable for AskedThisMachine {
     type Storer = StoreReplace<Self>;

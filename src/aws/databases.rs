@@ -7,7 +7,7 @@ use super::connect::Aws;
 use super::error::{Result, classify};
 use super::model::{Cluster, Instance, Resource, ResourceKind, Snapshot};
 use super::watch::Watcher;
-use super::{docdb, listing, rds, restore};
+use super::{docdb, listing, rds, restore, sendings};
 use crate::estate::{DatabaseKind, Tags};
 
 impl Aws {
@@ -102,6 +102,11 @@ impl Aws {
         }
     }
 
+    /// Makes a change; the other half says whether it may have been made all the same where the answer is an error.
+    pub async fn apply_watched(&self, change: &Change) -> (Result<()>, bool) {
+        sendings::watched(self.apply(change)).await
+    }
+
     pub(super) async fn apply_once(&self, change: &Change) -> Result<()> {
         match change {
             Change::Restore { kind: DatabaseKind::Documentdb, restore: wanted } => docdb::restore(self, wanted).await,
@@ -109,7 +114,7 @@ impl Aws {
                 restore::restore_cluster(self, wanted).await
             }
             Change::Restore { restore: wanted, .. } => restore::restore_instance(self, wanted).await,
-            Change::AddMember { kind: DatabaseKind::Documentdb, id, cluster, class, engine, tags } => {
+            Change::AddMember { kind: DatabaseKind::Documentdb, id, cluster, class, engine, tags, .. } => {
                 let request = self
                     .docdb
                     .create_db_instance()
@@ -121,7 +126,7 @@ impl Aws {
                     .set_tags(Some(docdb::tags_of(tags)));
                 request.send().await.map(drop).map_err(|error| classify("CreateDBInstance", error))
             }
-            Change::AddMember { id, cluster, class, engine, tags, .. } => {
+            Change::AddMember { id, cluster, class, engine, parameter_group, tags, .. } => {
                 let request = self
                     .rds
                     .create_db_instance()
@@ -129,6 +134,7 @@ impl Aws {
                     .db_cluster_identifier(cluster)
                     .db_instance_class(class)
                     .engine(engine)
+                    .set_db_parameter_group_name(parameter_group.clone())
                     .publicly_accessible(false)
                     .auto_minor_version_upgrade(false)
                     .set_tags(Some(restore::tags_of(tags)));

@@ -11,7 +11,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 use jiff::Timestamp;
 
-use super::connect::{SANDBOX_HEADER, SandboxNote};
+use super::connect::{AskedThisMachine, SANDBOX_HEADER, SandboxNote};
 use super::convert::time;
 
 /// The `Date` of one answer. In the sandbox its virtual time, which the header of the sandbox tells.
@@ -34,10 +34,12 @@ impl Intercept for Dated {
         &self,
         context: &BeforeDeserializationInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.response().headers();
-        let at = match headers.get(SANDBOX_HEADER) {
+        // Whoever else sends the sandbox's header has no say in what time it is.
+        let of_sandbox = headers.get(SANDBOX_HEADER).filter(|_| config.load::<AskedThisMachine>().is_some());
+        let at = match of_sandbox {
             Some(note) => serde_json::from_str::<SandboxNote>(note).ok().and_then(|note| note.now),
             None => headers.get("date").and_then(|date| time(DateTime::from_str(date, Format::HttpDate).ok())),
         };

@@ -137,6 +137,7 @@ fn cluster_from(from: sdk::DbCluster) -> Cluster {
         endpoint: endpoint(from.endpoint, from.port),
         members: members.collect(),
         parameter_group: from.db_cluster_parameter_group,
+        lifecycle: None,
         multi_az: from.multi_az,
         encrypted: from.storage_encrypted,
         kms_key: from.kms_key_id,

@@ -80,6 +80,16 @@ impl Error {
         self.kind == Kind::Unavailable
     }
 
+    /// The operation and the code alone: AWS's text names accounts, roles and resources, which not everybody shall read.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match &self.code {
+            Some(code) => format!("`{}` answered `{code}`", self.operation),
+            None if self.kind == Kind::WrongAccount => "the credentials are of another account".to_owned(),
+            None => format!("`{}` got no answer", self.operation),
+        }
+    }
+
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -186,6 +196,7 @@ fn service_of(operation: &str) -> &'static str {
         "DescribeKey" => "kms",
         "GetSecretValue" => "secretsmanager",
         "Publish" => "sns",
+        "DescribeSecurityGroups" => "ec2",
         _ => "rds",
     }
 }
@@ -199,15 +210,18 @@ where
     match error {
         SdkError::ServiceError(context) => {
             let error = context.into_err();
-            let code = error.code().map(str::to_owned);
-            let kind = kind_of(code.as_deref());
-            let message = error.message().map_or_else(|| "no message".to_owned(), str::to_owned);
-            Error { operation, code, message, kind }
+            let message = error.message().unwrap_or("no message").to_owned();
+            of_code(operation, error.code().map(str::to_owned), message)
         }
         other if lacks_credentials(&other) => failure(operation, Kind::Credentials, &chain(&other)),
         SdkError::ConstructionFailure(cause) => failure(operation, Kind::Invalid, &format!("{cause:?}")),
         other => failure(operation, Kind::Unavailable, &chain(&other)),
     }
+}
+
+/// An error by its code.
+pub(super) fn of_code(operation: &'static str, code: Option<String>, message: String) -> Error {
+    Error { operation, kind: kind_of(code.as_deref()), code, message }
 }
 
 /// Whether the call was never sent because no credentials could be had.
@@ -238,7 +252,7 @@ fn kind_of(code: Option<&str>) -> Kind {
     let has = |part: &str| code.contains(part);
     if has("ParameterGroupNotFound") || has("OptionGroupNotFound") {
         Kind::MissingGroup
-    } else if has("KMS") && !has("Throttling") || CODES_OF_KEYS.contains(&code) {
+    } else if has("KMS") && !has("Throttling") && !has("Internal") || CODES_OF_KEYS.contains(&code) {
         Kind::Key
     } else if has("NotFound") {
         Kind::NotFound
@@ -257,6 +271,8 @@ fn kind_of(code: Option<&str>) -> Kind {
     } else if is_denial(code) {
         Kind::Denied
     } else if has("InternalFailure")
+        || has("InternalException")
+        || has("DependencyTimeout")
         || has("InternalError")
         || has("InternalServiceError")
         || has("InternalServerError")
@@ -295,7 +311,8 @@ const CODES_OF_CREDENTIALS: [&str; 4] =
     ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
 
 fn is_denial(code: &str) -> bool {
-    const CODES: [&str; 6] = [
+    const CODES: [&str; 7] = [
+        "AuthFailure",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "SignatureDoesNotMatch",
@@ -350,9 +367,15 @@ mod tests {
             ("InvalidDBClusterStateFault", Kind::State),
             ("StateMachineDoesNotExist", Kind::Invalid),
             ("AccessDenied", Kind::Denied),
+            ("UnauthorizedOperation", Kind::Denied),
+            ("AuthFailure", Kind::Denied),
+            ("InvalidGroup.NotFound", Kind::NotFound),
+            ("InvalidGroupId.Malformed", Kind::Invalid),
             ("ExpiredToken", Kind::Credentials),
             ("ExpiredTokenException", Kind::Credentials),
             ("InternalFailure", Kind::Unavailable),
+            ("KMSInternalException", Kind::Unavailable),
+            ("DependencyTimeoutException", Kind::Unavailable),
             ("InternalServiceError", Kind::Unavailable),
             ("InvalidParameterValue", Kind::Invalid),
         ] {

@@ -105,6 +105,8 @@ pub struct Instance {
     pub endpoint: Option<HostPort>,
     /// Its own parameter group.
     pub parameter_group: Option<String>,
+    /// Whether it is enrolled in Extended Support, such as `open-source-rds-extended-support`.
+    pub lifecycle: Option<String>,
     /// Whether a standby exists.
     pub multi_az: Option<bool>,
     /// Whether storage is encrypted.
@@ -177,6 +179,8 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// Cluster parameter group.
     pub parameter_group: Option<String>,
+    /// Whether it is enrolled in Extended Support, such as `open-source-rds-extended-support`.
+    pub lifecycle: Option<String>,
     /// Whether members stand in several zones.
     pub multi_az: Option<bool>,
     /// Whether storage is encrypted.

@@ -8,8 +8,6 @@ use super::error::{Result, classify};
 use super::{BackupSource, Restore, RestoreSource};
 use crate::estate::{Capacity, Tags};
 
-/// Without this a copy of an old version is enrolled in Extended Support, and billed for it.
-const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
 /// From this size on AWS lets a `gp3` volume of MySQL, MariaDB or PostgreSQL have I/O and throughput of its own; below
 /// it both are fixed, and naming them is refused.
 const GP3_CHOICE_GIB: i32 = 400;
@@ -38,7 +36,7 @@ pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()>
                 .publicly_accessible(false)
                 .backup_retention_period(0)
                 .auto_minor_version_upgrade(false)
-                .set_engine_lifecycle_support(lifecycle(&restore.engine))
+                .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBInstanceFromDBSnapshot", error))
@@ -65,7 +63,7 @@ pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()>
                 .publicly_accessible(false)
                 .backup_retention_period(0)
                 .auto_minor_version_upgrade(false)
-                .set_engine_lifecycle_support(lifecycle(&restore.engine))
+                .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBInstanceToPointInTime", error))
@@ -73,7 +71,8 @@ pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()>
     }
 }
 
-/// Restores an Aurora cluster, without instances.
+/// Restores an Aurora cluster, without instances: these are what could be reached from the internet, and say so when they are
+/// made. Of a cluster that is not Multi-AZ, AWS takes no `PubliclyAccessible` at a restore in time.
 pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> {
     let groups = Some(restore.security_groups.clone()).filter(|groups| !groups.is_empty());
     match &restore.source {
@@ -90,8 +89,7 @@ pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> 
                 .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
                 .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .set_storage_type(restore.storage.kind.clone())
-                .publicly_accessible(false)
-                .set_engine_lifecycle_support(lifecycle(&restore.engine))
+                .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
@@ -111,8 +109,7 @@ pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> 
                 .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
                 .set_serverless_v2_scaling_configuration(restore.capacity.map(scaling))
                 .set_storage_type(restore.storage.kind.clone())
-                .publicly_accessible(false)
-                .set_engine_lifecycle_support(lifecycle(&restore.engine))
+                .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
             request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
@@ -128,12 +125,6 @@ impl BackupSource {
             Self::Retained { resource_id } => (None, Some(resource_id.clone())),
         }
     }
-}
-
-/// Extended Support is of the open-source engines that AWS names; MariaDB has none.
-fn lifecycle(engine: &str) -> Option<String> {
-    let has_support = matches!(engine, "mysql" | "postgres" | "aurora-mysql" | "aurora-postgresql");
-    has_support.then(|| NO_EXTENDED_SUPPORT.to_owned())
 }
 
 /// The I/O and throughput to ask for: only where the storage type has a choice.
@@ -179,11 +170,5 @@ mod tests {
         assert_eq!(provisioned(&with_storage("gp3", 400)), (Some(3000), Some(125)));
         assert_eq!(provisioned(&with_storage("io2", 100)), (Some(3000), None));
         assert_eq!(provisioned(&with_storage("gp2", 100)), (None, None));
-    }
-
-    #[test]
-    fn extended_support_is_declined_where_it_exists() {
-        assert_eq!(lifecycle("postgres").as_deref(), Some(NO_EXTENDED_SUPPORT));
-        assert_eq!(lifecycle("mariadb"), None);
     }
 }

@@ -13,11 +13,13 @@ pub enum Status {
     Failed,
 }
 
-/// Fully usable.
-const READY: [&str; 2] = ["available", "storage-optimization"];
+/// Usable, if not at full speed yet.
+const READY: [&str; 3] = ["available", "storage-initialization", "storage-optimization"];
 
 /// Terminal for somebody who waits for `available`.
-const FAILED: [&str; 15] = [
+const FAILED: [&str; 17] = [
+    "incompatible-create",
+    "upgrade_failed",
     "failed",
     "restore-error",
     "incompatible-restore",
@@ -56,6 +58,7 @@ mod tests {
     fn migrating_is_on_its_way_and_optimising_is_ready() {
         assert_eq!(judge("migrating"), Status::Moving);
         assert_eq!(judge("storage-optimization"), Status::Ready);
+        assert_eq!(judge("storage-initialization"), Status::Ready);
         assert_eq!(judge("Available"), Status::Ready);
         assert_eq!(judge("a-status-of-next-year"), Status::Moving);
     }

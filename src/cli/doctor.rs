@@ -9,9 +9,9 @@ use super::exit::Exit;
 use super::output::{self, Format};
 use super::{progress, setup};
 use crate::action::{Finding, examine, examine_estate, source_endpoint};
-use crate::aws::resolve_secret;
+use crate::aws::{Account, CredentialsLife, resolve_secret};
 use crate::estate::{Channel, Database, HostPort};
-use crate::runbook::Environment;
+use crate::runbook::{Environment, outlast};
 use crate::verify::Outcome;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
     let estate = &loaded.estate;
     let mut findings = vec![
         Finding::fine("configuration", format!("{} databases in `{}`", estate.databases.len(), loaded.path.display())),
-        Finding::fine("credentials", format!("{} in account {}, {}", account.arn, account.id, estate.region)),
+        credentials(&environment, &account).await,
     ];
     findings.extend(examine_estate(&environment).await);
     for database in &estate.databases {
@@ -40,6 +40,27 @@ pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
         Outcome::Unknown => Exit::Unknown,
         Outcome::Failed => Exit::Failed,
     })
+}
+
+/// Who we are, and whether the credentials last as long as the longest test and its cleaning up.
+async fn credentials(environment: &Environment, account: &Account) -> Finding {
+    let subject = "credentials";
+    let found = format!("{} in account {}, {}", account.arn, account.id, environment.aws.region);
+    let longest = environment.estate.databases.iter().map(|database| database.test.deadline).max().unwrap_or_default();
+    let needed_until = environment.clock.now().checked_add(longest).unwrap_or(jiff::Timestamp::MAX);
+    let fix = "use credentials that are renewed, such as those of a role by `role_arn`";
+    match environment.aws.credentials_life().await {
+        Ok(CredentialsLife::Lasting) => Finding::fine(subject, found),
+        Ok(CredentialsLife::Until(end)) => match outlast(environment.clock.now(), needed_until, end) {
+            Ok(()) => Finding::fine(subject, format!("{found}, until {end}")),
+            Err(failure) => Finding::of(subject, &failure),
+        },
+        Ok(CredentialsLife::Temporary) => {
+            let found = format!("{found}: they are temporary, and nobody says until when");
+            Finding::bad(subject, Outcome::Unknown, found, fix)
+        }
+        Err(error) => Finding::not_asked(subject, &error),
+    }
 }
 
 /// Whether a channel's secrets can be read; `drctl notify test` tries the channel itself.

@@ -104,7 +104,7 @@ impl Agent {
                 Err(error) => {
                     let error = format!("{error:#}");
                     tracing::error!(estate, error, "a round failed; trying again");
-                    self.health.passed(Err(error));
+                    self.health.passed(Err("it could not be used: see the log".to_owned()));
                     PAUSE_AFTER_ERROR
                 }
             };
@@ -185,7 +185,7 @@ impl Agent {
         } else {
             self.asked_aws = Some(self.environment.clock.stopwatch());
         }
-        self.health.asked_aws(answer.map(drop).map_err(|error| error.to_string()));
+        self.health.asked_aws(answer.map(drop).map_err(|error| error.brief()));
     }
 
     /// Makes the store's jobs those of the configuration.

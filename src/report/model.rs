@@ -194,11 +194,14 @@ pub fn assemble(
         .collect();
     let proved = output::<Proved>(finished, |value| value.get("checks").is_some());
     let copy = output::<Copy>(finished, |value| value.get("endpoint").is_some());
-    let point = output::<Point>(finished, |value| value.get("age_outcome").is_some());
+    let mut point = output::<Point>(finished, |value| value.get("age_outcome").is_some());
+    if let (Some(point), Some(copy)) = (&mut point, &copy) {
+        point.promises.extend(copy.promises.iter().cloned());
+    }
     let checks = proved.map(|proved| proved.checks).unwrap_or_default();
     let reached_verdict = checks.iter().any(|check| check.outcome != Outcome::Unknown);
     let rto = rto(database.objectives, &phases, finished, earlier_seconds, reached_verdict);
-    let rpo = rpo(database.objectives, point.as_ref(), copy.as_ref().and_then(|copy| copy.rpo_seconds));
+    let rpo = rpo(database.objectives, point.as_ref(), copy.as_ref());
     let (outcome, reason) = judge(finished, &rto, &rpo, point.as_ref());
     let promises = point.as_ref().map(|point| point.promises.clone()).unwrap_or_default();
     let hint = finished.hint.clone().or_else(|| hint_of(&rpo, &promises));
@@ -292,10 +295,13 @@ fn rto(
     }
 }
 
-/// `again` is the RPO as it was when the copy was there.
-fn rpo(objectives: Objectives, point: Option<&Point>, again: Option<f64>) -> Rpo {
+/// Measured when the point was chosen, and once more when the copy was there: the worse counts, and what was unknown or
+/// switched off at either time is.
+fn rpo(objectives: Objectives, point: Option<&Point>, copy: Option<&Copy>) -> Rpo {
     let first = point.and_then(|point| point.rpo_seconds);
-    let backups_are_off = point.is_some_and(|point| point.backups_are_off);
+    let again = copy.and_then(|copy| copy.rpo_seconds);
+    let backups_are_off =
+        point.is_some_and(|point| point.backups_are_off) || copy.is_some_and(|copy| copy.backups_are_off);
     let objective_seconds = objectives.rpo.as_secs_f64();
     let in_time = point.is_some_and(|point| {
         let newest = point.latest_restorable_time.map(|at| at.as_second() - point.taken_at.as_second());
@@ -303,7 +309,9 @@ fn rpo(objectives: Objectives, point: Option<&Point>, again: Option<f64>) -> Rpo
     });
     // A point in time that was restored is what it is; the newest restorable moment may lag now and then.
     let again = again.filter(|_| !in_time && first.is_some());
+    let untold = copy.and_then(|copy| copy.rpo_reason.clone()).filter(|_| !in_time);
     let measured_seconds = first.map(|first| again.map_or(first, |again| again.max(first)));
+    let measured_seconds = measured_seconds.filter(|_| !backups_are_off && untold.is_none());
     let met =
         if backups_are_off { Some(false) } else { measured_seconds.map(|measured| measured <= objective_seconds) };
     Rpo {
@@ -313,7 +321,10 @@ fn rpo(objectives: Objectives, point: Option<&Point>, again: Option<f64>) -> Rpo
         basis: if in_time { "point-in-time" } else { "latest-restorable-time" }.to_owned(),
         clock: point.map(|point| point.clock.clone()).unwrap_or_default(),
         samples: u32::from(first.is_some()) + u32::from(again.is_some()),
-        reason: point.and_then(|point| point.rpo_reason.clone()),
+        reason: point.and_then(|point| point.rpo_reason.clone()).or(untold).or_else(|| {
+            let off = "automated backups were switched off during the test";
+            backups_are_off.then(|| off.to_owned())
+        }),
     }
 }
 
@@ -496,8 +507,18 @@ mod tests {
             "latest_restorable_time": "2026-11-20T08:00:00Z", "rpo_seconds": 120.0, "notes": [],
         });
         let point: Point = serde_json::from_value(point).unwrap();
-        let measured = rpo(OBJECTIVES, Some(&point), Some(400.0));
+        let copy = serde_json::json!({
+            "target": "x", "id": "drctl-x", "member": null, "endpoint": { "host": "x", "port": 1 }, "point": point,
+            "differences": [], "rpo_seconds": 400.0, "storage_initializing": false,
+        });
+        let copy: Copy = serde_json::from_value(copy).unwrap();
+        let measured = rpo(OBJECTIVES, Some(&point), Some(&copy));
         assert_eq!((measured.measured_seconds, measured.met, measured.samples), (Some(400.0), Some(false), 2));
+        let off = Copy { rpo_seconds: None, backups_are_off: true, ..copy.clone() };
+        assert_eq!(rpo(OBJECTIVES, Some(&point), Some(&off)).met, Some(false), "switched off meanwhile");
+        let untold = Copy { rpo_seconds: None, rpo_reason: Some("why".to_owned()), ..copy };
+        let measured = rpo(OBJECTIVES, Some(&point), Some(&untold));
+        assert_eq!((measured.met, measured.reason.as_deref()), (None, Some("why")));
         let off = Point { rpo_seconds: None, backups_are_off: true, rpo_reason: Some("off".to_owned()), ..point };
         assert_eq!(rpo(OBJECTIVES, Some(&off), None).met, Some(false));
     }

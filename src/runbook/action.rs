@@ -283,11 +283,11 @@ impl Context<'_> {
         let (aws, of) = (self.environment.aws.clone(), resource.clone());
         let made = self.ledger.see_through(async move {
             makings.set(&of, Making::Sent);
-            let answer = aws.apply(&change).await;
+            let (answer, may_be_made) = aws.apply_watched(&change).await;
             match &answer {
                 Ok(()) => makings.set(&of, Making::Taken),
-                Err(error) if is_refusal(error) && !was_standing => {
-                    // The last answer was a refusal; an attempt before it may have got through all the same.
+                // An attempt before the one that was refused may have got through, and AWS may show it late.
+                Err(error) if is_refusal(error) && !may_be_made && !was_standing => {
                     if let Ok(None) = aws.inspect(&of).await {
                         makings.set(&of, Making::Refused(error.to_string()));
                     }

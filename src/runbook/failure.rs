@@ -51,7 +51,6 @@ impl From<anyhow::Error> for Failure {
 impl From<crate::aws::Error> for Failure {
     fn from(error: crate::aws::Error) -> Self {
         let state = match error.kind {
-            Kind::Key => RunState::Failed,
             Kind::Denied | Kind::Credentials | Kind::WrongAccount => RunState::Refused,
             _ => RunState::Unknown,
         };

@@ -242,6 +242,8 @@ pub struct Known {
     pub made: bool,
     /// AWS has shown it since.
     pub seen: bool,
+    /// It was left standing on purpose, for people to use.
+    pub kept: bool,
     /// How many days its backups were kept when it was first seen.
     pub backup_retention_days: Option<i32>,
     /// The same of the cluster that it is a member of.
@@ -256,6 +258,7 @@ pub fn known(entries: &[(Timestamp, Entry)], of: &Resource) -> Known {
         match entry {
             Entry::Intended { resource, .. } if resource == of => known.intended_at = Some(*at),
             Entry::Made { resource } if resource == of => known.made = true,
+            Entry::Kept { resource, .. } if resource == of => known.kept = true,
             Entry::Seen { resource, backup_retention_days } if resource == of => {
                 known.seen = true;
                 // The first time counts: what differs later was changed by somebody.

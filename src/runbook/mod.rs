@@ -26,5 +26,5 @@ pub use ledger::{Known, Ledger, known, standing};
 pub use lint::{inputs_of, lint};
 pub use preview::preview;
 pub use removal::{PATIENCE, Removal, Remover};
-pub use session::outlasts as credentials_outlast;
+pub use session::{outlast, outlasts as credentials_outlast};
 pub use tags::{EXPIRES_TAG, KIND_TAG, NAME_PREFIX, RUN_TAG, TARGET_TAG};

@@ -182,7 +182,7 @@ impl Remover<'_> {
         if !resource.id.starts_with(NAME_PREFIX) {
             return Ok(Some(Removal::LeftAlone(format!("it is not named `{NAME_PREFIX}...`"))));
         }
-        if let Some(reason) = why_in_use(self.run_id, resource, found, known.backup_retention_days) {
+        if let Some(reason) = why_in_use(self.run_id, resource, found, known.backup_retention_days, known.kept) {
             return Ok(Some(Removal::LeftAlone(reason)));
         }
         // The first member goes before its cluster: by then it must be known that the cluster may go as well.
@@ -193,7 +193,7 @@ impl Remover<'_> {
         let days = days.or(known.cluster_retention_days);
         let is_ours = of_cluster.tags.get(RUN_TAG).is_some_and(|owner| owner == self.run_id);
         let reason = match is_ours {
-            true => why_in_use(self.run_id, &cluster, &of_cluster, days),
+            true => why_in_use(self.run_id, &cluster, &of_cluster, days, known.kept),
             false => Some("it carries no tag of this run".to_owned()),
         };
         Ok(reason.map(|reason| Removal::LeftAlone(format!("of its cluster `{}`: {reason}", cluster.id))))

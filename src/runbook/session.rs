@@ -34,11 +34,15 @@ pub async fn outlasts(environment: &Environment, run: &RunInfo) -> Result<(), Fa
             );
             Ok(())
         }
-        CredentialsLife::Until(end) => judge(environment.clock.now(), run.deadline_at, end),
+        CredentialsLife::Until(end) => outlast(environment.clock.now(), run.deadline_at, end),
     }
 }
 
-fn judge(now: Timestamp, deadline_at: Timestamp, end: Timestamp) -> Result<(), Failure> {
+/// Whether credentials that end then are there until a run with this deadline has cleaned up.
+///
+/// # Errors
+/// Where they are not.
+pub fn outlast(now: Timestamp, deadline_at: Timestamp, end: Timestamp) -> Result<(), Failure> {
     let needed_until = deadline_at.checked_add(REMOVAL).unwrap_or(Timestamp::MAX);
     if end >= needed_until {
         return Ok(());
@@ -68,10 +72,10 @@ mod tests {
     #[test]
     fn a_run_does_not_outlive_its_credentials() {
         let at = |minutes: i64| Timestamp::from_second(minutes * 60).unwrap();
-        assert!(judge(at(0), at(120), at(150)).is_ok());
-        let refused = judge(at(0), at(120), at(149)).unwrap_err();
+        assert!(outlast(at(0), at(120), at(150)).is_ok());
+        let refused = outlast(at(0), at(120), at(149)).unwrap_err();
         assert_eq!(refused.state, crate::store::RunState::Refused);
         assert!(refused.hint.unwrap().contains("to 1h 59m or less"));
-        assert!(judge(at(0), at(120), at(40)).unwrap_err().hint.unwrap().contains("role_arn"));
+        assert!(outlast(at(0), at(120), at(40)).unwrap_err().hint.unwrap().contains("role_arn"));
     }
 }

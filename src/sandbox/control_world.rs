@@ -125,7 +125,7 @@ fn class(world: &mut World, body: &Value) -> Result<(), String> {
 }
 
 /// `{ "kind": "security", "name": "sg-...", "vpc": "vpc-..." }` makes a group or puts it elsewhere; `"exists": false`
-/// removes it. Kinds: `subnet` (with `zones`), `security`, `parameter`, `cluster-parameter` (with `family`), `option`
+/// removes it. Kinds: `subnet` (with `zones`), `security` (with `egress`, address ranges), `parameter`, `cluster-parameter` (with `family`), `option`
 /// (with `engine`, `major` and `options`).
 fn group(world: &mut World, body: &Value) -> Result<(), String> {
     let (kind, name) = (text(body, "kind"), text(body, "name").to_owned());
@@ -147,7 +147,10 @@ fn group(world: &mut World, body: &Value) -> Result<(), String> {
                 }
                 network.add_subnet_group(group);
             }
-            "security" => network.add_security_group(&name, vpc.unwrap_or(VPC)),
+            "security" => {
+                let egress = body["egress"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                network.add_security_group(&name, vpc.unwrap_or(VPC), &egress.collect::<Vec<_>>());
+            }
             "parameter" | "cluster-parameter" => {
                 let groups = if kind == "parameter" {
                     &mut network.parameter_groups

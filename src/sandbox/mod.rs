@@ -9,6 +9,7 @@ mod authorize;
 mod behaviour;
 mod control;
 mod control_world;
+mod ec2;
 mod engine;
 mod fault;
 mod gate;

@@ -48,6 +48,14 @@ impl Fault {
         Answer { status: self.status, content_type: "text/xml", body: error.to_text() }
     }
 
+    /// As EC2's protocol has it.
+    pub(super) fn to_ec2(&self) -> Answer {
+        let (code, status) = ec2_spelling(&self.code).unwrap_or((&self.code, self.status));
+        let error = element("Error", vec![leaf("Code", code), leaf("Message", &self.message)]);
+        let response = element("Response", vec![element("Errors", vec![error]), leaf("RequestID", REQUEST_ID)]);
+        Answer { status, content_type: "text/xml", body: response.to_text() }
+    }
+
     /// As the JSON protocols have it.
     pub(super) fn to_json(&self) -> Answer {
         let (code, status) = json_spelling(&self.code).unwrap_or((&self.code, self.status));
@@ -71,6 +79,18 @@ fn json_spelling(code: &str) -> Option<(&'static str, u16)> {
     })
 }
 
+/// What EC2 calls an error that every service has, and its status ("Error codes for the Amazon EC2 API").
+fn ec2_spelling(code: &str) -> Option<(&'static str, u16)> {
+    Some(match code {
+        "Throttling" => ("RequestLimitExceeded", 503),
+        "AccessDenied" => ("UnauthorizedOperation", 403),
+        "ExpiredToken" => ("RequestExpired", 400),
+        "InternalFailure" => ("InternalError", 500),
+        "InvalidClientTokenId" | "MissingAuthenticationToken" | "SignatureDoesNotMatch" => ("AuthFailure", 401),
+        _ => return None,
+    })
+}
+
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
 /// Pages hold this many unless asked otherwise, and never more.
 const MAX_RECORDS: usize = 100;
@@ -88,6 +108,12 @@ pub(super) fn xml_answer(action: &str, result: Vec<Node>) -> Answer {
         ],
     );
     Answer { status: 200, content_type: "text/xml", body: response.to_text() }
+}
+
+/// A whole document, as EC2's protocol has it.
+pub(super) fn document(name: &str, mut children: Vec<Node>) -> Answer {
+    children.insert(0, leaf("requestId", REQUEST_ID));
+    Answer { status: 200, content_type: "text/xml", body: element(name, children).to_text() }
 }
 
 /// A result for the JSON protocols.

@@ -28,7 +28,7 @@ use super::record::{Exchange, Recorder, arguments};
 use super::shared::{Shared, note};
 use super::socket::{Listener, Reset};
 use super::world::{World, after};
-use super::{iam, identity, kms, rds, secretsmanager, sns, sts};
+use super::{ec2, iam, identity, kms, rds, secretsmanager, sns, sts};
 use crate::aws::SANDBOX_HEADER;
 use crate::clock::{Clock, VirtualClock};
 use crate::estate::Estate;
@@ -219,8 +219,12 @@ async fn handle(
 /// Finds out what is asked, lets faults have their way, and keeps account of it.
 async fn answer(shared: &Shared, request: &identity::Request<'_>, text: &str) -> Ending {
     let json = request.headers.contains_key("x-amz-target");
-    let render = |fault: Fault| if json { fault.to_json() } else { fault.to_xml() };
     let (service, region) = identity::scope(request.headers).unwrap_or_default();
+    let render = |fault: Fault| match service.as_str() {
+        "ec2" => fault.to_ec2(),
+        _ if json => fault.to_json(),
+        _ => fault.to_xml(),
+    };
     let action = action(request.headers, text);
     let arguments = arguments(text);
     let call = fault::Call { service: &service, action: &action, region: &region, arguments: &arguments };
@@ -343,6 +347,7 @@ fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> R
             }
             Ok(answer)
         }
+        "ec2" => ec2::answer(&mut world, region, action, &Params::parse(body)),
         "iam" => iam::answer(action, &Params::parse(body)),
         "sns" => sns::answer(&world, action, &Params::parse(body)),
         "sts" => sts::answer(&mut world, caller, action, &Params::parse(body)),

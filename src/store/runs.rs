@@ -232,14 +232,14 @@ impl Store {
         rows.iter().map(from_row).collect()
     }
 
-    /// The Regions that an estate's runs have worked in.
+    /// The Regions that runs in an account have worked in, of whatever estate: estates are renamed, and what they made stays.
     ///
     /// # Errors
     /// Where they could not be read.
     pub async fn regions(&self, scope: Scope<'_>) -> anyhow::Result<Vec<String>> {
         let sql = "select distinct region from runs
-                   where estate = $1 and account = $2 and simulated = $3 and region <> '' order by region";
-        let regions = sqlx::query_scalar(sql).bind(scope.estate).bind(scope.account).bind(i64::from(scope.simulated));
+                   where account = $1 and simulated = $2 and region <> '' order by region";
+        let regions = sqlx::query_scalar(sql).bind(scope.account).bind(i64::from(scope.simulated));
         Ok(regions.fetch_all(&self.pool).await?)
     }
 

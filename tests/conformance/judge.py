@@ -25,6 +25,7 @@ import botocore.validate
 session = botocore.session.get_session()
 MODELS = {
     "rds": ["rds", "docdb"], "sts": ["sts"], "kms": ["kms"], "secretsmanager": ["secretsmanager"], "sns": ["sns"], "iam": ["iam"],
+    "ec2": ["ec2"],
 }
 
 # "Common Errors" of the API references of RDS, STS, SNS, KMS and Secrets Manager, and the codes by which their services
@@ -74,8 +75,21 @@ def violation(call, text):
     violations[f"{call['service']}:{call['action']}: {text}"] += 1
 
 
+# "Error codes for the Amazon EC2 API"; its model declares none.
+OF_EC2 = {
+    "AuthFailure": {401}, "InternalError": {500}, "InvalidGroup.NotFound": {400}, "InvalidGroupId.Malformed": {400},
+    "RequestExpired": {400}, "RequestLimitExceeded": {503}, "UnauthorizedOperation": {403},
+}
+
+
 def wire_name(name, shape):
     return shape.serialization.get("name", name)
+
+
+def query_name(name, shape, protocol):
+    """EC2 spells its parameters otherwise than its answers (botocore's EC2Serializer)."""
+    written = wire_name(name, shape)
+    return shape.serialization.get("queryName", written[0].upper() + written[1:]) if protocol == "ec2" else written
 
 
 def convert(shape, text):
@@ -93,23 +107,24 @@ def convert(shape, text):
     return text
 
 
-def from_query(shape, prefix, params, used):
+def from_query(shape, prefix, params, used, protocol):
     """What the parameters below `prefix` are as botocore's own argument; `used` collects their names."""
     below = lambda key: any(name == key or name.startswith(key + ".") for name in params)
     if shape.type_name == "structure":
         members = {}
         for name, member in shape.members.items():
-            key = f"{prefix}.{wire_name(name, member)}" if prefix else wire_name(name, member)
+            written = query_name(name, member, protocol)
+            key = f"{prefix}.{written}" if prefix else written
             if below(key):
-                members[name] = from_query(member, key, params, used)
+                members[name] = from_query(member, key, params, used, protocol)
         return members
     if shape.type_name == "list":
         base = prefix
-        if not shape.serialization.get("flattened"):
+        if protocol != "ec2" and not shape.serialization.get("flattened"):
             base = f"{prefix}.{shape.member.serialization.get('name', 'member')}"
         items, number = [], 1
         while below(f"{base}.{number}"):
-            items.append(from_query(shape.member, f"{base}.{number}", params, used))
+            items.append(from_query(shape.member, f"{base}.{number}", params, used, protocol))
             number += 1
         return items
     if shape.type_name == "map":
@@ -117,8 +132,8 @@ def from_query(shape, prefix, params, used):
         key_name, value_name = (part.serialization.get("name", name) for part, name in ((shape.key, "key"), (shape.value, "value")))
         entries, number = {}, 1
         while below(f"{base}.{number}"):
-            key = from_query(shape.key, f"{base}.{number}.{key_name}", params, used)
-            entries[key] = from_query(shape.value, f"{base}.{number}.{value_name}", params, used)
+            key = from_query(shape.key, f"{base}.{number}.{key_name}", params, used, protocol)
+            entries[key] = from_query(shape.value, f"{base}.{number}.{value_name}", params, used, protocol)
             number += 1
         return entries
     used.add(prefix)
@@ -157,7 +172,8 @@ def masked(where):
 def judge_call(call, model):
     operation = model.operation_model(call["action"])
     shape, body = operation.input_shape, call["request"]
-    if model.metadata["protocol"] == "json":
+    protocol = model.metadata["protocol"]
+    if protocol == "json":
         arguments = json.loads(body or "{}")
     else:
         params = dict(urllib.parse.parse_qsl(body, keep_blank_values=True))
@@ -165,10 +181,10 @@ def judge_call(call, model):
             violation(call, "another API version")
         params.pop("Action")
         used = set()
-        arguments = from_query(shape, "", params, used) if shape else {}
+        arguments = from_query(shape, "", params, used, protocol) if shape else {}
         for name in set(params) - used:
             violation(call, f"unknown parameter {name}")
-        again = botocore.serialize.create_serializer("query").serialize_to_request(arguments, operation)["body"]
+        again = botocore.serialize.create_serializer(protocol).serialize_to_request(arguments, operation)["body"]
         for name, value in again.items():
             if name not in ("Action", "Version") and params.get(name) != str(value) and not same_time(params.get(name), value):
                 violation(call, f"botocore would send {name} otherwise")
@@ -235,7 +251,7 @@ def judge_answer(call, model):
     if call["status"] >= 300:
         code = parsed["Error"]["Code"]
         declared = {shape.error_code: shape.metadata.get("error", {}).get("httpStatusCode", 400) for shape in operation.error_shapes}
-        statuses = {declared[code]} if code in declared else COMMON.get(code)
+        statuses = {declared[code]} if code in declared else {**COMMON, **(OF_EC2 if protocol == "ec2" else {})}.get(code)
         if statuses is None:
             violation(call, f"the error {code} is not declared")
         elif call["status"] not in statuses:
@@ -249,6 +265,8 @@ def judge_answer(call, model):
     else:
         root = without_namespaces(call["answer"])
         result = root.find(shape.serialization["resultWrapper"]) if "resultWrapper" in shape.serialization else root
+        if protocol == "ec2":
+            root.remove(root.find("requestId"))
         judge_xml(call, shape, result if result is not None else root, "output")
     judge_always(call, shape, parsed, "output")
 

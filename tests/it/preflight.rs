@@ -46,6 +46,21 @@ fn admin_is_refused_where_aws_reserves_it() {
     }
 }
 
+/// Where Extended Support is declined, AWS restores a version that is past its support as a newer one.
+#[test]
+fn an_old_version_is_restored_as_what_it_is() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    rig.control("POST", "database", &json!({ "id": "shop-pg", "engine_version": "13.20" }));
+    std::fs::write(&rig.config, with(POSTGRES, "parameter_group = \"default.postgres13\"")).unwrap();
+    let (ran, document) = rig.test(&["shop-pg"]);
+    ran.ends(0);
+    let differences = document["tests"][0]["differences"].to_string();
+    assert!(!differences.contains("engine version"), "{differences}");
+}
+
 #[test]
 fn what_could_not_finish_is_refused_before_anything_is_made() {
     let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
@@ -57,6 +72,8 @@ fn what_could_not_finish_is_refused_before_anything_is_made() {
     refused(&rig, &family, "shop-pg", "parameter group `default.postgres14`");
     let group = with(POSTGRES, "option_group = \"nobody-made-it\"");
     refused(&rig, &group, "shop-pg", "there is no option group `nobody-made-it`");
+    let group = [HEAD, POSTGRES].concat().replace("sg-0a1b2c3d4e5f60718", "sg-0000000000000dead");
+    refused(&rig, &group, "shop-pg", "The security group 'sg-0000000000000dead' does not exist");
     let no_ca = [HEAD, POSTGRES].concat().replace("ca       = \"sandbox-ca.pem\"\n", "");
     refused(&rig, &no_ca, "shop-pg", "has no `ca`");
     let lost_ca = [HEAD, POSTGRES].concat().replace("sandbox-ca.pem", "nowhere.pem");

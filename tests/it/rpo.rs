@@ -79,3 +79,22 @@ fn a_retention_that_is_promised_is_judged() {
     assert!(reason.contains("`retention` is not kept: automated backups are kept 7 days"), "{reason}");
     rig.run(&["doctor"]).ends(1).says("promised are 30d").says("--backup-retention-period");
 }
+
+#[test]
+fn copies_of_backups_have_to_be_where_they_are_promised() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let head = HEAD.replace("region = \"eu-west-1\"", "region = \"eu-west-1\"\nbackup_region = \"eu-central-1\"");
+    // The sandbox has what the file promises when it starts.
+    let rig = Rig::start(&[head.as_str(), POSTGRES].concat());
+    let (ran, document) = rig.test(&["shop-pg"]);
+    ran.ends(0);
+    assert_eq!(document["tests"][0]["promises"][1]["outcome"], "passed", "{document:#}");
+    std::fs::write(&rig.config, [head.replace("eu-central-1", "eu-west-3").as_str(), POSTGRES].concat()).unwrap();
+    let (ran, document) = rig.test(&["shop-pg"]);
+    ran.ends(1);
+    let reason = document["tests"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("`backup_region` is not kept: in eu-west-3: there is no backup"), "{reason}");
+    rig.run(&["doctor"]).ends(1).says("in eu-west-3: there is no backup");
+}

@@ -33,6 +33,12 @@ fn the_doctor_finds_everything_in_order_and_then_not() {
     let ran = rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine`");
     assert!(!ran.out.contains("failed"));
     assert_eq!(ran.out.matches("answers from here").count(), 3);
+    let _ = ran.says("no outbound rule leads out of the security groups");
+    let group = serde_json::json!({ "kind": "security", "name": "sg-0a1b2c3d4e5f60718", "egress": ["0.0.0.0/0"] });
+    rig.control("POST", "group", &group);
+    rig.run(&["doctor"]).ends(3).says("`sg-0a1b2c3d4e5f60718` lets traffic out to 0.0.0.0/0").says("hint:");
+    rig.fault(serde_json::json!({ "service": "ec2", "effect": "denied" }));
+    rig.run(&["doctor"]).ends(3).says("allow `ec2:DescribeSecurityGroups`");
     std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
     rig.run(&["doctor"]).ends(1).says("there is no subnet group `elsewhere`").says("hint:");
     assert_eq!(rig.state(), before);

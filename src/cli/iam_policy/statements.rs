@@ -18,7 +18,9 @@ const SECRET_SUFFIX: &str = "-??????";
 
 /// Reads. They change nothing, most of them ask for all of a kind (`db:*`), and reaping asks in every Region in which a run
 /// has left something.
-const LOOK: [&str; 14] = [
+const LOOK: [&str; 15] = [
+    // Whether copies in the quarantine could reach anything. Without it `drctl doctor` does not know.
+    "ec2:DescribeSecurityGroups",
     // The account's quotas, before anything is made.
     "rds:DescribeAccountAttributes",
     "rds:DescribeDBClusterAutomatedBackups",
@@ -122,13 +124,18 @@ impl Scope<'_> {
         // Shared snapshots are another account's.
         from.push(format!("arn:{}:rds:{}:*:snapshot:*", self.partition().id, self.region));
         from.push(self.rds("auto-backup", "*"));
-        from.extend(sources.iter().map(|source| self.rds("db", source)));
+        let sources: Vec<String> = sources.iter().map(|source| self.rds("db", source)).collect();
         vec![
             json!({
                 "Sid": "RestoreInstancesThatAreTaggedAndPrivate", "Effect": "Allow", "Action": actions,
                 "Resource": self.rds("db", &format!("{NAME_PREFIX}*")), "Condition": tagged_and_private(),
             }),
             json!({ "Sid": "RestoreInstancesFrom", "Effect": "Allow", "Action": actions, "Resource": from }),
+            // Not from a snapshot, which names no source: a source that is gone must not come back under its own name.
+            json!({
+                "Sid": "RestoreInstancesInTimeFrom", "Effect": "Allow", "Action": actions[1], "Resource": sources,
+                "Condition": { "BoolIfExists": { "rds:PubliclyAccessible": "false" } },
+            }),
         ]
     }
 
@@ -138,13 +145,14 @@ impl Scope<'_> {
         let mut from = self.groups("cluster-pg");
         from.push(format!("arn:{}:rds:{}:*:cluster-snapshot:*", self.partition().id, self.region));
         from.push(self.rds("cluster-auto-backup", "*"));
-        from.extend(sources.iter().map(|source| self.rds("cluster", source)));
+        let sources: Vec<String> = sources.iter().map(|source| self.rds("cluster", source)).collect();
         vec![
             json!({
                 "Sid": "RestoreClustersThatAreTagged", "Effect": "Allow", "Action": actions,
                 "Resource": self.rds("cluster", &format!("{NAME_PREFIX}*")), "Condition": { "StringLike": requested_tag() },
             }),
             json!({ "Sid": "RestoreClustersFrom", "Effect": "Allow", "Action": actions, "Resource": from }),
+            json!({ "Sid": "RestoreClustersInTimeFrom", "Effect": "Allow", "Action": actions[1], "Resource": sources }),
         ]
     }
 

@@ -60,7 +60,8 @@ pub(super) fn security_groups(region: &Region, subnet_group: &str, wanted: Vec<S
     for id in &wanted {
         // The text is from memory.
         let unknown = || Fault::invalid(format!("Invalid security group , groupId= {id}, groupName=."));
-        let found = region.network.security_groups.get(id).ok_or_else(unknown)?;
+        let found = region.network.security_groups.get(id).map(|group| &group.vpc);
+        let found = found.ok_or_else(unknown)?;
         if found != vpc {
             let message = format!(
                 "The DB instance and EC2 security group are in different VPCs. The DB instance is in {vpc} and the EC2 \

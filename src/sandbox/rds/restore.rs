@@ -273,6 +273,7 @@ fn restore_instance(world: &mut World, request: &Request<'_>, id: String, source
     let wanted = params.text("OptionGroupName");
     settings.option_group = placement::option_group(region, wanted, version, &settings.subnet_group, of_backup)?;
     settings.storage = storage;
+    as_supported(request, version).number.clone_into(&mut settings.engine_version);
     settings.zones = vec![placement::zone(request, region, &settings)?];
     let is_customized = params.text("DBParameterGroupName").is_some();
     let instance = Instance {
@@ -373,7 +374,7 @@ fn restore_cluster(
     settings.kms_key = key;
     // A cluster's backups cannot be switched off.
     settings.backup_retention_days = settings.backup_retention_days.max(1);
-    version.number.clone_into(&mut settings.engine_version);
+    as_supported(request, version).number.clone_into(&mut settings.engine_version);
     let wanted = params.text("DBClusterParameterGroupName");
     settings.parameter_group = placement::parameter_group(region, wanted, version, true)?;
     settings.scaling = request.scaling()?;
@@ -397,9 +398,19 @@ fn restore_cluster(
     Ok(xml_answer(request.action, vec![body]))
 }
 
+/// "RDS automatically upgrades your restored DB instance to a higher engine version, if the major engine version is past its
+/// end of standard support date" where Extended Support is declined (botocore, `EngineLifecycleSupport`).
+fn as_supported(request: &Request<'_>, version: Version) -> Version {
+    let declined = request.params.text("EngineLifecycleSupport") == Some("open-source-rds-extended-support-disabled");
+    if declined { catalog::supported(version) } else { version }
+}
+
 /// "Valid for: Multi-AZ DB clusters only", of which the sandbox has none.
 fn not_for_aurora(request: &Request<'_>) -> Result<(), Fault> {
-    match ["DBClusterInstanceClass", "Iops"].iter().find(|name| request.params.text(name).is_some()) {
+    // A restore from a snapshot takes it for Aurora too, one in time does not.
+    let in_time = (request.action == "RestoreDBClusterToPointInTime").then_some("PubliclyAccessible");
+    match ["DBClusterInstanceClass", "Iops"].into_iter().chain(in_time).find(|name| request.params.text(name).is_some())
+    {
         Some(name) => {
             let message = format!("{name} isn't supported for Aurora DB clusters.");
             Err(Fault::new(400, "InvalidParameterCombination", message))

@@ -54,7 +54,7 @@ impl World {
             region.network.add_subnet_group(SubnetGroup::new(name, &estate.region));
         }
         for group in &estate.quarantine.security_groups {
-            region.network.add_security_group(group, VPC);
+            region.network.add_security_group(group, VPC, &[]);
         }
         region.catch_up(now);
         if let Some(elsewhere) = &estate.backup_region {

@@ -104,6 +104,19 @@ pub(in crate::sandbox) fn is_class(class: &str) -> bool {
     ["postgres", "aurora-postgresql"].iter().any(|engine| classes(engine).iter().any(|known| known == class))
 }
 
+/// Families past their end of standard support by the release calendars of RDS and Aurora, late in 2026.
+const PAST_SUPPORT: [&str; 4] = ["aurora-mysql5.7", "aurora-postgresql13", "mysql5.7", "postgres13"];
+
+/// The version itself, or the first of a later family that is still supported.
+pub(in crate::sandbox) fn supported(version: Version) -> Version {
+    let is_past = |version: &Version| PAST_SUPPORT.contains(&version.family);
+    if !is_past(&version) {
+        return version;
+    }
+    let later = VERSIONS.iter().filter(|known| known.engine == version.engine && !is_past(known));
+    later.copied().find(|known| is_same_or_later(*known, version)).unwrap_or(version)
+}
+
 /// Whether `later` is the same version of an engine or a later one: the list is in order.
 pub(in crate::sandbox) fn is_same_or_later(later: Version, earlier: Version) -> bool {
     let position = |wanted: Version| VERSIONS.iter().position(|known| *known == wanted);

@@ -66,12 +66,19 @@ pub(in crate::sandbox) struct OptionGroup {
     pub(in crate::sandbox) options: Vec<String>,
 }
 
+/// A security group.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct SecurityGroup {
+    pub(in crate::sandbox) vpc: String,
+    /// The address ranges to which it lets traffic out.
+    pub(in crate::sandbox) egress: Vec<String>,
+}
+
 /// The groups and classes of one Region.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Network {
     pub(in crate::sandbox) subnet_groups: BTreeMap<String, SubnetGroup>,
-    /// Each with its VPC.
-    pub(in crate::sandbox) security_groups: BTreeMap<String, String>,
+    pub(in crate::sandbox) security_groups: BTreeMap<String, SecurityGroup>,
     pub(in crate::sandbox) parameter_groups: BTreeMap<String, ParameterGroup>,
     pub(in crate::sandbox) cluster_parameter_groups: BTreeMap<String, ParameterGroup>,
     pub(in crate::sandbox) option_groups: BTreeMap<String, OptionGroup>,
@@ -86,8 +93,9 @@ impl Network {
     pub(super) fn of(region: &str) -> Self {
         let mut network = Self::default();
         network.add_subnet_group(SubnetGroup::new("default", region));
-        network.add_security_group(DEFAULT_SECURITY_GROUP, VPC);
-        network.add_security_group(SOURCE_SECURITY_GROUP, VPC);
+        // As AWS makes them: everything may leave.
+        network.add_security_group(DEFAULT_SECURITY_GROUP, VPC, &["0.0.0.0/0"]);
+        network.add_security_group(SOURCE_SECURITY_GROUP, VPC, &["0.0.0.0/0"]);
         for known in VERSIONS {
             let name = format!("default.{}", known.family);
             network.add_parameter_group(&name, known.family);
@@ -105,8 +113,9 @@ impl Network {
         self.subnet_groups.insert(group.name.clone(), group);
     }
 
-    pub(in crate::sandbox) fn add_security_group(&mut self, id: &str, vpc: &str) {
-        self.security_groups.insert(id.to_owned(), vpc.to_owned());
+    pub(in crate::sandbox) fn add_security_group(&mut self, id: &str, vpc: &str, egress: &[&str]) {
+        let egress = egress.iter().map(|range| (*range).to_owned()).collect();
+        self.security_groups.insert(id.to_owned(), SecurityGroup { vpc: vpc.to_owned(), egress });
     }
 
     pub(in crate::sandbox) fn add_parameter_group(&mut self, name: &str, family: &str) {
