@@ -13,6 +13,7 @@ mod judge;
 mod model;
 mod mysql;
 mod postgres;
+mod salt;
 mod tls;
 mod together;
 mod worker;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::answer::Catalog;
-use super::documentdb::{Fold, Question, Salt, Wanted};
+use super::documentdb::{Fold, Question, Wanted};
 use super::judge;
-use super::model::{Check, CheckKind, Facts, Plan, SettledFacts, Trouble};
+use super::model::{Check, CheckKind, Plan, SettledFacts, Trouble};
+use super::salt::Salt;
 use crate::estate::{ContentMode, CustomCheck, Probe};
 
 /// One collection, and everything that one pass over it shall tell.
@@ -26,7 +27,7 @@ pub(super) type Judged = (Check, Option<SettledFacts>);
 
 /// Every collection with what it is asked, and the checks that nothing here can answer.
 pub(super) fn collections(catalog: &Catalog, plan: &Plan) -> (Vec<Collection>, Vec<(usize, Check)>) {
-    let salt = plan.baseline.as_ref().and_then(salt_of).unwrap_or_else(Salt::random);
+    let salt = Salt::of_run(plan.baseline.as_ref());
     let full = plan.content == ContentMode::Full;
     let collection = |(name, facts): (&String, &super::RelationFacts)| Collection {
         name: name.clone(),
@@ -50,13 +51,6 @@ pub(super) fn collections(catalog: &Catalog, plan: &Plan) -> (Vec<Collection>, V
         }
     }
     (collections.into_values().collect(), unanswerable)
-}
-
-/// Fingerprints are comparable only under one salt.
-fn salt_of(baseline: &Facts) -> Option<Salt> {
-    let relations = baseline.relations.values().filter_map(|relation| relation.fingerprint.as_deref());
-    let settled = baseline.settled.values().map(|settled| settled.fingerprint.as_str());
-    relations.chain(settled).find_map(Salt::of)
 }
 
 /// What a check wants to know of which collection. `None` where a query of its own answers it.

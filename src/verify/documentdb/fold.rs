@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::super::salt::Salt;
 use super::element::{DATE, Malformed, NULL, STRING, TIMESTAMP, UNDEFINED, each_at};
 
 /// How fingerprints are made; written before them, since those of another way are not comparable.
@@ -13,24 +14,6 @@ use super::element::{DATE, Malformed, NULL, STRING, TIMESTAMP, UNDEFINED, each_a
 /// birthday), so that the hash begins with a salt that stands in drctl's state and never in the database: who can write
 /// to the database cannot know what to aim at.
 const METHOD: &str = "sha256-sum";
-const SALT_BYTES: usize = 16;
-
-/// What the hash of every document begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::verify) struct Salt([u8; SALT_BYTES]);
-
-impl Salt {
-    pub(in crate::verify) fn random() -> Self {
-        Self(rand::random())
-    }
-
-    /// The salt of an earlier fingerprint.
-    pub(in crate::verify) fn of(fingerprint: &str) -> Option<Self> {
-        let (method, _) = fingerprint.rsplit_once(':')?;
-        let number = u128::from_str_radix(method.strip_prefix(METHOD)?.strip_prefix('/')?, 16).ok()?;
-        Some(Self(number.to_be_bytes()))
-    }
-}
 
 /// What is wanted of one pass.
 #[derive(Clone, Debug)]
@@ -206,7 +189,7 @@ impl Fold {
 
 fn written(salt: Salt, sum: Sum) -> String {
     let [a, b, c, d] = sum.0;
-    format!("{METHOD}/{:032x}:{d:016x}{c:016x}{b:016x}{a:016x}", u128::from_be_bytes(salt.0))
+    format!("{METHOD}/{salt}:{d:016x}{c:016x}{b:016x}{a:016x}")
 }
 
 impl Tally {

@@ -10,7 +10,7 @@ mod value;
 mod worker;
 
 pub(super) use connect::connect;
-pub(super) use fold::{Cut, Fold, Question, Salt, Wanted};
+pub(super) use fold::{Cut, Fold, Question, Wanted};
 pub(super) use worker::Worker;
 
 pub use connect::documentdb_too_old;
