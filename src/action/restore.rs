@@ -141,7 +141,7 @@ async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, F
     let aws = &context.environment.aws;
     let copy = Source::read(aws, planned.database, &planned.resource.id).await?;
     let copy = copy.ok_or_else(|| Failure::from(anyhow::anyhow!("AWS does not show `{}`", planned.resource.id)))?;
-    exposure::check(context.environment, planned.database, &planned.resource.id, &copy).await?;
+    let untold = exposure::check(context.environment, planned.database, &planned.resource.id, &copy).await?;
     // A tunnel needs no endpoint.
     let endpoint = copy.endpoint.clone().or_else(|| planned.database.test.connect.clone());
     let endpoint = endpoint
@@ -163,7 +163,7 @@ async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, F
         rpo_seconds: if let Rpo::Measured { seconds, .. } = &again { Some(*seconds) } else { None },
         backups_are_off: again == Rpo::BackupsAreOff,
         rpo_reason: if let Rpo::Unknown(reason) = again { Some(reason) } else { None },
-        promises: same_engine(&planned.point, &copy).into_iter().collect(),
+        promises: same_engine(&planned.point, &copy).into_iter().chain(untold).collect(),
         storage_initializing,
         ..described(planned)
     })

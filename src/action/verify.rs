@@ -113,7 +113,7 @@ fn username(database: &Database, copy: &Copy) -> Option<String> {
 /// A copy that can be reached from the internet is not connected to. Looked at again: it may have been changed.
 async fn private(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
     match Source::read(&context.environment.aws, database, &copy.id).await? {
-        Some(found) => exposure::check(context.environment, database, &copy.id, &found).await,
+        Some(found) => exposure::check(context.environment, database, &copy.id, &found).await.map(drop),
         None => {
             let message = format!("`{}` is gone", copy.id);
             Err(Failure::failed(message, "somebody deleted the copy: look at CloudTrail"))

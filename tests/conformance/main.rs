@@ -9,8 +9,9 @@
 
 mod channels;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 #[path = "../it/support.rs"]
@@ -143,7 +144,9 @@ fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
     let moto = Moto::start();
     let before = moto.list();
     let config = scratch.0.join("drctl.toml");
-    std::fs::write(&config, estate(port, &ca)).unwrap();
+    let group = python("moto_state.py", &["open", &moto.endpoint]).ends(0).out;
+    let estate = estate(port, &ca).replace("sg-0a1b2c3d4e5f60718", group.trim());
+    std::fs::write(&config, &estate).unwrap();
     let drctl = |arguments: &[&str]| {
         let mut command = Command::new(DRCTL);
         command
@@ -155,9 +158,18 @@ fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
             .env("SHOP_PASSWORD", PASSWORD);
         command
     };
+    // As AWS makes groups, everything may leave.
+    let doctor = || Ran::from(drctl(&["doctor"]).output().unwrap());
+    doctor().says(&format!("`{}` lets traffic out to 0.0.0.0/0", group.trim()));
+    python("moto_state.py", &["close", &moto.endpoint]).ends(0);
+    doctor().says("no outbound rule leads out of the security groups");
+    std::fs::write(&config, estate.replace(group.trim(), "sg-0123456789abcdef0")).unwrap();
+    doctor().ends(1).says("sg-0123456789abcdef0");
+    std::fs::write(&config, &estate).unwrap();
     for (target, copies) in [("shop-pg", 1), ("shop-apg", 2)] {
-        let mut run = drctl(&["restore-test", target, "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
-        let (during, made) = watch(&moto, &mut run, copies);
+        let watch = Watch::start(&moto, copies);
+        let run = drctl(&["restore-test", target, "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
+        let (during, made) = watch.end(copies);
         for resource in &made {
             assert_eq!(resource["tags"]["drctl:target"], target);
             assert!(resource["tags"]["drctl:run-id"].is_string() && resource["tags"]["drctl:expires-at"].is_string());
@@ -213,17 +225,28 @@ fn an_account_that_is_not_meant_is_refused_before_anything() {
     drctl("123456789012", &["reap"]).ends(0).says("nothing to remove");
 }
 
-/// Looks with boto3 until the run has made everything that it makes: what is there then, and what of it drctl made.
-fn watch(moto: &Moto, run: &mut Child, copies: usize) -> (Value, Vec<Value>) {
-    loop {
-        let during = moto.list();
+/// Looks with boto3 until a run has made everything that it makes: what is there then, and what of it drctl made.
+struct Watch(Child, BufReader<ChildStdout>);
+
+impl Watch {
+    /// Looks from now on.
+    fn start(moto: &Moto, copies: usize) -> Self {
+        let mut script = Command::new(PYTHON);
+        script.args(["tests/conformance/moto_state.py", "watch", &moto.endpoint, &copies.to_string()]);
+        let mut script = script.stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(script.stdout.take().unwrap());
+        assert!(out.read_line(&mut String::new()).unwrap() > 0);
+        Self(script, out)
+    }
+
+    fn end(mut self, copies: usize) -> (Value, Vec<Value>) {
+        let during: Value = serde_json::from_reader(&mut self.1).unwrap();
+        assert!(self.0.wait().unwrap().success());
         let ours =
             during.as_array().unwrap().iter().filter(|found| found["id"].as_str().unwrap().starts_with("drctl-"));
         let made: Vec<Value> = ours.cloned().collect();
-        if made.len() == copies {
-            return (during, made);
-        }
-        assert!(run.try_wait().unwrap().is_none(), "the run ended before boto3 saw its copy: {during:#}");
+        assert_eq!(made.len(), copies, "boto3 never saw all copies: {during:#}");
+        (during, made)
     }
 }
 
