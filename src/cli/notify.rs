@@ -75,6 +75,7 @@ fn trial(estate: &Estate, at: Timestamp) -> Message {
         estate: estate.name.clone(),
         environment: estate.environment.clone(),
         target: "example-database".to_owned(),
+        check: String::new(),
         run_id: "trial".to_owned(),
         incident: None,
         since: None,

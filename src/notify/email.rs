@@ -143,6 +143,7 @@ mod tests {
             estate: "shop".to_owned(),
             environment: "prod".to_owned(),
             target: "db".to_owned(),
+            check: String::new(),
             run_id: "1".to_owned(),
             incident: None,
             since: None,

@@ -54,9 +54,12 @@ pub struct Message {
     pub environment: String,
     /// The target.
     pub target: String,
+    /// What is wrong, or in order again: `restore-test` or `cleanup`; empty where it is about neither.
+    #[serde(default)]
+    pub check: String,
     /// The run.
     pub run_id: String,
-    /// Names the incident, for channels that keep what belongs together in one place; absent where there is none.
+    /// Names the alert, from its first sign to its end, for channels that keep what belongs together in one place; absent where there is none.
     pub incident: Option<String>,
     /// Since when something has been wrong.
     pub since: Option<Timestamp>,

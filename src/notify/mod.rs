@@ -18,7 +18,7 @@ mod webhook;
 pub(crate) use channels::address;
 pub use channels::{Parcel, render, send};
 pub use compose::compose;
-pub use decide::{Because, Decision, decide};
+pub use decide::{Because, Decision, decide_cleanup, decide_verdict};
 pub use deliver::Deliverer;
 pub use http::NotSent;
 pub use message::{Finding, Message, Reason};

@@ -4,6 +4,6 @@ mod model;
 mod text;
 mod trace;
 
-pub use model::{Cleanup, PointReport, ResourceReport, RestoreTests, Rpo, Rto, TestReport, assemble};
+pub use model::{Cleanup, PointReport, ResourceReport, RestoreTests, Rpo, Rto, TestReport, VerdictReport, assemble};
 pub use text::{table, test as test_as_text};
 pub use trace::trace;

@@ -9,7 +9,7 @@ use crate::action::{Copy, Difference, Point, PointType, Promise, Proved};
 use crate::aws::{Resource, ResourceKind};
 use crate::duration;
 use crate::estate::{Database, Objectives};
-use crate::runbook::{Finished, RunInfo};
+use crate::runbook::{Finished, RunInfo, Verdict};
 use crate::store::{Entry, Phase, RunState, Spent};
 use crate::verify::{Check, Outcome};
 
@@ -53,6 +53,9 @@ pub struct TestReport {
     /// What to do next.
     #[serde(default)]
     pub hint: Option<String>,
+    /// What was found, whatever became of the cleaning up; absent in reports of earlier versions.
+    #[serde(default)]
+    pub verdict: Option<VerdictReport>,
     /// When it began.
     pub started_at: Timestamp,
     /// What was restored.
@@ -81,6 +84,18 @@ pub struct TestReport {
     pub resources: Vec<ResourceReport>,
     /// Whether that is gone.
     pub cleanup: Cleanup,
+}
+
+/// What a test has found, and what to do about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerdictReport {
+    /// How it ended before anything was removed.
+    pub outcome: RunState,
+    /// Why.
+    pub reason: String,
+    /// What to do next.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// The restore point of a test.
@@ -202,9 +217,14 @@ pub fn assemble(
     let reached_verdict = checks.iter().any(|check| check.outcome != Outcome::Unknown);
     let rto = rto(database.objectives, &phases, finished, earlier_seconds, reached_verdict);
     let rpo = rpo(database.objectives, point.as_ref(), copy.as_ref());
-    let (outcome, reason) = judge(finished, &rto, &rpo, point.as_ref());
+    let (state, reason) = judge(&finished.verdict, &rto, &rpo, point.as_ref());
     let promises = point.as_ref().map(|point| point.promises.clone()).unwrap_or_default();
-    let hint = finished.hint.clone().or_else(|| hint_of(&rpo, &promises));
+    let hint = finished.verdict.hint.clone().or_else(|| hint_of(&rpo, &promises));
+    let verdict = VerdictReport { outcome: state, reason, hint: hint.filter(|_| state != RunState::Passed) };
+    let (outcome, reason, hint) = match finished.leftover() {
+        Some(left) => (left.state, format!("{} (before that: {})", left.reason, verdict.reason), left.hint),
+        None => (state, verdict.reason.clone(), verdict.hint.clone()),
+    };
     let mut notes = point.as_ref().map(|point| point.notes.clone()).unwrap_or_default();
     if copy.as_ref().is_some_and(|copy| copy.storage_initializing) {
         notes.push("AWS still loads the copy's blocks: it was not at full speed yet".to_owned());
@@ -220,7 +240,8 @@ pub fn assemble(
         kind: database.kind.name().to_owned(),
         outcome,
         reason,
-        hint: hint.filter(|_| outcome != RunState::Passed),
+        hint,
+        verdict: Some(verdict),
         started_at: info.started_at,
         point: point.map(point_report),
         rto,
@@ -279,7 +300,7 @@ fn rto(
     let drctl_seconds = (finished.worked_seconds + earlier_seconds - accounted).max(0.0);
     let measured = aws_seconds + verify_seconds + drctl_seconds;
     let objective_seconds = objectives.rto.as_secs_f64();
-    let met = match finished.state {
+    let met = match finished.verdict.state {
         _ if reached_verdict => Some(measured <= objective_seconds),
         RunState::Failed => Some(false),
         _ => None,
@@ -330,23 +351,23 @@ fn rpo(objectives: Objectives, point: Option<&Point>, copy: Option<&Copy>) -> Rp
 
 /// The run's end, and the promises on top of it. A promise that was broken is a failure of its own, and one of which
 /// nobody can say whether it is kept leaves a run unknown that would have passed.
-fn judge(finished: &Finished, rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> (RunState, String) {
+fn judge(verdict: &Verdict, rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> (RunState, String) {
     let (broken, unknown) = (broken(rto, rpo, point), unknown(rpo, point));
-    let outweighed = matches!(finished.state, RunState::Passed | RunState::Unknown | RunState::Failed);
+    let outweighed = matches!(verdict.state, RunState::Passed | RunState::Unknown | RunState::Failed);
     if !outweighed {
-        return (finished.state, finished.reason.clone());
+        return (verdict.state, verdict.reason.clone());
     }
-    let told = |more: &[String]| match finished.state {
+    let told = |more: &[String]| match verdict.state {
         RunState::Passed => more.join("; "),
-        _ => format!("{}; {}", finished.reason, more.join("; ")),
+        _ => format!("{}; {}", verdict.reason, more.join("; ")),
     };
     if !broken.is_empty() {
         return (RunState::Failed, told(&broken));
     }
-    if !unknown.is_empty() && finished.state == RunState::Passed {
+    if !unknown.is_empty() && verdict.state == RunState::Passed {
         return (RunState::Unknown, told(&unknown));
     }
-    (finished.state, finished.reason.clone())
+    (verdict.state, verdict.reason.clone())
 }
 
 fn broken(rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
@@ -439,9 +460,7 @@ mod tests {
 
     fn finished(state: RunState) -> Finished {
         Finished {
-            state,
-            reason: "all 5 checks passed".to_owned(),
-            hint: None,
+            verdict: Verdict { state, reason: "all 5 checks passed".to_owned(), hint: None },
             outputs: serde_json::Map::new(),
             remains: Vec::new(),
             kept_until: None,
@@ -477,9 +496,8 @@ mod tests {
     fn a_missed_objective_fails_a_test_whose_checks_passed() {
         let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 901.0, 700.0)], &finished(RunState::Passed), 0.0, true);
         let rpo = rpo(OBJECTIVES, None, None);
-        let (state, reason) = judge(&finished(RunState::Passed), &rto, &rpo, None);
+        let (state, reason) = judge(&finished(RunState::Passed).verdict, &rto, &rpo, None);
         assert_eq!((state, reason.as_str()), (RunState::Failed, "the RTO is 15m 1s, promised is 15m"));
-        assert_eq!(judge(&finished(RunState::Stuck), &rto, &rpo, None).0, RunState::Stuck);
     }
 
     #[test]
@@ -493,7 +511,7 @@ mod tests {
     #[test]
     fn a_test_whose_rpo_nobody_can_measure_is_unknown() {
         let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 60.0, 60.0)], &finished(RunState::Passed), 0.0, true);
-        let (state, reason) = judge(&finished(RunState::Passed), &rto, &rpo(OBJECTIVES, None, None), None);
+        let (state, reason) = judge(&finished(RunState::Passed).verdict, &rto, &rpo(OBJECTIVES, None, None), None);
         assert_eq!(state, RunState::Unknown);
         assert!(reason.starts_with("the RPO is unknown, promised is 5m"), "{reason}");
     }

@@ -21,15 +21,22 @@ const RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// Why a run passed.
 const PASSED: &str = "every check passed";
 
-/// How a run ended.
+/// A judgement on the steps: how the run stands before anything is undone.
 #[derive(Clone, Debug)]
-pub struct Finished {
+pub struct Verdict {
     /// How.
     pub state: RunState,
     /// Why.
     pub reason: String,
     /// What to do next.
     pub hint: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What the steps have found, whatever became of the cleaning up.
+    pub verdict: Verdict,
     /// What each step yielded.
     pub outputs: Map<String, Value>,
     /// What drctl made and could not remove.
@@ -53,6 +60,23 @@ pub struct Remaining {
     pub advice: Option<String>,
 }
 
+impl Finished {
+    /// How the run stands as a whole: what could not be removed outweighs everything.
+    #[must_use]
+    pub fn state(&self) -> RunState {
+        if self.remains.is_empty() { self.verdict.state } else { RunState::Stuck }
+    }
+
+    /// What is still there, and why.
+    #[must_use]
+    pub fn leftover(&self) -> Option<Verdict> {
+        let first = self.remains.first()?;
+        let verb = if first.left_alone { "is left alone" } else { "is still there" };
+        let reason = format!("`{}` {verb}: {}", first.resource.id, first.reason);
+        Some(Verdict { state: RunState::Stuck, reason, hint: Some(first.hint()) })
+    }
+}
+
 impl Remaining {
     /// What a person can do about it. Nobody is told to delete what people may be using.
     #[must_use]
@@ -71,13 +95,6 @@ impl Remaining {
             }
         }
     }
-}
-
-/// A judgement on the steps: how the run stands before anything is undone.
-struct Verdict {
-    state: RunState,
-    reason: String,
-    hint: Option<String>,
 }
 
 /// Everything about a run that does not change while it is at work.
@@ -117,15 +134,7 @@ pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inpu
         (RunbookKind::Drill, RunState::Passed) if !run.keep_for.is_zero() => run.info.expires_at,
         _ => None,
     };
-    let finished = Finished {
-        state: verdict.state,
-        reason: verdict.reason,
-        hint: verdict.hint,
-        outputs: scope,
-        remains: Vec::new(),
-        kept_until: product_stays,
-        worked_seconds,
-    };
+    let finished = Finished { verdict, outputs: scope, remains: Vec::new(), kept_until: product_stays, worked_seconds };
     match product_stays {
         Some(until) => keep(run, finished, until).await,
         None => undo(run, finished).await,
@@ -155,15 +164,7 @@ pub async fn unwind(run: &Run<'_>, runbook: &Runbook, reason: &str) -> Finished 
         false => passed(&outputs),
     });
     let kept_until = (runbook.kind == RunbookKind::Recovery).then_some(Timestamp::MAX);
-    let finished = Finished {
-        state: verdict.state,
-        reason: verdict.reason,
-        hint: verdict.hint,
-        outputs,
-        remains: Vec::new(),
-        kept_until,
-        worked_seconds: 0.0,
-    };
+    let finished = Finished { verdict, outputs, remains: Vec::new(), kept_until, worked_seconds: 0.0 };
     match kept_until {
         Some(until) => keep(run, finished, until).await,
         None => undo(run, finished).await,
@@ -331,7 +332,7 @@ async fn keep(run: &Run<'_>, finished: Finished, until: Timestamp) -> Finished {
     for resource in run.ledger.standing() {
         run.ledger.record_anyway(&run.info.id, &Entry::Kept { resource, until }).await;
     }
-    run.ledger.record_anyway(&run.info.id, &Entry::Ended { state: finished.state.name().to_owned() }).await;
+    run.ledger.record_anyway(&run.info.id, &Entry::Ended { state: finished.state().name().to_owned() }).await;
     finished
 }
 
@@ -352,14 +353,7 @@ async fn undo(run: &Run<'_>, mut finished: Finished) -> Finished {
         run.ledger.record_anyway(&run.info.id, &entry).await;
         finished.remains.extend(remaining);
     }
-    if let Some(first) = finished.remains.first() {
-        finished.state = RunState::Stuck;
-        let verb = if first.left_alone { "is left alone" } else { "is still there" };
-        finished.reason =
-            format!("`{}` {verb}: {} (before that: {})", first.resource.id, first.reason, finished.reason);
-        finished.hint = Some(first.hint());
-    }
-    let ended = Entry::Ended { state: finished.state.name().to_owned() };
+    let ended = Entry::Ended { state: finished.state().name().to_owned() };
     run.ledger.record_anyway(&run.info.id, &ended).await;
     finished
 }

@@ -20,7 +20,7 @@ pub use action::{
     Action, Argument, Context, Environment, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType,
 };
 pub use document::{Input, Runbook, RunbookKind, Step};
-pub use engine::{Finished, Remaining, Run, execute, unwind};
+pub use engine::{Finished, Remaining, Run, Verdict, execute, unwind};
 pub use failure::Failure;
 pub use ledger::{Known, Ledger, known, standing};
 pub use lint::{inputs_of, lint};

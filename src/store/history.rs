@@ -34,8 +34,8 @@ impl Store {
     /// Where they could not be read.
     pub async fn last_runs(&self, scope: Scope<'_>) -> anyhow::Result<Vec<LastRun>> {
         let sql = format!(
-            "select {COLUMNS} from runs where id in
-                 (select max(id) from runs where estate = $1 and simulated = $2 and (account = $3 or $3 = '')
+            "select {COLUMNS} from runs where seq in
+                 (select max(seq) from runs where estate = $1 and simulated = $2 and (account = $3 or $3 = '')
                                              and region in ('', $4) and state <> 'running' group by target)
              order by target"
         );
@@ -46,9 +46,10 @@ impl Store {
         for row in &rows {
             let ended = from_row(row)?;
             let sql = "select ended_at from runs where id =
-                           (select max(id) from runs where estate = $1 and target = $2 and simulated = $3
+                           (select id from runs where estate = $1 and target = $2 and simulated = $3
                                                       and (account = $4 or $4 = '') and region in ('', $5)
-                                                      and state = 'passed')";
+                                                      and state = 'passed'
+                            order by seq desc limit 1)";
             let passed: Option<String> = sqlx::query_scalar(sql)
                 .bind(scope.estate)
                 .bind(&ended.new.target)

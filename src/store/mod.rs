@@ -4,9 +4,9 @@
 //! Every write of a run carries its owner's epoch; a process that has lost a run to another cannot write to it. No
 //! transaction is held across a remote call.
 
+mod alert;
 mod baseline;
 mod history;
-mod incident;
 mod jobs;
 mod journal;
 mod lease;
@@ -17,8 +17,8 @@ mod schema;
 mod scope;
 mod state;
 
+pub use alert::{Alert, AlertCheck};
 pub use history::{Counted, LastRun};
-pub use incident::Incident;
 pub use jobs::{Claimed, DueJob, Job, PlannedJob};
 pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;

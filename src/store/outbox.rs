@@ -17,6 +17,8 @@ pub struct Outgoing {
     pub id: String,
     /// The channel's name.
     pub channel: String,
+    /// The alert that it is about: the messages of one alert reach a channel in their order. Empty where it is about none.
+    pub alert: String,
     /// What is told, as JSON.
     pub message: String,
 }
@@ -65,26 +67,29 @@ pub(super) async fn insert(
     messages: &[Outgoing],
 ) -> anyhow::Result<()> {
     for outgoing in messages {
+        let seq = Store::next(&mut *connection, "outbox").await?;
         sqlx::query(
-            "insert into outbox (id, estate, channel, message, state, created_at, attempts, next_try_at)
-             values ($1, $2, $3, $4, 'pending', $5, 0, $5) on conflict (id) do nothing",
+            "insert into outbox (id, estate, channel, message, state, created_at, attempts, next_try_at, alert, seq)
+             values ($1, $2, $3, $4, 'pending', $5, 0, $5, $6, $7) on conflict (id) do nothing",
         )
         .bind(&outgoing.id)
         .bind(estate)
         .bind(&outgoing.channel)
         .bind(&outgoing.message)
         .bind(at.as_millisecond())
+        .bind(&outgoing.alert)
+        .bind(seq)
         .execute(&mut *connection)
         .await?;
     }
     Ok(())
 }
 
-type Row = (String, String, String, i64, i64, Option<String>);
+type Row = (String, String, String, String, i64, i64, Option<String>);
 
-fn sendable((id, channel, message, created_at, attempts, error): Row) -> anyhow::Result<Sendable> {
+fn sendable((id, channel, alert, message, created_at, attempts, error): Row) -> anyhow::Result<Sendable> {
     Ok(Sendable {
-        outgoing: Outgoing { id, channel, message },
+        outgoing: Outgoing { id, channel, alert, message },
         created_at: Timestamp::from_millisecond(created_at)?,
         attempts: u32::try_from(attempts)?,
         error,
@@ -105,10 +110,14 @@ impl Store {
     ) -> anyhow::Result<Vec<Sendable>> {
         let mut transaction = self.writing().await?;
         let select = format!(
-            "select id, channel, message, created_at, cast(attempts as bigint), error from outbox
+            "select id, channel, alert, message, created_at, cast(attempts as bigint), error from outbox
              where estate = $1 and channel = $2 and state = 'pending' and next_try_at <= $3
                and (claimed_until is null or claimed_until < {})
-             order by created_at, id limit $4{}",
+               and not exists (select 1 from outbox earlier
+                               where earlier.estate = outbox.estate and earlier.channel = outbox.channel
+                                 and earlier.alert = outbox.alert and outbox.alert <> ''
+                                 and earlier.state = 'pending' and earlier.seq < outbox.seq)
+             order by seq, created_at, id limit $4{}",
             self.now(),
             self.skip_locked()
         );
@@ -181,8 +190,8 @@ impl Store {
     /// Where they could not be read.
     pub async fn dead_messages(&self, estate: &str) -> anyhow::Result<Vec<Sendable>> {
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, channel, message, created_at, cast(attempts as bigint), error from outbox
-             where estate = $1 and state = 'dead' order by created_at, id",
+            "select id, channel, alert, message, created_at, cast(attempts as bigint), error from outbox
+             where estate = $1 and state = 'dead' order by seq, created_at, id",
         )
         .bind(estate)
         .fetch_all(&self.pool)
@@ -190,13 +199,18 @@ impl Store {
         rows.into_iter().map(sendable).collect()
     }
 
-    /// Has everything that was given up tried again. Returns how many messages that are.
+    /// Has everything that was given up tried again, but for what a later message of the same alert has overtaken: a channel
+    /// that knows the end must not be told the beginning. Returns how many messages that are.
     ///
     /// # Errors
     /// Where the store could not be written.
     pub async fn revive_messages(&self, estate: &str, now: Timestamp) -> anyhow::Result<u64> {
-        let sql =
-            "update outbox set state = 'pending', attempts = 0, next_try_at = $2 where estate = $1 and state = 'dead'";
+        let sql = "update outbox set state = 'pending', attempts = 0, next_try_at = $2
+                   where estate = $1 and state = 'dead'
+                     and not exists (select 1 from outbox later
+                                     where later.estate = outbox.estate and later.channel = outbox.channel
+                                       and later.alert = outbox.alert and outbox.alert <> ''
+                                       and later.state = 'sent' and later.seq > outbox.seq)";
         let revived = sqlx::query(sql).bind(estate).bind(now.as_millisecond()).execute(&self.pool).await?;
         Ok(revived.rows_affected())
     }

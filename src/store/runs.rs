@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use super::incident::{self, Incident};
+use super::alert::{self, Alert};
 use super::outbox::{self, Outgoing};
 use super::owner::Owner;
 use super::schema::Store;
@@ -110,10 +110,11 @@ impl Store {
     pub(super) async fn insert_run(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<()> {
         let sql = format!(
             "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at, simulated,
-                               keep_for, accept, account, region, occurrence, epoch, lease_until)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {} + $17)",
+                               keep_for, accept, account, region, occurrence, epoch, lease_until, seq)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {} + $17, $18)",
             self.now()
         );
+        let seq = Self::next(&mut *connection, "runs").await?;
         sqlx::query(AssertSqlSafe(sql))
             .bind(&new.id)
             .bind(&new.estate)
@@ -132,6 +133,7 @@ impl Store {
             .bind(&new.occurrence)
             .bind(FIRST_EPOCH)
             .bind(self.lease_millis())
+            .bind(seq)
             .execute(connection)
             .await?;
         Ok(())
@@ -151,6 +153,12 @@ impl Store {
     /// Whether the run is ended now, by this owner.
     async fn end_once(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<bool> {
         let mut transaction = self.writing().await?;
+        let was: Option<String> = sqlx::query_scalar("select state from runs where id = $1 and epoch = $2")
+            .bind(&owner.run_id)
+            .bind(owner.epoch)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let had_ended = was.is_some_and(|state| state != RunState::Running.name());
         let row = sqlx::query(
             "update runs set state = $1, reason = $2, ended_at = $3, report = $4, lease_until = 0
              where id = $5 and epoch = $6
@@ -175,7 +183,8 @@ impl Store {
                  values ($1, $2, $3, $4, $5, $6, $7, $8)
                  on conflict (estate, target, simulated, account, region) do update
                      set run_id = excluded.run_id, at = excluded.at, facts = excluded.facts
-                 where excluded.run_id > baselines.run_id",
+                 where (select seq from runs where id = excluded.run_id)
+                     >= coalesce((select seq from runs where id = baselines.run_id), 0)",
             )
             .bind(&estate)
             .bind(&target)
@@ -188,10 +197,11 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        let before = incident::read(&mut transaction, scope, &target).await?;
-        let standing = standing(&mut transaction, scope, &target).await?;
-        if let Some(told) = tell(&Before { incident: before, standing, epoch: owner.epoch }) {
-            incident::write(&mut transaction, scope, &target, told.incident.as_ref()).await?;
+        let alerts = alert::read(&mut transaction, scope, &target).await?;
+        let (is_newest, others_are_stuck) = others(&mut transaction, scope, &target, &owner.run_id).await?;
+        let before = Before { alerts, is_newest, had_ended, others_are_stuck, epoch: owner.epoch };
+        if let Some(told) = tell(&before) {
+            alert::write(&mut transaction, scope, &target, &told.alerts).await?;
             outbox::insert(&mut transaction, &estate, ended.at, &told.messages).await?;
         }
         transaction.commit().await?;
@@ -217,7 +227,7 @@ impl Store {
     /// # Errors
     /// Where they could not be read.
     pub async fn runs(&self, target: Option<&str>, most: u32) -> anyhow::Result<Vec<Run>> {
-        let sql = format!("select {COLUMNS} from runs where $1 is null or target = $1 order by id desc limit $2");
+        let sql = format!("select {COLUMNS} from runs where $1 is null or target = $1 order by seq desc limit $2");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(target).bind(i64::from(most)).fetch_all(&self.pool).await?;
         rows.iter().map(from_row).collect()
     }
@@ -227,7 +237,8 @@ impl Store {
     /// # Errors
     /// Where they could not be read.
     pub async fn unsettled(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
-        let sql = format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by id");
+        let sql =
+            format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by seq");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
         rows.iter().map(from_row).collect()
     }
@@ -249,7 +260,7 @@ impl Store {
     /// Where they could not be read.
     pub async fn scheduled_running(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
         let sql = format!(
-            "select {COLUMNS} from runs where estate = $1 and state = 'running' and occurrence is not null order by id"
+            "select {COLUMNS} from runs where estate = $1 and state = 'running' and occurrence is not null order by seq"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
         // One run that cannot be read, of a newer drctl perhaps, keeps nobody from the others.
@@ -263,8 +274,8 @@ impl Store {
 /// What is wrong with a target from now on, and what people are to be told of it.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
-    /// What is wrong, where something is.
-    pub incident: Option<Incident>,
+    /// Everything that is wrong.
+    pub alerts: Vec<Alert>,
     /// What goes out.
     pub messages: Vec<Outgoing>,
 }
@@ -273,9 +284,13 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub struct Before {
     /// What was wrong with the target before.
-    pub incident: Option<Incident>,
-    /// How the target stands now: stuck while any run of it is, else as its newest run has ended.
-    pub standing: RunState,
+    pub alerts: Vec<Alert>,
+    /// Whether no run of the target that was started later has ended yet: an older one says nothing about the newest backup.
+    pub is_newest: bool,
+    /// Whether this run had ended before: then its verdict was told.
+    pub had_ended: bool,
+    /// Whether another run of the target is stuck.
+    pub others_are_stuck: bool,
     /// The epoch in which the run is ended: a run that is ended again later tells something new.
     pub epoch: i64,
 }
@@ -283,21 +298,28 @@ pub struct Before {
 /// Given how things were and are, says what is wrong now; `None` leaves everything as it was.
 pub type Tell<'t> = dyn Fn(&Before) -> Option<Told> + Send + Sync + 't;
 
-/// An older run that is only unwound now says nothing about the newest backup.
-async fn standing(connection: &mut AnyConnection, scope: Scope<'_>, target: &str) -> anyhow::Result<RunState> {
-    let state: String = sqlx::query_scalar(
-        "select state from runs where estate = $1 and target = $2 and simulated = $3 and account = $4
-                                  and region in ('', $5) and state <> 'running'
-         order by case when state = 'stuck' then 0 else 1 end, id desc limit 1",
+/// Whether a run is the newest of its target that has ended, and whether any other is stuck.
+async fn others(
+    connection: &mut AnyConnection,
+    scope: Scope<'_>,
+    target: &str,
+    run_id: &str,
+) -> anyhow::Result<(bool, bool)> {
+    let (newer, stuck): (i64, i64) = sqlx::query_as(
+        "select coalesce(sum(case when seq > (select seq from runs where id = $6) then 1 else 0 end), 0),
+                coalesce(sum(case when state = 'stuck' then 1 else 0 end), 0)
+         from runs where estate = $1 and target = $2 and simulated = $3 and account = $4 and region in ('', $5)
+                     and state <> 'running' and id <> $6",
     )
     .bind(scope.estate)
     .bind(target)
     .bind(i64::from(scope.simulated))
     .bind(scope.account)
     .bind(scope.region)
+    .bind(run_id)
     .fetch_one(connection)
     .await?;
-    RunState::parse(&state)
+    Ok((newer == 0, stuck > 0))
 }
 
 /// How a run ended.

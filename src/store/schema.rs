@@ -23,10 +23,11 @@ const STATEMENT_TIMEOUT_MILLIS: u32 = 10_000;
 const MIGRATION_LOCK: i64 = 0x6472_6374_6c00;
 
 /// One file for each version of the schema, in SQL that both databases take. Files are only ever added.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_runs.sql"),
     include_str!("migrations/0002_daemon.sql"),
     include_str!("migrations/0003_account_and_region.sql"),
+    include_str!("migrations/0004_alerts.sql"),
 ];
 
 /// Why a store cannot be used.
@@ -165,6 +166,13 @@ impl Store {
             Backend::Sqlite(_) => self.pool.begin_with("begin immediate").await,
             Backend::Postgres(_) => self.pool.begin().await,
         }
+    }
+
+    /// The next number of a sequence of this store's own. Whoever asks next waits for this transaction's end, so that the order
+    /// of numbers is that in which they can be seen.
+    pub(super) async fn next(connection: &mut AnyConnection, counter: &str) -> Result<i64, sqlx::Error> {
+        let sql = "update counters set value = value + 1 where name = $1 returning value";
+        sqlx::query_scalar(sql).bind(counter).fetch_one(connection).await
     }
 
     /// The end of a `select` of rows that the transaction is about to change, and that others may be at.

@@ -23,10 +23,11 @@ pub(super) async fn adopt(connection: &mut AnyConnection, scope: Scope<'_>) -> R
          where estate = $3 and simulated = $4 and region = '' and account in ('', $1)
            and not exists (select 1 from baselines known where known.estate = $3 and known.simulated = $4
                            and known.account = $1 and known.region = $2 and known.target = baselines.target)",
-        "update incidents set account = $1, region = $2
+        "update alerts set account = $1, region = $2
          where estate = $3 and simulated = $4 and region = '' and account in ('', $1)
-           and not exists (select 1 from incidents known where known.estate = $3 and known.simulated = $4
-                           and known.account = $1 and known.region = $2 and known.target = incidents.target)",
+           and not exists (select 1 from alerts known where known.estate = $3 and known.simulated = $4
+                           and known.account = $1 and known.region = $2 and known.target = alerts.target
+                           and known.check_id = alerts.check_id)",
         "update jobs set account = $1, region = $2
          where estate = $3 and simulated = $4 and region = '' and account in ('', $1)
            and not exists (select 1 from jobs known where known.estate = $3 and known.simulated = $4

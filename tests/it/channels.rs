@@ -164,6 +164,49 @@ fn pagerduty_gets_one_alert_for_a_target_and_its_end() {
     assert_eq!(agent.stop(), 0);
 }
 
+/// A copy that cannot be removed is one thing, a backup that lost rows another: each is told, and each end by itself.
+#[test]
+fn a_stuck_copy_mutes_no_failed_test() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let hook = FarEnd::content();
+    let channel = format!("[[notify]]\nname = \"hook\"\nwebhook = {{ url = \"{}/hook\" }}\n", hook.url);
+    let (good, bad) = (estate(&channel).replace(">= 100000000", ">= 1"), estate(&channel));
+    let rig = Rig::with(&good, &["--time-scale", "0"]);
+    let test = |code: i32| {
+        rig.run(&["restore-test", "shop-pg", "--notify"]).ends(code);
+    };
+    rig.fault(json!({ "action": "DeleteDBInstance", "effect": "denied", "times": 100 }));
+    test(4);
+    rig.control("DELETE", "faults", &Value::Null);
+    std::fs::write(&rig.config, &bad).unwrap();
+    test(1);
+    rig.run(&["reap"]).ends(0);
+    std::fs::write(&rig.config, &good).unwrap();
+    test(0);
+    let requests = hook.wait(|requests| requests.len() >= 4);
+    let told = |request: &crate::far_end::Request| {
+        let body = request.json();
+        let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+        (text("check"), text("event"), text("incident"))
+    };
+    let told: Vec<_> = requests.iter().map(told).collect();
+    let events: Vec<_> = told.iter().map(|(check, event, _)| format!("{check} {event}")).collect();
+    let mut ends = events[2..].to_vec();
+    ends.sort();
+    assert_eq!(
+        (&events[..2], &ends[..]),
+        (
+            &["cleanup stuck".to_owned(), "restore-test failed".to_owned()][..],
+            &["cleanup recovered".to_owned(), "restore-test recovered".to_owned()][..],
+        )
+    );
+    let key = |check: &str| told.iter().filter(|(of, ..)| of == check).map(|(.., key)| key.clone()).collect::<Vec<_>>();
+    let (test, cleanup) = (key("restore-test"), key("cleanup"));
+    assert!(test[0] == test[1] && cleanup[0] == cleanup[1] && test[0] != cleanup[0], "{told:?}");
+}
+
 #[test]
 fn what_was_given_up_can_be_sent_again() {
     if !have(&[Engine::Postgres]) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drctl::aws::{Resource, ResourceKind};
 use drctl::store::{
-    Before, Claimed, DueJob, Ended, Entry, Incident, Job, NewRun, Outgoing, RunState, Scope, Sent, Store, Told,
+    Alert, AlertCheck, Before, Claimed, DueJob, Ended, Entry, Job, NewRun, Outgoing, RunState, Scope, Sent, Store, Told,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -66,11 +66,21 @@ async fn behaves(store: &Store, other: &Store) {
     assert_eq!(taken.epoch, 2);
     assert!(store.claim("01RUNA").await.unwrap().is_none());
     let told = |before: &Before| {
-        assert!(before.incident.is_none() && before.standing == RunState::Failed && before.epoch == 2);
-        let incident =
-            Incident { outcome: RunState::Failed, since: at(60), told_at: at(60), run_id: "01RUNA".to_owned() };
-        let message = |id: &str| Outgoing { id: id.to_owned(), channel: "ops".to_owned(), message: "{}".to_owned() };
-        Some(Told { incident: Some(incident), messages: vec![message("a"), message("b"), message("a")] })
+        assert!(before.alerts.is_empty() && before.is_newest && !before.had_ended && before.epoch == 2);
+        let alert = Alert {
+            check: AlertCheck::RestoreTest,
+            outcome: RunState::Failed,
+            since: at(60),
+            told_at: at(60),
+            run_id: "01RUNA".to_owned(),
+        };
+        let message = |id: &str| Outgoing {
+            id: id.to_owned(),
+            channel: "ops".to_owned(),
+            alert: String::new(),
+            message: "{}".to_owned(),
+        };
+        Some(Told { alerts: vec![alert], messages: vec![message("a"), message("b"), message("a")] })
     };
     let report = json!({ "a": 1 });
     other.end(&taken, &ended(RunState::Failed, &report), &told).await.unwrap();
@@ -81,7 +91,7 @@ async fn behaves(store: &Store, other: &Store) {
     // The next result of the target sees the incident, and may end it.
     let next = store.begin(&run("01RUNC", "db", None)).await.unwrap();
     let recovered = |before: &Before| {
-        assert_eq!(before.incident.as_ref().map(|incident| incident.run_id.as_str()), Some("01RUNA"));
+        assert_eq!(before.alerts.first().map(|alert| alert.run_id.as_str()), Some("01RUNA"));
         Some(Told::default())
     };
     store.end(&next, &ended(RunState::Passed, &report), &recovered).await.unwrap();
@@ -95,21 +105,22 @@ async fn behaves(store: &Store, other: &Store) {
     assert_eq!(last.iter().map(|last| last.ended.new.id.as_str()).collect::<Vec<_>>(), ["01RUNC"]);
     assert_eq!(last[0].passed_at, Some(at(60)));
 
-    // While an older run is stuck the target is stuck, whatever the newer one says; the measure stays the newer one's.
-    let older = store.begin(&run("01RUNS1", "s", None)).await.unwrap();
+    // An older run says nothing of what a newer one has found, whatever their ids and clocks say; that it is stuck is known.
+    let older = store.begin(&run("01RUNT", "s", None)).await.unwrap();
     let newer = store.begin(&run("01RUNS2", "s", None)).await.unwrap();
-    let stands = |wanted: RunState| {
+    let stands = |is_newest: bool, had_ended: bool, others_are_stuck: bool| {
         move |before: &Before| {
-            assert_eq!(before.standing, wanted);
+            let found = (before.is_newest, before.had_ended, before.others_are_stuck);
+            assert_eq!(found, (is_newest, had_ended, others_are_stuck));
             None
         }
     };
-    store.end(&older, &ended(RunState::Stuck, &report), &stands(RunState::Stuck)).await.unwrap();
-    store.end(&newer, &ended(RunState::Passed, &report), &stands(RunState::Stuck)).await.unwrap();
+    store.end(&older, &ended(RunState::Stuck, &report), &stands(true, false, false)).await.unwrap();
+    store.end(&newer, &ended(RunState::Passed, &report), &stands(true, false, true)).await.unwrap();
     older.release();
     newer.release();
-    let again = other.claim("01RUNS1").await.unwrap().expect("it is stuck, and nobody is at work on it");
-    other.end(&again, &ended(RunState::Passed, &report), &stands(RunState::Passed)).await.unwrap();
+    let again = other.claim("01RUNT").await.unwrap().expect("it is stuck, and nobody is at work on it");
+    other.end(&again, &ended(RunState::Passed, &report), &stands(false, true, false)).await.unwrap();
     again.release();
     assert_eq!(other.baseline(HERE, "s").await.unwrap().unwrap().0, "01RUNS2");
 
@@ -129,8 +140,8 @@ async fn places(store: &Store, other: &Store) {
         let new = NewRun { account, region, ..run(&format!("01PLACE{number}"), "db", None) };
         let owner = store.begin(&new).await.unwrap();
         let told = |before: &Before| {
-            assert!(before.incident.is_none(), "an incident elsewhere is another one");
-            assert_eq!(before.standing, RunState::Passed);
+            assert!(before.alerts.is_empty(), "an alert elsewhere is another one");
+            assert!(before.is_newest && !before.others_are_stuck);
             None
         };
         store.end(&owner, &ended(RunState::Passed, &report), &told).await.unwrap();
@@ -176,7 +187,7 @@ async fn adopts(store: &Store) {
     assert_eq!(store.baseline(HERE, "db").await.unwrap().unwrap().1, json!({ "rows": 7 }));
     let owner = store.begin(&run("01NEW", "db", None)).await.unwrap();
     let told = |before: &Before| {
-        assert_eq!(before.incident.as_ref().map(|incident| incident.run_id.as_str()), Some("01OLD"));
+        assert_eq!(before.alerts.first().map(|alert| alert.run_id.as_str()), Some("01OLD"));
         None
     };
     store.end(&owner, &ended(RunState::Passed, &json!({})), &told).await.unwrap();
