@@ -90,6 +90,34 @@ fn names_values_and_sizes_of_any_kind_are_read_in_little_memory_and_shown_clean(
     }
 }
 
+#[test]
+fn json_that_people_see_steers_no_terminal() {
+    const NAME: &str = "x\u{9b}2Jy\u{202e}z\u{7f}";
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let documents = Documents::start();
+    documents.fill(|client| async move {
+        client.database("shop").collection(NAME).insert_one(doc! { "_id": 1 }).await.unwrap();
+    });
+    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
+    rig.run(&["restore-test", "shop-docs"]).ends(0);
+    let id = rig.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let plain = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
+    for arguments in [&["runs", "show", &id, "--output", "json"][..], &["runs", "show", &id]] {
+        let ran = rig.run(arguments).ends(0);
+        assert!(ran.out.chars().all(plain), "{:?}", ran.out);
+        if arguments.contains(&"json") {
+            let document: Value = serde_json::from_str(&ran.out).unwrap();
+            assert!(document.to_string().contains(NAME), "programs still read the name: {document:#}");
+        }
+    }
+    // The log names the collection too.
+    let mut command = rig.command(&["restore-test", "shop-docs"]);
+    let ran = Ran::from(command.env("DRCTL_LOG", "debug").output().unwrap()).ends(0);
+    assert!(ran.err.chars().all(plain), "{:?}", ran.err);
+}
+
 /// A document that holds another, and so on: eight bytes for each level, and five for the innermost.
 fn nested(levels: usize) -> Vec<u8> {
     let bytes = levels * 8 + 5;
