@@ -7,6 +7,7 @@ mod answer;
 mod budget;
 mod connect;
 mod documentdb;
+mod expiring;
 mod gather;
 mod identifier;
 mod identity;
