@@ -1,8 +1,12 @@
 //! What others on the machine, and whoever writes a configuration, cannot get at.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use crate::agent::Agent;
 use crate::support::{DRCTL, HEAD, POSTGRES, Ran, Rig, Scratch};
 
 fn mode(path: &Path) -> u32 {
@@ -113,4 +117,46 @@ fn no_directive_of_the_log_shows_what_is_sent_to_aws() {
         // Less is not logged for it.
         assert!(ran.ends(0).err.contains(" drctl::") || directives.contains("rpc"), "{directives}");
     }
+}
+
+#[test]
+fn nobody_who_reaches_the_port_keeps_others_from_asking() {
+    let rig = Rig::start(&[HEAD, "\n[daemon]\nlisten = \"127.0.0.1:0\"\n", POSTGRES].concat());
+    let agent = Agent::start(&rig);
+    let address = agent.address();
+    let ask = || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        write!(stream, "GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let half = |_| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\n");
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let mut halves: Vec<TcpStream> = (0..300).map(half).collect();
+    assert!(ask().starts_with("HTTP/1.1 200"), "{}", ask());
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", agent.process.id())).unwrap().count();
+    assert!(descriptors < 150, "{descriptors} descriptors");
+    let is_open = |stream: &mut TcpStream| matches!(stream.read(&mut [0; 256]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    let began = Instant::now();
+    while halves.iter_mut().map(is_open).filter(|is_open| *is_open).count() > 64 {
+        assert!(began.elapsed() < Duration::from_secs(4));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Whoever does not go on is not waited for.
+    let began = Instant::now();
+    while halves.iter_mut().any(is_open) {
+        assert!(began.elapsed() < Duration::from_secs(15));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Nor does the end wait for them.
+    let _halves: Vec<TcpStream> = (0..50).map(half).collect();
+    let began = Instant::now();
+    assert_eq!(agent.stop(), 0);
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
