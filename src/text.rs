@@ -48,6 +48,21 @@ pub fn printable(text: &str) -> String {
     lines_to(text, usize::MAX)
 }
 
+/// JSON that people may see: what steers a terminal is escaped, and means the same to programs. All of it stands inside of
+/// strings, since nothing but ASCII stands outside.
+#[must_use]
+pub fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_plain(c) || c == '\n' {
+            plain.push(c);
+        } else {
+            plain.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    plain
+}
+
 /// The beginning of `text`, at most `bytes` long, on a character's boundary.
 #[must_use]
 pub fn head(text: &str, bytes: usize) -> &str {
@@ -93,6 +108,18 @@ mod tests {
         assert_eq!(clean_to("", 3), "");
         assert_eq!(clean(&"x".repeat(10_000_000)).chars().count(), MAX_CHARS);
         assert_eq!(head("aä", 2), "a");
+    }
+
+    #[test]
+    fn json_that_people_see_steers_no_terminal_and_means_the_same() {
+        let odd = "x\u{9b}2Jy\u{202e}z\u{7f}\u{1b}\u{e0001} \"\\ ä\n";
+        let value = serde_json::json!({ odd: [odd, 1] });
+        for written in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let plain = plain_json(&written);
+            assert!(plain.chars().all(|c| is_plain(c) || c == '\n'), "{plain:?}");
+            assert!(plain.contains("\\u009b2Jy\\u202ez\\u007f\\u001b\\udb40\\udc01") && plain.contains('ä'), "{plain}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap(), value);
+        }
     }
 
     proptest::proptest! {

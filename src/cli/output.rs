@@ -1,8 +1,12 @@
 //! Printing: data to standard output, talk to standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::exit::Exit;
 use crate::aws;
@@ -13,7 +17,7 @@ use crate::store::{NotWritten, OpenError, RunState};
 const CHECK_STATE: &str =
     "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
 const LOG_VARIABLE: &str = "DRCTL_LOG";
-/// Whoever would log requests, and with them passwords, whatever the user asks for.
+/// Whoever would log requests, and with them passwords, below the level INFO, whatever the user asks for.
 const QUIET: [&str; 7] = ["aws_", "hyper", "h2", "reqwest", "sqlx", "mongodb", "lettre"];
 
 /// What standard output is for.
@@ -29,20 +33,35 @@ pub(super) enum Format {
 
 /// Logs go to standard error.
 pub(super) fn start_logging(default: &str, json: bool) {
-    let wanted = std::env::var(LOG_VARIABLE).unwrap_or_default();
-    // A directive for one of their modules would count for more than ours for the whole.
-    let loud = |directive: &&str| !QUIET.iter().any(|name| directive.trim_start().starts_with(name));
-    let wanted: Vec<&str> = wanted.split(',').filter(loud).collect();
-    let filter = Some(wanted.join(",")).filter(|wanted| !wanted.trim().is_empty());
-    let filter = filter.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(default));
-    let quiet = QUIET.iter().filter_map(|name| format!("{name}=info").parse().ok());
-    let filter = quiet.fold(filter, EnvFilter::add_directive);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Whoever has started it already keeps it.
-    let _ = match json {
-        true => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        false => log.with_ansi(colours(&std::io::stderr())).try_init(),
+    let wanted = std::env::var(LOG_VARIABLE).ok().filter(|wanted| !wanted.trim().is_empty());
+    let wanted = wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(default));
+    // Directives are of many kinds, and one for a span lets everything inside it through: this filter stands apart.
+    let filter = wanted.and(filter_fn(may_be_logged));
+    let log = tracing_subscriber::fmt::layer();
+    let log = match json {
+        true => log.json().flatten_event(true).with_span_list(false).with_writer(|| PlainJson(io::stderr())).boxed(),
+        false => log.with_ansi(colours(&io::stderr())).with_writer(io::stderr).boxed(),
     };
+    // Whoever has started it already keeps it.
+    let _ = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
+}
+
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !QUIET.iter().any(|name| metadata.target().starts_with(name))
+}
+
+/// Standard error as a log in JSON has it: each line is written at once.
+struct PlainJson(io::Stderr);
+
+impl Write for PlainJson {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(crate::text::plain_json(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Data. A reader that has gone away is no error.
@@ -53,7 +72,7 @@ pub(super) fn data(text: &str) {
 
 /// Data for programs.
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    data(&serde_json::to_string_pretty(value)?);
+    data(&crate::text::plain_json(&serde_json::to_string_pretty(value)?));
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use super::exit::Exit;
 use super::output::{self, Format};
 use super::{progress, restore_test as shown, setup};
 use crate::report::TestReport;
-use crate::restore_test;
 use crate::store::{Run, RunState};
+use crate::{restore_test, text};
 
 /// Runs that a list shows.
 const LISTED: u32 = 50;
@@ -89,7 +89,7 @@ fn list(runs: &[Run], format: Format) -> anyhow::Result<()> {
     for run in runs {
         let (new, state) = (&run.new, run.state.name());
         let started = new.started_at.strftime("%Y-%m-%d %H:%M:%SZ");
-        let reason = run.reason.as_deref().unwrap_or("at work, or its process was killed");
+        let reason = text::clean(run.reason.as_deref().unwrap_or("at work, or its process was killed"));
         let rehearsal = if new.simulated { "(rehearsal) " } else { "" };
         output::data(&format!("{}  {started}  {:<20}  {state:<11}  {rehearsal}{reason}", new.id, new.target));
     }
@@ -126,6 +126,7 @@ fn show(run: &Run, journal: &[(jiff::Timestamp, crate::store::Entry)], format: F
             // Outputs are in the JSON form; here they would bury everything else.
             fields.remove("outputs");
         }
+        let entry = text::plain_json(&entry.to_string());
         output::data(&format!("  {}  {entry}", at.strftime("%H:%M:%S%.3f")));
     }
     Ok(())

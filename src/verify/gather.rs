@@ -11,9 +11,9 @@ use super::answer::{Catalog, Refusal, Scan};
 use super::documentdb::Fold;
 use super::identity::Identity;
 use super::model::{BROKE_TWICE, Check, CheckKind, Facts, Login, Outcome, Plan, Proof, SettledFacts, Trouble};
-use super::together::{self, Collection, Judged};
+use super::together::{self, Collection, Counted, Judged};
 use super::worker::Worker;
-use super::{connect, judge};
+use super::{connect, expiring, judge};
 use crate::clock::{Clock, Stopwatch};
 use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
 
@@ -82,7 +82,7 @@ impl Span {
 struct Answers {
     /// By relation: what each part yielded, in no order.
     scans: BTreeMap<String, Vec<Result<Scan, Trouble>>>,
-    collections: BTreeMap<String, Result<(u64, Option<String>), Trouble>>,
+    collections: BTreeMap<String, Result<Counted, Trouble>>,
     defects: Vec<Trouble>,
     custom: BTreeMap<usize, Check>,
     settled: BTreeMap<String, SettledFacts>,
@@ -195,7 +195,7 @@ impl Answer {
     /// What can be asked now that this is known.
     fn next_job(&self) -> Option<Job> {
         match self {
-            Self::Collection(collection, Ok(fold), _) if !collection.expires => {
+            Self::Collection(collection, Ok(fold), _) if fold.expiring() == 0 => {
                 Some(Job::Indexes(collection.clone(), fold.rows()))
             }
             _ => None,
@@ -264,15 +264,15 @@ fn keep(answers: &mut Answers, answer: Answer, from: f64, to: f64) {
                 answers.settled.extend(settled.map(|settled| (check.name.clone(), settled)));
                 answers.custom.insert(at, check);
             }
-            // What expires is left alone, and what could not be read is told by the rows check.
-            answers.structures += usize::from(collection.expires || fold.is_err());
+            // What may expire meanwhile is left alone, and what could not be read is told by the rows check.
+            answers.structures += usize::from(fold.as_ref().map_or(true, |fold| fold.expiring() > 0));
             answers.defects.extend(fold.as_ref().err().map(|_| {
                 Trouble::Unable(format!(
                     "`{}` could not be read, so that its indexes have nothing to agree with",
                     collection.name
                 ))
             }));
-            answers.collections.insert(collection.name, fold.map(|fold| (fold.rows(), fold.fingerprint())));
+            answers.collections.insert(collection.name, fold.map(|fold| Counted::from(&fold)));
         }
         Answer::Structure(defect) | Answer::Indexes(defect) => {
             answers.structures += 1;
@@ -375,10 +375,7 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     for (name, relation) in &mut facts.relations {
         if let Some(found) = collections.remove(name) {
             match found {
-                Ok((rows, fingerprint)) => {
-                    relation.rows = (!relation.expires).then_some(rows);
-                    relation.fingerprint = fingerprint;
-                }
+                Ok(counted) => counted.into_facts(relation),
                 Err(trouble) => {
                     troubles.insert(name.clone(), trouble);
                 }
@@ -404,6 +401,9 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     let older = plan.baseline.as_ref().is_some_and(|baseline| plan.point < baseline.point_at);
     let baseline = plan.baseline.as_ref().filter(|_| !older);
     let compared = Plan { baseline: baseline.cloned(), ..plan.clone() };
+    for (name, doubt) in baseline.map(|baseline| expiring::doubts(&facts, baseline)).unwrap_or_default() {
+        troubles.entry(name).or_insert(doubt);
+    }
     let mut checks = vec![
         judge::catalog(&facts, baseline),
         Check { seconds: answers.scanned.seconds(), ..judge::rows(&facts, &troubles, &compared) },

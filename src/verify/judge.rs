@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::answer::First;
+use super::expiring;
 use super::identity::Identity;
 use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, SettledFacts, Trouble};
 use crate::estate::Expectation;
@@ -175,7 +176,9 @@ pub(super) fn rows(found: &Facts, troubles: &BTreeMap<String, Trouble>, plan: &P
         return passed("rows", CheckKind::Rows, &expected, format!("{total} rows{expiring}{note}"));
     }
     let fix = match outcome {
-        Outcome::Unknown => "remove what kept drctl from reading (a missing right, a time limit), and test again",
+        Outcome::Unknown => {
+            "remove what kept drctl from reading (a missing right, a time limit), or accept the change that is named, and test again"
+        }
         _ => "look for deletions and failed jobs before the restore point, and restore an older one with `--point`",
     };
     check("rows", CheckKind::Rows, Draft { outcome, expected, actual: list(&findings), fix: Some(fix) })
@@ -183,18 +186,24 @@ pub(super) fn rows(found: &Facts, troubles: &BTreeMap<String, Trouble>, plan: &P
 
 /// What is left out of counts and content, in words.
 fn expiring(found: &Facts) -> String {
-    let names: Vec<_> =
-        found.relations.iter().filter(|(_, facts)| facts.expires).map(|(name, _)| format!("`{name}`")).collect();
-    match names.len() {
+    let rows = |(name, facts): (&String, &super::RelationFacts)| {
+        facts
+            .expiring
+            .as_ref()
+            .filter(|expiring| expiring.rows > 0)
+            .map(|expiring| (format!("`{name}`"), expiring.rows))
+    };
+    let (names, rows): (Vec<_>, Vec<_>) = found.relations.iter().filter_map(rows).unzip();
+    match rows.iter().sum::<u64>() {
         0 => String::new(),
-        count => format!("; {count} left out of rows and content, since their rows expire (TTL): {}", list(&names)),
+        count => format!("; {count} more left out of rows and content, since they can expire (TTL): {}", list(&names)),
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a tolerance is a share, not a count")]
 fn lost_rows(found: &Facts, baseline: &Facts, tolerance: f64) -> Vec<String> {
     let counts = baseline.relations.iter().filter_map(|(name, before)| {
-        let now = found.relations.get(name)?.rows?;
+        let now = expiring::comparable_rows(before, found.relations.get(name)?)?;
         Some((name, before.rows?, now))
     });
     counts
@@ -369,7 +378,7 @@ mod tests {
             columns: vec!["id bigint".to_owned()],
             indexes: vec!["orders_pkey".to_owned()],
             fingerprint: Some(format!("f{count}")),
-            expires: false,
+            expiring: None,
         };
         Facts {
             point_id: "p".to_owned(),

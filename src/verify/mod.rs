@@ -4,8 +4,10 @@
 //! the engine has such a thing. A check that could not run is unknown, and unknown is never passed.
 
 mod answer;
+mod budget;
 mod connect;
 mod documentdb;
+mod expiring;
 mod gather;
 mod identifier;
 mod identity;

@@ -152,13 +152,22 @@ pub struct RelationFacts {
     pub columns: Vec<String>,
     /// Indexes with their definitions, sorted.
     pub indexes: Vec<String>,
-    /// Whether rows expire by themselves (a TTL index): neither counts nor content can be compared then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub expires: bool,
-    /// How many rows there are.
+    /// What expires by itself, where anything may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiring: Option<Expiring>,
+    /// How many rows there are, besides those that can expire.
     pub rows: Option<u64>,
-    /// A digest of every row's content.
+    /// A digest of these rows' content.
     pub fingerprint: Option<String>,
+}
+
+/// Rows that may be gone the next time, and were not lost then.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expiring {
+    /// The fields by which they expire: those of TTL indexes.
+    pub fields: Vec<String>,
+    /// How many rows hold a date in one of them. The others never expire.
+    pub rows: u64,
 }
 
 /// The rows that were settled at a moment.

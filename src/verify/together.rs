@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::answer::Catalog;
 use super::documentdb::{Fold, Question, Wanted};
 use super::judge;
-use super::model::{Check, CheckKind, Plan, SettledFacts, Trouble};
+use super::model::{Check, CheckKind, Plan, RelationFacts, SettledFacts, Trouble};
 use super::salt::Salt;
 use crate::estate::{ContentMode, CustomCheck, Probe};
 
@@ -15,11 +15,32 @@ use crate::estate::{ContentMode, CustomCheck, Probe};
 #[derive(Clone, Debug)]
 pub(super) struct Collection {
     pub(super) name: String,
-    /// Its documents expire: what is not there any more was not lost.
-    pub(super) expires: bool,
     pub(super) wanted: Wanted,
     /// The checks that the questions of `wanted` belong to, by their place in the plan.
     pub(super) asked: Vec<usize>,
+}
+
+/// What a pass over a collection counted.
+pub(super) struct Counted {
+    rows: u64,
+    expiring: u64,
+    fingerprint: Option<String>,
+}
+
+impl From<&Fold> for Counted {
+    fn from(fold: &Fold) -> Self {
+        Self { rows: fold.rows(), expiring: fold.expiring(), fingerprint: fold.fingerprint() }
+    }
+}
+
+impl Counted {
+    pub(super) fn into_facts(self, facts: &mut RelationFacts) {
+        facts.rows = Some(self.rows);
+        facts.fingerprint = self.fingerprint;
+        if let Some(expiring) = &mut facts.expiring {
+            expiring.rows = self.expiring;
+        }
+    }
 }
 
 /// A check that was judged, with what the next run is compared with.
@@ -29,11 +50,14 @@ pub(super) type Judged = (Check, Option<SettledFacts>);
 pub(super) fn collections(catalog: &Catalog, plan: &Plan) -> (Vec<Collection>, Vec<(usize, Check)>) {
     let salt = Salt::of_run(plan.baseline.as_ref());
     let full = plan.content == ContentMode::Full;
-    let collection = |(name, facts): (&String, &super::RelationFacts)| Collection {
-        name: name.clone(),
-        expires: facts.expires,
-        wanted: Wanted { full: full && !facts.expires, salt, questions: Vec::new() },
-        asked: Vec::new(),
+    let collection = |(name, facts): (&String, &RelationFacts)| {
+        let fields = facts.expiring.iter().flat_map(|expiring| &expiring.fields);
+        let expiring = fields.map(|field| path_of(field)).collect();
+        Collection {
+            name: name.clone(),
+            wanted: Wanted { full, salt, expiring, questions: Vec::new() },
+            asked: Vec::new(),
+        }
     };
     let mut collections: BTreeMap<String, Collection> =
         catalog.relations.iter().map(|entry| (entry.0.clone(), collection(entry))).collect();
@@ -67,7 +91,7 @@ fn question(custom: &CustomCheck, catalog: &Catalog, plan: &Plan) -> Result<Opti
         }
         Probe::Settled { relation, column, settled_after } => {
             let (name, path) = place(&format!("{relation}.{column}"), catalog)?;
-            if catalog.relations.get(&name).is_some_and(|facts| facts.expires) {
+            if catalog.relations.get(&name).is_some_and(|facts| facts.expiring.is_some()) {
                 return Err(Trouble::Unable(format!(
                     "documents of `{name}` expire (it has a TTL index): none settles"
                 )));
@@ -95,7 +119,7 @@ fn place(written: &str, catalog: &Catalog) -> Result<(String, Vec<String>), Trou
     let dots = written.rmatch_indices('.').map(|(at, _)| at);
     for (name, path) in dots.map(|at| (&written[..at], &written[at + 1..])) {
         if catalog.relations.contains_key(name) {
-            return Ok((name.to_owned(), path.split('.').map(str::to_owned).collect()));
+            return Ok((name.to_owned(), path_of(path)));
         }
         if catalog.views.iter().any(|view| view == name) {
             return Err(Trouble::Unable(format!("`{name}` is a view: name the collection that holds the documents")));
@@ -103,6 +127,10 @@ fn place(written: &str, catalog: &Catalog) -> Result<(String, Vec<String>), Trou
     }
     let shortest = written.split_once('.').map_or(written, |(name, _)| name);
     Err(no_collection(shortest, catalog))
+}
+
+fn path_of(field: &str) -> Vec<String> {
+    field.split('.').map(str::to_owned).collect()
 }
 
 fn no_collection(name: &str, catalog: &Catalog) -> Trouble {
@@ -144,7 +172,7 @@ fn judge_one(
     let name = &collection.name;
     let tally = fold.tallies().get(question).ok_or_else(|| Trouble::Unable("nobody asked".to_owned()))?;
     let path = tally.path();
-    if tally.newest.is_none() && fold.rows() > 0 {
+    if tally.newest.is_none() && fold.documents() > 0 {
         let instead = if tally.strange.is_some() { ", only values of other types" } else { "" };
         return Err(Trouble::Unable(format!("no document of `{name}` has a time in `{path}`{instead}")));
     }
@@ -180,7 +208,6 @@ fn troubled(custom: &CustomCheck, trouble: &Trouble) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::model::RelationFacts;
 
     fn catalog(names: &[&str]) -> Catalog {
         let relations = names.iter().map(|name| ((*name).to_owned(), RelationFacts::default())).collect();

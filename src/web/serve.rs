@@ -1,32 +1,86 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::metrics;
 use super::watched::Watched;
+use crate::text;
+
+/// Connections at a time. One more ends the oldest: a request that is meant takes moments.
+const MAX_CONNECTIONS: usize = 64;
+/// Until a request's head is there.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Until the answer is taken. A connection serves one request.
+const DONE_WITHIN: Duration = Duration::from_secs(30);
+/// After a failure to take a connection, such as for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long answers that are under way may take once the daemon stops.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 type All = Arc<RwLock<Vec<Watched>>>;
 
-/// Serves until `stop`.
-///
-/// # Errors
-/// Where the listener breaks.
-pub async fn serve(listener: TcpListener, watched: All, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serves until `stop`. Whoever reaches the port can ask, but not keep others from asking.
+pub async fn serve(listener: TcpListener, watched: All, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(watched);
-    Ok(axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await?)
+    let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        open.retain(|connection| !connection.is_finished());
+        match accepted {
+            Ok((stream, _)) => {
+                if open.len() == MAX_CONNECTIONS {
+                    open.pop_front();
+                }
+                open.push_back(AbortOnDropHandle::new(tokio::spawn(serve_one(stream, router.clone()))));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    let rest = async {
+        for connection in open {
+            let _ = connection.await;
+        }
+    };
+    let _ = timeout(GOODBYE, rest).await;
+}
+
+async fn serve_one(stream: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    match timeout(DONE_WITHIN, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection broke off"),
+        Err(_) => tracing::debug!("an answer was not taken in time"),
+    }
 }
 
 fn all(watched: &All) -> Vec<Watched> {
@@ -58,5 +112,7 @@ fn answer(standings: Vec<(&Watched, bool)>) -> Response {
     let estates: serde_json::Map<String, serde_json::Value> =
         standings.iter().map(|(one, _)| (one.estate.name.clone(), json!(one.health.standing()))).collect();
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(json!({ "ok": well, "estates": estates }))).into_response()
+    // What AWS said of a trouble is in it, and people look at it with curl.
+    let body = text::plain_json(&json!({ "ok": well, "estates": estates }).to_string());
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

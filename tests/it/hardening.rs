@@ -1,8 +1,12 @@
 //! What others on the machine, and whoever writes a configuration, cannot get at.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use crate::agent::Agent;
 use crate::support::{DRCTL, HEAD, POSTGRES, Ran, Rig, Scratch};
 
 fn mode(path: &Path) -> u32 {
@@ -95,10 +99,64 @@ fn a_mistake_in_a_value_does_not_show_what_lets_somebody_in() {
 }
 
 #[test]
-fn no_log_level_shows_what_is_sent_to_aws() {
+fn no_directive_of_the_log_shows_what_is_sent_to_aws() {
     let rig = Rig::start(&[HEAD, POSTGRES].concat());
-    let mut command = rig.command(&["doctor"]);
-    command.env("DRCTL_LOG", "trace,aws_smithy_runtime::client=trace,aws_smithy_runtime=trace");
-    let ran = Ran::from(command.env("LOG_SENSITIVE_BODIES", "true").output().unwrap());
-    assert!(!ran.err.contains("SecretString") && !ran.err.contains("aws_smithy_runtime"), "{}", ran.err);
+    for directives in [
+        "trace,aws_smithy_runtime::client=trace,aws_smithy_runtime=trace",
+        "[{run.id}]=trace",
+        "[{rpc.method}]=trace",
+        "[{rpc.method=\"GetSecretValue\"}]=trace,info",
+        "[]=trace,drctl=debug",
+    ] {
+        let mut command = rig.command(&["restore-test", "shop-pg"]);
+        command.env("DRCTL_LOG", directives).env("LOG_SENSITIVE_BODIES", "true");
+        let ran = Ran::from(command.output().unwrap());
+        for hidden in ["SecretString", "aws_smithy_runtime", "aws_sdk", "hyper_util"] {
+            assert!(!ran.err.contains(hidden), "{directives} shows `{hidden}`:\n{}", ran.err);
+        }
+        // Less is not logged for it.
+        assert!(ran.ends(0).err.contains(" drctl::") || directives.contains("rpc"), "{directives}");
+    }
+}
+
+#[test]
+fn nobody_who_reaches_the_port_keeps_others_from_asking() {
+    let rig = Rig::start(&[HEAD, "\n[daemon]\nlisten = \"127.0.0.1:0\"\n", POSTGRES].concat());
+    let agent = Agent::start(&rig);
+    let address = agent.address();
+    let ask = || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        write!(stream, "GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let half = |_| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\n");
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let mut halves: Vec<TcpStream> = (0..300).map(half).collect();
+    assert!(ask().starts_with("HTTP/1.1 200"), "{}", ask());
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", agent.process.id())).unwrap().count();
+    assert!(descriptors < 150, "{descriptors} descriptors");
+    let is_open = |stream: &mut TcpStream| matches!(stream.read(&mut [0; 256]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    let began = Instant::now();
+    while halves.iter_mut().map(is_open).filter(|is_open| *is_open).count() > 64 {
+        assert!(began.elapsed() < Duration::from_secs(4));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Whoever does not go on is not waited for.
+    let began = Instant::now();
+    while halves.iter_mut().any(is_open) {
+        assert!(began.elapsed() < Duration::from_secs(15));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Nor does the end wait for them.
+    let _halves: Vec<TcpStream> = (0..50).map(half).collect();
+    let began = Instant::now();
+    assert_eq!(agent.stop(), 0);
+    assert!(began.elapsed() < Duration::from_secs(20));
 }

@@ -2,6 +2,8 @@
 //! little memory is used, and what people read is clean.
 
 use bson::{DateTime, Document, doc};
+use mongodb::IndexModel;
+use mongodb::options::IndexOptions;
 use serde_json::Value;
 
 use super::documents::{Documents, forward};
@@ -88,6 +90,100 @@ fn names_values_and_sizes_of_any_kind_are_read_in_little_memory_and_shown_clean(
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown:?}");
         assert!(!shown.lines().any(|line| line.trim_start().starts_with("PASSED")), "{shown}");
     }
+}
+
+#[test]
+fn json_that_people_see_steers_no_terminal() {
+    const NAME: &str = "x\u{9b}2Jy\u{202e}z\u{7f}";
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let documents = Documents::start();
+    documents.fill(|client| async move {
+        client.database("shop").collection(NAME).insert_one(doc! { "_id": 1 }).await.unwrap();
+    });
+    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
+    rig.run(&["restore-test", "shop-docs"]).ends(0);
+    let id = rig.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let plain = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
+    for arguments in [&["runs", "show", &id, "--output", "json"][..], &["runs", "show", &id]] {
+        let ran = rig.run(arguments).ends(0);
+        assert!(ran.out.chars().all(plain), "{:?}", ran.out);
+        if arguments.contains(&"json") {
+            let document: Value = serde_json::from_str(&ran.out).unwrap();
+            assert!(document.to_string().contains(NAME), "programs still read the name: {document:#}");
+        }
+    }
+    // The log names the collection too.
+    let mut command = rig.command(&["restore-test", "shop-docs"]);
+    let ran = Ran::from(command.env("DRCTL_LOG", "debug").output().unwrap()).ends(0);
+    assert!(ran.err.chars().all(plain), "{:?}", ran.err);
+}
+
+#[test]
+fn a_catalogue_of_long_definitions_takes_little_memory() {
+    const EXPRESSION: usize = 4_000_000;
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let documents = Documents::start();
+    documents.fill(|client| async move {
+        for number in 0..4 {
+            let wide = client.database("shop").collection::<Document>(&format!("wide{number}"));
+            wide.insert_one(doc! { "_id": 1 }).await.unwrap();
+            for at in 0..10 {
+                let filter = doc! { "x": { "$gt": format!("{}{at}", "s".repeat(EXPRESSION)) } };
+                let options = IndexOptions::builder().partial_filter_expression(filter).build();
+                let index = IndexModel::builder().keys(doc! { format!("f{at}"): 1 }).options(options).build();
+                wide.create_index(index).await.unwrap();
+            }
+        }
+    });
+    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
+    let (ran, document, peak) = measured(&rig);
+    ran.ends(0);
+    assert!(peak < MEMORY_KB, "{peak} KB");
+    let catalog = &document["tests"][0]["checks"][1];
+    assert!(catalog["actual"].as_str().unwrap().contains("4 tables, 44 indexes"), "{catalog}");
+    // Another end of a long definition shows.
+    documents.fill(|client| async move {
+        let wide = client.database("shop").collection::<Document>("wide0");
+        wide.drop_index("f0_1").await.unwrap();
+        let filter = doc! { "x": { "$gt": format!("{}x", "s".repeat(EXPRESSION)) } };
+        let options = IndexOptions::builder().partial_filter_expression(filter).build();
+        wide.create_index(IndexModel::builder().keys(doc! { "f0": 1 }).options(options).build()).await.unwrap();
+    });
+    let (ran, document) = rig.test(&["shop-docs"]);
+    ran.ends(1);
+    assert!(checks(&document, "failed").contains(&"catalog"), "{document:#}");
+}
+
+/// A proxy that never passes on what holds `part`.
+fn swallowing(to: u16, part: &'static [u8]) -> u16 {
+    forward(to, move |message| {
+        if message.windows(part.len()).any(|bytes| bytes == part) {
+            std::thread::park();
+        }
+    })
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_in_time() {
+    if !have(&[Engine::Secantus]) {
+        return;
+    }
+    let documents = Documents::start();
+    documents.fill(|client| async move {
+        client.database("shop").collection("orders").insert_one(doc! { "_id": 1 }).await.unwrap();
+    });
+    // The namespace of `listCollections` is in its answer.
+    let port = swallowing(documents.port, b"shop.$cmd.listCollections");
+    let limited = documents.estate(port, "reader", "").replace("connect =", "deadline = \"30s\"\nconnect =");
+    let rig = Rig::start(&limited);
+    let began = std::time::Instant::now();
+    let (ran, document) = rig.test(&["shop-docs"]);
+    ran.ends(3).says("the catalogue could not be read in time");
+    assert!(began.elapsed() < std::time::Duration::from_mins(1), "{document:#}");
 }
 
 /// A document that holds another, and so on: eight bytes for each level, and five for the innermost.

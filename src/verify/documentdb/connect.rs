@@ -20,7 +20,9 @@ use crate::verify::answer::{Catalog, Refusal};
 use crate::verify::model::{Login, Plan};
 use crate::verify::tls;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TCP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until the server has let us in and said who it is. The driver bounds neither.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SELECT_TIMEOUT: Duration = Duration::from_secs(8);
 const AUTHENTICATION_FAILED: i32 = 18;
 /// Versions of DocumentDB whose wire version is below what the driver speaks (9, that of MongoDB 4.4).
@@ -48,8 +50,10 @@ pub(in crate::verify) async fn connect(
     let relay = relay(login).await?;
     let client = Client::with_options(options(login, relay.as_ref(), count)).map_err(|error| refusal(&error))?;
     let database = client.database(&login.database);
-    let listed = catalog::read(&database).await.map_err(|error| refusal(&error))?;
-    let server = own_name(&database).await;
+    let silent = |_| Err(Refusal::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
+    let server = tokio::time::timeout(CONNECT_TIMEOUT, own_name(&database)).await.unwrap_or_else(silent)?;
+    let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
+    let listed = tokio::time::timeout(plan.patience, catalog::read(&database)).await.unwrap_or_else(too_long)?;
     let shared = Shared {
         database,
         timeout: plan.patience,
@@ -93,7 +97,7 @@ fn options(login: &Login, relay: Option<&Relay>, count: usize) -> ClientOptions 
         .tls(tls)
         .direct_connection(true)
         .retry_writes(false)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(TCP_TIMEOUT)
         .server_selection_timeout(SELECT_TIMEOUT)
         .max_pool_size(u32::try_from(count).unwrap_or(u32::MAX))
         .build();
@@ -110,13 +114,16 @@ fn options(login: &Login, relay: Option<&Relay>, count: usize) -> ClientOptions 
 }
 
 /// The host that the server takes itself for. DocumentDB's documentation shows the instance's endpoint there.
-async fn own_name(database: &Database) -> Option<String> {
-    let hello = database.run_command(doc! { "hello": 1 }).await.ok()?;
-    let me = hello.get_str("me").ok()?;
-    Some(me.rsplit_once(':').map_or(me, |(host, _)| host).to_owned())
+async fn own_name(database: &Database) -> Result<Option<String>, Refusal> {
+    let hello = match database.run_command(doc! { "hello": 1 }).await {
+        Err(error) if !matches!(error.kind.as_ref(), ErrorKind::Command(_)) => return Err(refusal(&error)),
+        answer => answer.unwrap_or_default(),
+    };
+    let me = hello.get_str("me").ok();
+    Ok(me.map(|me| me.rsplit_once(':').map_or(me, |(host, _)| host).to_owned()))
 }
 
-fn refusal(error: &Error) -> Refusal {
+pub(super) fn refusal(error: &Error) -> Refusal {
     let message = error.to_string();
     match error.kind.as_ref() {
         ErrorKind::Authentication { message, .. } => Refusal::Credentials(message.clone()),

@@ -21,6 +21,8 @@ pub(in crate::verify) struct Wanted {
     /// Whether every document is hashed.
     pub(in crate::verify) full: bool,
     pub(in crate::verify) salt: Salt,
+    /// The paths of fields by which documents expire.
+    pub(in crate::verify) expiring: Vec<Vec<String>>,
     pub(in crate::verify) questions: Vec<Question>,
 }
 
@@ -97,7 +99,10 @@ pub(in crate::verify) struct Fold {
     salt: Salt,
     /// A hash that has taken the salt in.
     salted: Sha256,
+    expiring_by: Vec<Vec<String>>,
+    /// Without the documents that can expire.
     all: Heap,
+    expiring: u64,
     bytes: u64,
     tallies: Vec<Tally>,
 }
@@ -114,7 +119,9 @@ impl Fold {
             full: wanted.full,
             salt: wanted.salt,
             salted: Sha256::new_with_prefix(wanted.salt.0),
+            expiring_by: wanted.expiring.clone(),
             all: Heap::default(),
+            expiring: 0,
             bytes: 0,
             tallies: wanted.questions.iter().map(tally).collect(),
         }
@@ -127,7 +134,9 @@ impl Fold {
                 *hash.get_or_insert_with(|| Sum::of(self.salted.clone().chain_update(document).finalize().into()));
             Heap { rows: 1, sum }
         };
-        if self.full {
+        if can_expire(document, &self.expiring_by)? {
+            self.expiring += 1;
+        } else if self.full {
             self.all.merge(one());
         } else {
             self.all.rows += 1;
@@ -147,6 +156,7 @@ impl Fold {
     /// Takes in what another reader of the same collection has added up.
     pub(super) fn merge(&mut self, other: Self) {
         self.all.merge(other.all);
+        self.expiring += other.expiring;
         self.bytes += other.bytes;
         for (mine, theirs) in self.tallies.iter_mut().zip(other.tallies) {
             mine.newest = mine.newest.max(theirs.newest);
@@ -157,15 +167,26 @@ impl Fold {
         }
     }
 
+    /// Documents that cannot expire.
     pub(in crate::verify) fn rows(&self) -> u64 {
         self.all.rows
+    }
+
+    /// Documents that can.
+    pub(in crate::verify) fn expiring(&self) -> u64 {
+        self.expiring
+    }
+
+    /// Both together.
+    pub(in crate::verify) fn documents(&self) -> u64 {
+        self.all.rows + self.expiring
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The digest of everything, where that was wanted.
+    /// The digest of everything that cannot expire, where that was wanted.
     pub(in crate::verify) fn fingerprint(&self) -> Option<String> {
         self.full.then(|| written(self.salt, self.all.sum))
     }
@@ -185,6 +206,15 @@ impl Fold {
         };
         cutoffs.iter().map(cut).collect()
     }
+}
+
+/// Whether a document holds a date, or an array with one, in a field by which documents expire: others never do.
+fn can_expire(document: &[u8], fields: &[Vec<String>]) -> Result<bool, Malformed> {
+    let mut dated = false;
+    for path in fields {
+        each_at(document, path, &mut |kind, _| dated |= kind == DATE)?;
+    }
+    Ok(dated)
 }
 
 fn written(salt: Salt, sum: Sum) -> String {
@@ -235,7 +265,7 @@ mod tests {
     fn wanted(cutoff: i64) -> Wanted {
         let cutoffs = vec![Timestamp::from_second(cutoff).unwrap()];
         let questions = vec![Question { path: vec!["at".to_owned()], cutoffs }];
-        Wanted { full: true, salt: Salt([7; 16]), questions }
+        Wanted { full: true, salt: Salt([7; 16]), expiring: Vec::new(), questions }
     }
 
     fn document(n: i64) -> Vec<u8> {
@@ -270,6 +300,26 @@ mod tests {
         let twice = folded([1, 1].into_iter()).fingerprint();
         assert_ne!(twice, folded([2, 2].into_iter()).fingerprint());
         assert_ne!(twice, folded(std::iter::empty()).fingerprint());
+    }
+
+    #[test]
+    fn only_a_document_with_a_date_can_expire() {
+        let wanted = Wanted { expiring: vec![vec!["a".to_owned(), "until".to_owned()]], ..wanted(50) };
+        let date = bson::DateTime::from_millis(0);
+        let kept = [doc! { "a": { "until": 5 } }, doc! { "a": { "other": date } }, doc! { "until": date }, doc! {}];
+        let gone = [doc! { "a": { "until": date } }, doc! { "a": [{ "until": [1, date] }] }];
+        let mut all = Fold::new(&wanted);
+        let mut of_kept = Fold::new(&wanted);
+        for document in &kept {
+            of_kept.add(&document.to_vec().unwrap()).unwrap();
+        }
+        for document in kept.iter().chain(&gone) {
+            all.add(&document.to_vec().unwrap()).unwrap();
+        }
+        assert_eq!((all.rows(), all.expiring(), all.documents()), (4, 2, 6));
+        assert_eq!(all.fingerprint(), of_kept.fingerprint());
+        of_kept.merge(all);
+        assert_eq!(of_kept.expiring(), 2);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) fn shown(document: &RawDocument) -> String {
     decoded.flatten().map_or_else(|| summary(document.as_bytes()), |document| document.to_string())
 }
 
-fn summary(bytes: &[u8]) -> String {
+/// Bytes by their number and digest.
+pub(super) fn summary(bytes: &[u8]) -> String {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     let digest = digest.first_chunk().map_or(0, |head| u128::from_be_bytes(*head));
     format!("{{{} bytes, {digest:032x}}}", bytes.len())

@@ -24,9 +24,9 @@ use crate::verify::answer::First;
 use crate::verify::model::Trouble;
 
 /// Documents that are asked for at a time. The server ends a batch at 16 MB, whatever is asked for.
-const BATCH: u32 = 2_000;
+const BATCH: u32 = 4_000;
 /// A batch of more than this is put away before the next one is asked for, and by one reader at a time.
-const HEAVY_BYTES: usize = 4 << 20;
+const HEAVY_BYTES: usize = 8 << 20;
 /// Into so many ranges a large collection is divided: several for each reader, since they are never of the same size.
 const RANGES: u32 = 16;
 pub(super) const UNAUTHORIZED: i32 = 13;
@@ -70,7 +70,7 @@ pub(super) fn missing_right(message: &str) -> String {
 
 /// How a pass over a collection ended.
 enum Passed {
-    Whole(Fold),
+    Whole(Box<Fold>),
     /// It turned out to be large, and can be read in these ranges.
     Large(Vec<Document>),
 }
@@ -88,7 +88,7 @@ impl Worker {
     /// Reads a collection once, in whatever order the server finds it: no index stands between the data and its count.
     pub(in crate::verify) async fn read(&self, name: &str, wanted: &Wanted) -> Result<Fold, Trouble> {
         match self.pass(name, doc! {}, wanted, Some(self.shared.large_rows)).await? {
-            Passed::Whole(fold) => return Ok(fold),
+            Passed::Whole(fold) => return Ok(*fold),
             Passed::Large(filters) => {
                 if let Some(fold) = self.in_ranges(name, wanted, filters).await? {
                     return Ok(fold);
@@ -111,8 +111,8 @@ impl Worker {
         while let Some(fold) = readers.join_next().await {
             whole.merge(fold.map_err(|error| Trouble::Unable(error.to_string()))??);
         }
-        if whole.rows() != scanned {
-            let found = whole.rows();
+        if whole.documents() != scanned {
+            let found = whole.documents();
             tracing::warn!(
                 collection = name,
                 found,
@@ -126,7 +126,7 @@ impl Worker {
 
     async fn whole(&self, name: &str, filter: Document, wanted: &Wanted) -> Result<Fold, Trouble> {
         match self.pass(name, filter, wanted, None).await? {
-            Passed::Whole(fold) => Ok(fold),
+            Passed::Whole(fold) => Ok(*fold),
             Passed::Large(_) => Err(Trouble::Unable(format!("`{name}` could not be read to its end"))),
         }
     }
@@ -181,7 +181,7 @@ impl Worker {
         let mut next = cursor.next().await;
         while let Some(batch) = next {
             let batch = batch.map_err(|error| trouble(&error))?;
-            if large.is_some_and(|large| fold.rows() > large) {
+            if large.is_some_and(|large| fold.documents() > large) {
                 large = None;
                 if let Some(filters) = self.split(name).await? {
                     return Ok(Passed::Large(filters));
@@ -204,8 +204,8 @@ impl Worker {
                 (cursor, next) = ahead.await.map_err(|error| Trouble::Unable(error.to_string()))?;
             }
         }
-        tracing::debug!(collection = name, rows = fold.rows(), bytes = fold.bytes(), "read a collection");
-        Ok(Passed::Whole(fold))
+        tracing::debug!(collection = name, rows = fold.documents(), bytes = fold.bytes(), "read a collection");
+        Ok(Passed::Whole(Box::new(fold)))
     }
 
     /// Compares the number of documents with what each full index leads to.
@@ -273,7 +273,8 @@ fn fields(wanted: &Wanted) -> Option<Document> {
     if wanted.full || wanted.questions.iter().any(|question| !question.cutoffs.is_empty()) {
         return None;
     }
-    let first_names = wanted.questions.iter().filter_map(|question| question.path.first());
+    let paths = wanted.questions.iter().map(|question| &question.path).chain(&wanted.expiring);
+    let first_names = paths.filter_map(|path| path.first());
     Some(
         [("_id".to_owned(), Bson::Int32(1))]
             .into_iter()
