@@ -4,6 +4,7 @@
 //! the engine has such a thing. A check that could not run is unknown, and unknown is never passed.
 
 mod answer;
+mod budget;
 mod connect;
 mod documentdb;
 mod gather;

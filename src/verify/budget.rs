@@ -1,0 +1,54 @@
+//! How much of a database's catalogue drctl keeps. A backup decides how many names it has and how long they are, and must
+//! not decide how much memory drctl takes.
+
+/// Bytes of names, types and definitions that are kept of one database. They are kept several times: as they were found,
+/// as the baseline, and as the text that is stored.
+const MAX_CATALOGUE_BYTES: usize = 16 << 20;
+
+/// What is said of a catalogue that does not fit. The test is unknown then.
+pub(super) const TOO_LARGE: &str = "the catalogue is larger than drctl reads: names, types and definitions of the tables \
+     take more than 16 MB; keep fewer tables in one database, or test this one by hand";
+
+/// What is left of the bytes that may be kept.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: MAX_CATALOGUE_BYTES }
+    }
+}
+
+impl Budget {
+    /// Takes `bytes` for a text that shall be kept; false where they are not left. Each text costs what its handle does,
+    /// besides its bytes: many short ones take memory too.
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
+        let cost = bytes.saturating_add(size_of::<String>());
+        match self.left.checked_sub(cost) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => {
+                self.left = 0;
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalogue_is_kept_up_to_the_limit_and_not_beyond() {
+        let mut budget = Budget::default();
+        assert!(budget.take(MAX_CATALOGUE_BYTES / 2));
+        assert!(!budget.take(MAX_CATALOGUE_BYTES / 2), "the handles count too");
+        assert!(!budget.take(1), "what did not fit once is not followed by smaller texts that do");
+        assert!(!Budget::default().take(usize::MAX));
+    }
+}
