@@ -60,6 +60,8 @@ impl Mariadb {
         server.args(["--innodb-flush-method=nosync", "--innodb-log-file-size=512M", "--debug-no-sync"]);
         server.args([format!("--port={port}"), format!("--socket={}", file("s")), format!("--pid-file={}", file("p"))]);
         server.args([format!("--ssl-cert={}", file("server.pem")), format!("--ssl-key={}", file("server.key"))]);
+        // A server that starts removes the temporary tables of all others from a directory that they share.
+        server.arg(format!("--tmpdir={}", scratch.0.display()));
         let process = server.current_dir("/").spawn().unwrap();
         let server = Self { scratch, port, process };
         for _ in 0..600 {

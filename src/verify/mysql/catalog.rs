@@ -217,7 +217,9 @@ async fn indexes(
         let text = |at| field(&row, at).unwrap_or_default();
         let (shown, index, column) = (shown(&text(0), &text(1)), text(2), text(3));
         if text(4) != "1" {
-            whole.iter_mut().for_each(|(_, described)| described.extend([",", &column]));
+            if let Some((_, described)) = &mut whole {
+                described.extend([",", &column]);
+            }
             return Ok(());
         }
         finish(whole.replace((shown.clone(), format!("{index} on {} ({column}", text(1)))))?;
@@ -231,7 +233,9 @@ async fn indexes(
     };
     session.each(&sql, each).await?;
     finish(whole)?;
-    facts.values_mut().for_each(|facts| facts.indexes.sort());
+    for facts in facts.values_mut() {
+        facts.indexes.sort();
+    }
     Ok(())
 }
 
