@@ -60,6 +60,8 @@ impl Mariadb {
         server.args(["--innodb-flush-method=nosync", "--innodb-log-file-size=512M", "--debug-no-sync"]);
         server.args([format!("--port={port}"), format!("--socket={}", file("s")), format!("--pid-file={}", file("p"))]);
         server.args([format!("--ssl-cert={}", file("server.pem")), format!("--ssl-key={}", file("server.key"))]);
+        // A server that starts removes the temporary tables of all others from a directory that they share.
+        server.arg(format!("--tmpdir={}", scratch.0.display()));
         let process = server.current_dir("/").spawn().unwrap();
         let server = Self { scratch, port, process };
         for _ in 0..600 {
@@ -280,4 +282,177 @@ fn ten_thousand_tables_take_little_memory_here_either() {
     ran.ends(0);
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     assert!(check(&document, "catalog").1.starts_with("10001 tables"), "{document:#}");
+}
+
+#[test]
+fn code_of_others_is_not_met_by_way_of_our_own() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    // What `master` made once names what `app` has replaced since. Servers call `stéal` by the name of `steal`, too.
+    server.ask(
+        "create database hr; create table hr.salaries as select 123456 as salary; create database rep;
+         create table shop.litem (n int); create table shop.good (n int); insert into shop.good values (5);
+         create definer = master@'%' view rep.daily as select n from shop.litem;
+         create definer = master@'%' sql security invoker view rep.weekly as select n from rep.daily;
+         create definer = master@'%' view rep.fine as select n from shop.good;
+         create definer = master@'%' function rep.total() returns int return (select sum(n) from shop.litem);
+         create definer = app@'%' function shop.steal() returns int sql security invoker return (select max(salary) from hr.salaries);
+         drop table shop.litem;
+         create definer = app@'%' sql security invoker view shop.litem as select shop.steal() as n;
+         create definer = app@'%' function shop.`cöunted`() returns int sql security invoker return (select max(salary) from hr.salaries)",
+    );
+    let checks = [
+        sql("view", "select n from rep.daily", "123456"),
+        sql("view of a view", "select n from rep.weekly", "123456"),
+        sql("function", "select rep.total()", "123456"),
+        sql("accent", "select counted()", "123456"),
+        sql("fine", "select n from rep.fine", "5"),
+    ];
+    let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
+    let (ran, document, _) = test(&rig);
+    ran.ends(3);
+    for name in ["view", "view of a view", "function", "accent"] {
+        let (outcome, actual) = check(&document, name);
+        assert!(outcome == "unknown" && actual.contains("of `app@%`"), "{name} in {document:#}");
+    }
+    assert_eq!(check(&document, "fine"), ("passed", "5"), "{document:#}");
+}
+
+#[test]
+fn what_a_function_does_to_its_session_ends_with_the_question() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    // It waits, so that every connection is asked for the view once.
+    server.ask(
+        "use shop; create table ledger (id int primary key, paid int) with system versioning;
+         insert into ledger select seq, 7 from seq_1_to_100; do sleep(1.1);
+         delimiter //
+         create definer = app@'%' function yesterday() returns int sql security definer begin
+             do sleep(0.5); set session time_zone = '-11:00'; set session max_statement_time = 0;
+             set session system_versioning_asof = '2000-01-01'; return 1; end //
+         delimiter ;
+         create definer = app@'%' view v as select yesterday() as one",
+    );
+    let views: String = (0..8).map(|n| sql(&format!("view {n}"), "select one from v", "1")).collect();
+    let checks = [views, sql("count", "select count(*) from ledger", "not empty")].concat();
+    let rig = rig("rds-mysql", server.port, &server.settings(), &checks);
+    let (ran, document, _) = test(&rig);
+    ran.ends(0);
+    assert_eq!(check(&document, "view 7"), ("passed", "1"), "{document:#}");
+    assert_eq!(check(&document, "count"), ("passed", "100"), "{document:#}");
+    assert_eq!(check(&document, "rows"), ("passed", "600 rows; first run, recorded"), "{document:#}");
+    server.ask("update shop.ledger set paid = 8 where id = 3");
+    let (ran, document, _) = test(&rig);
+    ran.ends(1);
+    assert_eq!(check(&document, "content").0, "failed", "{document:#}");
+}
+
+/// Rows of a ledger that add up to the same sum of 60 bits of SHA-1 heads as eight that were not paid do; found in seconds.
+const FORGED: [&str; 8] = ["0000008", "0017701", "0002623", "003967a", "000bfaf", "003e674", "001411b", "0000d38"];
+
+#[test]
+fn neither_forged_nor_swapped_rows_have_the_same_fingerprint() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    server.ask(
+        "use shop; create table ledger (id int primary key, note varchar(32) not null, paid int not null, at datetime not null);
+         insert into ledger select seq, concat('n', seq), 0, '2026-01-01' from seq_1_to_8;
+         create table measured (id int primary key, f float, d double, l text character set latin1, u varchar(9) character set ucs2);
+         insert into measured values (1, 12345679, 0.1, 'ä', 'ä'), (2, 1, 0.2, null, null)",
+    );
+    let rig = rig("rds-mysql", server.port, &server.settings(), "");
+    let (ran, ..) = test(&rig);
+    ran.ends(0);
+    // Under the same salt: another would have nothing to compare with.
+    let unchanged = || {
+        let (ran, document, _) = test(&rig);
+        ran.ends(0);
+        assert_eq!(check(&document, "content"), ("passed", "3 tables fingerprinted"), "{document:#}");
+    };
+    let noticed = |sql: &str, table: &str| {
+        server.ask(sql);
+        let (ran, document, _) = test(&rig);
+        ran.ends(1);
+        let (outcome, actual) = check(&document, "content");
+        assert!(outcome == "failed" && actual.contains(table), "{sql}: {document:#}");
+    };
+    unchanged();
+    let forged = FORGED.iter().enumerate();
+    let forged =
+        forged.map(|(n, note)| format!("update shop.ledger set note = 'f{note}', paid = 1 where id = {}", n + 1));
+    noticed(&forged.collect::<Vec<_>>().join(";"), "ledger");
+    server.ask("update shop.ledger set note = concat('n', id), paid = 0");
+    unchanged();
+    noticed("update shop.ledger set note = concat('n', 3 - id) where id < 3", "ledger");
+    server.ask("update shop.ledger set note = concat('n', id)");
+    noticed("update shop.measured set f = 12345719 where id = 1", "measured");
+    server.ask("update shop.measured set f = 12345679 where id = 1");
+    noticed("update shop.measured set u = '' where id = 2", "measured");
+}
+
+#[test]
+fn a_catalogue_larger_than_drctl_reads_is_unknown_and_takes_little_memory() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    // 2,500 tables of 20 enums, whose values take 2,750 characters each.
+    server.ask(
+        "use shop; set group_concat_max_len = 1000000;
+         set @enum = (select group_concat(concat(seq, repeat('x', 180)) separator ''',''') from seq_1_to_15);
+         set @columns = (select group_concat(concat('c', seq, ' enum(''', seq, '_', @enum, ''')')) from seq_1_to_20);
+         execute immediate concat('create table t0 (id int, ', @columns, ') engine = memory')",
+    );
+    for hundred in 0..25 {
+        let like = |n| format!("create table t{hundred}_{n} like t0");
+        server.ask(&format!("use shop; {}", (0..100).map(like).collect::<Vec<_>>().join(";")));
+    }
+    let rig = rig("rds-mysql", server.port, &server.settings(), "");
+    let (ran, document, peak) = test(&rig);
+    ran.ends(3);
+    let (outcome, actual) = check(&document, "connect");
+    assert!(outcome == "unknown" && actual.contains("the catalogue is larger than drctl reads"), "{document:#}");
+    assert!(peak < MAX_PEAK_KB, "{peak} kB");
+}
+
+#[test]
+fn a_table_that_reads_elsewhere_does_not_connect_there() {
+    if !have(&[Engine::Mariadb]) {
+        return;
+    }
+    let server = Mariadb::start(&COPY);
+    if !server.try_ask("install soname 'ha_federatedx'").status.success() {
+        eprintln!("left out: MariaDB's plugin ha_federatedx is not installed");
+        return;
+    }
+    // Elsewhere is here: as another user, whose connections the server counts.
+    server.ask(&format!(
+        "create user remote@'%' identified by 'remote'; grant all on shop.* to remote@'%';
+         create table shop.far (id int primary key, total int) engine = federated
+             connection = 'mysql://remote:remote@127.0.0.1:{}/shop/orders';
+         create definer = master@'%' view shop.far_view as select id from shop.far;
+         set global userstat = 1",
+        server.port
+    ));
+    let connections =
+        || server.ask("select total_connections from information_schema.user_statistics where user = 'remote'");
+    assert_eq!(connections(), Vec::<String>::new());
+    let checks = [sql("table", "select count(*) from far", "500"), sql("view", "select count(*) from far_view", "500")];
+    let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
+    let (ran, document, _) = test(&rig);
+    ran.ends(3);
+    assert_eq!(connections(), Vec::<String>::new(), "{document:#}");
+    for name in ["rows", "table", "view"] {
+        let (outcome, actual) = check(&document, name);
+        assert!(outcome == "unknown" && actual.contains("of the engine federated"), "{name} in {document:#}");
+    }
+    // The server counts what does connect.
+    server.ask("select count(*) from shop.far");
+    assert_eq!(connections(), ["1"]);
 }

@@ -1,29 +1,30 @@
 //! What the catalogue says, names and types in fields of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use mysql_async::Error;
 
 use super::super::answer::{Catalog, Refusal};
+use super::super::budget::{Budget, TOO_LARGE};
 use super::super::identifier;
-use super::super::model::RelationFacts;
+use super::super::model::{Login, Plan, RelationFacts};
+use super::super::salt::Salt;
 use super::digest::Column;
 use super::session::{Session, field, refusal};
+use super::trust::{self, Untrusted};
 
 const USER_SCHEMAS: &str = "table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys')";
-/// What is read of a catalogue at most: more would take more memory than drctl may.
-const MAX_RELATIONS: u64 = 50_000;
-const MAX_COLUMNS: u64 = 500_000;
 /// Characters of a column's type that are kept; of a longer one a digest besides.
-const TYPE_CHARS: u32 = 1000;
+const TYPE_CHARS: u32 = 200;
+/// Tables that one question is about. The server looks at every name for each, and opens only these.
+const TABLES_A_QUESTION: usize = 1000;
 /// Engines whose rows are in the copy itself. Others (FEDERATED, CONNECT, SPIDER, S3, ...) would read elsewhere, as the backup
 /// tells them to.
 const OWN_ENGINES: [&str; 9] = ["innodb", "myisam", "aria", "memory", "archive", "csv", "rocksdb", "columnstore", ""];
 /// Bytes of one part of a table.
 const PART_BYTES: u64 = 64 << 20;
 const MAX_PARTS: u64 = 64;
-/// More names of others than this are not told apart.
-const MAX_NAMES: usize = 10_000;
 
 /// A table as its questions need it.
 #[derive(Debug, Default)]
@@ -62,8 +63,9 @@ pub(super) struct Known {
     pub(super) tables: BTreeMap<String, Table>,
     /// The database that unqualified names are of.
     pub(super) database: String,
-    /// Functions and views that run or read with the rights of whoever asks, and why they are not to be met.
-    pub(super) untrusted: Vec<(String, String)>,
+    pub(super) untrusted: Untrusted,
+    /// What every row's digest begins with.
+    pub(super) salt: Salt,
 }
 
 impl Known {
@@ -75,59 +77,42 @@ impl Known {
             .or_else(|| of(&self.database, name))
             .or_else(|| name.match_indices('.').find_map(|(at, _)| of(&name[..at], &name[at + 1..])))
     }
+}
 
-    /// Why a statement of the user's is not asked, if it is not.
-    pub(super) fn objection(&self, sql: &str) -> Option<String> {
-        if self.untrusted.len() > MAX_NAMES {
-            return Some(format!("the copy has more than {MAX_NAMES} functions and views of others"));
-        }
-        let lower = sql.to_lowercase();
-        let is_of_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        let words: BTreeSet<&str> = lower.split(|c| !is_of_word(c)).collect();
-        let met = |name: &str| {
-            let name = name.to_lowercase();
-            if name.chars().all(is_of_word) { words.contains(name.as_str()) } else { lower.contains(&name) }
-        };
-        self.untrusted.iter().find(|(name, _)| met(name)).map(|(_, why)| why.clone())
-    }
+/// Takes `bytes` from what may be kept.
+pub(super) fn kept(budget: &mut Budget, bytes: usize) -> Result<(), Refusal> {
+    if budget.take(bytes) { Ok(()) } else { Err(Refusal::Other(TOO_LARGE.to_owned())) }
 }
 
 /// Reads the catalogue.
-pub(super) async fn read(session: &mut Session, database: &str, split: bool) -> Result<(Known, Catalog), Refusal> {
+pub(super) async fn read(
+    session: &mut Session,
+    login: &Login,
+    plan: &Plan,
+    split: bool,
+) -> Result<(Known, Catalog), Refusal> {
     let failed = |error: Error| refusal(&error);
-    refuse_too_many(session).await?;
+    let mut budget = Budget::default();
     let version = session.version().await.map_err(failed)?;
     let server = identity(session).await.map_err(failed)?;
-    let mut tables = tables(session).await.map_err(failed)?;
-    let mut facts: BTreeMap<String, RelationFacts> = BTreeMap::new();
-    columns(session, &mut tables, &mut facts).await.map_err(failed)?;
-    indexes(session, &mut tables, &mut facts).await.map_err(failed)?;
-    for table in tables.values_mut() {
-        keys(session, table, split).await.map_err(failed)?;
+    let mut tables = tables(session, &mut budget).await?;
+    let mut facts: BTreeMap<String, RelationFacts> =
+        tables.keys().map(|shown| (shown.clone(), RelationFacts::default())).collect();
+    for which in own(&tables) {
+        columns(session, &which, &mut tables, &mut facts, &mut budget).await?;
+        indexes(session, &which, &mut tables, &mut facts, &mut budget).await?;
+        sizes(session, &which, &mut tables).await?;
     }
-    let untrusted = untrusted(session, &tables).await.map_err(failed)?;
+    for table in tables.values_mut() {
+        keys(session, table, split).await;
+    }
+    let untrusted = trust::read(session, tables.values(), &mut budget).await?;
     let parts = tables.iter().filter(|(_, table)| table.parts > 1);
     let parts = parts.map(|(name, table)| (name.clone(), usize::try_from(table.parts).unwrap_or(1))).collect();
     let structure_note = "every table is sound (`CHECK TABLE`)".to_owned();
     let catalog = Catalog { version, relations: facts, parts, structure_note, server, ..Catalog::default() };
-    Ok((Known { tables, database: database.to_owned(), untrusted }, catalog))
-}
-
-async fn refuse_too_many(session: &mut Session) -> Result<(), Refusal> {
-    let mut counts = Vec::new();
-    for what in ["tables", "columns"] {
-        let sql = format!("select count(*) from information_schema.{what} where {USER_SCHEMAS}");
-        let row = session.first(&sql, Vec::new()).await.map_err(|error| refusal(&error))?;
-        counts.push(row.and_then(|row| field(&row, 0)?.parse::<u64>().ok()).unwrap_or(0));
-    }
-    if counts[0] > MAX_RELATIONS || counts[1] > MAX_COLUMNS {
-        let most = format!("{MAX_RELATIONS} and {MAX_COLUMNS}");
-        let (relations, columns) = (counts[0], counts[1]);
-        return Err(Refusal::Other(format!(
-            "the copy has {relations} relations with {columns} columns; at most {most} are looked at"
-        )));
-    }
-    Ok(())
+    let salt = Salt::of_run(plan.baseline.as_ref());
+    Ok((Known { tables, database: login.database.clone(), untrusted, salt }, catalog))
 }
 
 /// What the server calls itself: on RDS its host's name, `ip-10-0-0-7`.
@@ -141,86 +126,140 @@ fn shown(schema: &str, table: &str) -> String {
     format!("{}.{}", identifier::mysql(schema), identifier::mysql(table))
 }
 
-async fn tables(session: &mut Session) -> Result<BTreeMap<String, Table>, Error> {
+/// Tables with their engines. Nothing else is asked of a table before its engine is known: for its size alone the server
+/// would open it, and a table that reads elsewhere connects to wherever the backup says.
+async fn tables(session: &mut Session, budget: &mut Budget) -> Result<BTreeMap<String, Table>, Refusal> {
     let sql = format!(
-        "select table_schema, table_name, lower(coalesce(engine, '')), coalesce(data_length, 0)
-         from information_schema.tables
+        "select table_schema, table_name, lower(coalesce(engine, '')) from information_schema.tables
          where {USER_SCHEMAS} and table_type in ('BASE TABLE', 'SYSTEM VERSIONED')"
     );
     let mut tables = BTreeMap::new();
     let each = |row| {
         let text = |at| field(&row, at).unwrap_or_default();
         let (schema, name, engine) = (text(0), text(1), text(2));
-        let parts = (text(3).parse::<u64>().unwrap_or(0) / PART_BYTES).clamp(1, MAX_PARTS);
         let shown = shown(&schema, &name);
         let elsewhere = (!OWN_ENGINES.contains(&engine.as_str()))
             .then(|| format!("{shown} is of the engine {engine}, which reads what is not in the copy"));
-        tables.insert(shown, Table { schema, name, parts, elsewhere, ..Table::default() });
+        kept(budget, size_of::<Table>() + 3 * shown.len() + elsewhere.as_ref().map_or(0, String::len))?;
+        tables.insert(shown, Table { schema, name, parts: 1, elsewhere, ..Table::default() });
+        Ok(())
     };
     session.each(&sql, each).await?;
     Ok(tables)
 }
 
+/// The tables whose rows are in the copy itself, as conditions on the information schema that name some of them each. Servers
+/// look at names before they open a table. In hexadecimal digits names are told apart by their bytes.
+fn own(tables: &BTreeMap<String, Table>) -> Vec<String> {
+    let hex = |text: &str| {
+        text.bytes().fold(String::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02X}");
+            digits
+        })
+    };
+    let own = tables.values().filter(|table| table.elsewhere.is_none());
+    let names: Vec<String> = own.map(|table| format!("'{}.{}'", hex(&table.schema), hex(&table.name))).collect();
+    let condition = |names: &[String]| {
+        format!("{USER_SCHEMAS} and concat(hex(table_schema), '.', hex(table_name)) in ({})", names.join(","))
+    };
+    names.chunks(TABLES_A_QUESTION).map(condition).collect()
+}
+
 async fn columns(
     session: &mut Session,
+    which: &str,
     tables: &mut BTreeMap<String, Table>,
     facts: &mut BTreeMap<String, RelationFacts>,
-) -> Result<(), Error> {
+    budget: &mut Budget,
+) -> Result<(), Refusal> {
     let sql = format!(
         "select table_schema, table_name, column_name, lower(data_type), is_nullable,
                 if(char_length(column_type) > {TYPE_CHARS},
-                   concat(left(column_type, {TYPE_CHARS}), ' (', md5(column_type), ')'), column_type)
-         from information_schema.columns where {USER_SCHEMAS} order by table_schema, table_name, ordinal_position"
+                   concat(left(column_type, {TYPE_CHARS}), ' (', sha2(column_type, 256), ')'), column_type)
+         from information_schema.columns where {which} order by table_schema, table_name, ordinal_position"
     );
     let each = |row| {
         let text = |at| field(&row, at).unwrap_or_default();
         let shown = shown(&text(0), &text(1));
-        let Some(table) = tables.get_mut(&shown) else { return };
-        let (name, kind) = (text(2), text(5));
-        facts.entry(shown).or_default().columns.push(format!("{} {kind}", identifier::mysql(&name)));
-        table.columns.push(Column { name, kind: text(3), nullable: text(4) != "NO" });
+        let (Some(table), Some(facts)) = (tables.get_mut(&shown), facts.get_mut(&shown)) else { return Ok(()) };
+        let (name, kind) = (text(2), text(3));
+        let described = format!("{} {}", identifier::mysql(&name), text(5));
+        kept(budget, size_of::<Column>() + name.len() + kind.len() + described.len())?;
+        facts.columns.push(described);
+        table.columns.push(Column { name, kind, nullable: text(4) != "NO" });
+        Ok(())
     };
     session.each(&sql, each).await
 }
 
 async fn indexes(
     session: &mut Session,
+    which: &str,
     tables: &mut BTreeMap<String, Table>,
     facts: &mut BTreeMap<String, RelationFacts>,
-) -> Result<(), Error> {
+    budget: &mut Budget,
+) -> Result<(), Refusal> {
     let sql = format!(
         "select table_schema, table_name, index_name, coalesce(column_name, '(expression)'), seq_in_index
-         from information_schema.statistics where {USER_SCHEMAS}
+         from information_schema.statistics where {which}
          order by table_schema, table_name, index_name, seq_in_index"
     );
-    let mut found: BTreeMap<(String, String), (String, Vec<String>)> = BTreeMap::new();
+    let mut whole: Option<(String, String)> = None;
+    let mut finish = |index: Option<(String, String)>| {
+        let Some((shown, described)) = index else { return Ok(()) };
+        kept(budget, described.len() + 1)?;
+        if let Some(facts) = facts.get_mut(&shown) {
+            facts.indexes.push(format!("{described})"));
+        }
+        Ok(())
+    };
     let each = |row| {
         let text = |at| field(&row, at).unwrap_or_default();
-        let shown = shown(&text(0), &text(1));
-        let (table, index, column) = (text(1), text(2), text(3));
-        if index == "PRIMARY" && text(4) == "1" {
-            let integer = |table: &&mut Table| table.columns.iter().any(|c| c.name == column && c.is_integer());
-            if let Some(table) = tables.get_mut(&shown).filter(integer) {
-                table.key = Some((column.clone(), 0, 0));
+        let (shown, index, column) = (shown(&text(0), &text(1)), text(2), text(3));
+        if text(4) != "1" {
+            if let Some((_, described)) = &mut whole {
+                described.extend([",", &column]);
             }
+            return Ok(());
         }
-        found.entry((shown, index)).or_insert((table, Vec::new())).1.push(column);
+        finish(whole.replace((shown.clone(), format!("{index} on {} ({column}", text(1)))))?;
+        let integer = |table: &&mut Table| table.columns.iter().any(|c| c.name == column && c.is_integer());
+        if index == "PRIMARY"
+            && let Some(table) = tables.get_mut(&shown).filter(integer)
+        {
+            table.key = Some((column, 0, 0));
+        }
+        Ok(())
     };
     session.each(&sql, each).await?;
-    for ((shown, index), (table, columns)) in found {
-        if let Some(facts) = facts.get_mut(&shown) {
-            facts.indexes.push(format!("{index} on {table} ({})", columns.join(",")));
-        }
+    finish(whole)?;
+    for facts in facts.values_mut() {
+        facts.indexes.sort();
     }
     Ok(())
 }
 
+/// In how many parts tables are read.
+async fn sizes(session: &mut Session, which: &str, tables: &mut BTreeMap<String, Table>) -> Result<(), Refusal> {
+    let sql = format!(
+        "select table_schema, table_name, coalesce(data_length, 0) from information_schema.tables where {which}"
+    );
+    let each = |row| {
+        let text = |at| field(&row, at).unwrap_or_default();
+        if let Some(table) = tables.get_mut(&shown(&text(0), &text(1))) {
+            table.parts = (text(2).parse::<u64>().unwrap_or(0) / PART_BYTES).clamp(1, MAX_PARTS);
+        }
+        Ok(())
+    };
+    session.each(&sql, each).await
+}
+
 /// The bounds of a large table's key; without them it is read in one part.
-async fn keys(session: &mut Session, table: &mut Table, split: bool) -> Result<(), Error> {
+async fn keys(session: &mut Session, table: &mut Table, split: bool) {
     let key = table.key.take().filter(|_| split && table.parts > 1 && table.elsewhere.is_none());
     let Some((key, ..)) = key else {
         table.parts = 1;
-        return Ok(());
+        return;
     };
     let quoted = identifier::mysql(&key);
     let sql = format!("select min({quoted}), max({quoted}) from {}", table.quoted());
@@ -231,30 +270,4 @@ async fn keys(session: &mut Session, table: &mut Table, split: bool) -> Result<(
         (Some(least), Some(greatest)) => table.key = Some((key, least, greatest)),
         _ => table.parts = 1,
     }
-    Ok(())
-}
-
-/// What runs or reads with the rights of whoever asks and is somebody else's. What has its definer's rights reaches no further
-/// than that one could anyway.
-async fn untrusted(session: &mut Session, tables: &BTreeMap<String, Table>) -> Result<Vec<(String, String)>, Error> {
-    let elsewhere = tables.values().filter_map(|table| Some((table.name.clone(), table.elsewhere.clone()?)));
-    let mut untrusted: Vec<(String, String)> = elsewhere.collect();
-    for (what, name, from) in [
-        ("function", "routine_name", "routines where routine_type = 'FUNCTION' and routine_schema"),
-        ("view", "table_name", "views where table_schema"),
-    ] {
-        let sql = format!(
-            "select {name}, definer from information_schema.{from}
-                 not in ('mysql', 'information_schema', 'performance_schema', 'sys')
-             and security_type = 'INVOKER' and definer <> current_user() limit {}",
-            MAX_NAMES + 1
-        );
-        let each = |row| {
-            let text = |at| field(&row, at).unwrap_or_default();
-            let why = format!("the {what} `{}` of `{}` takes the rights of whoever asks", text(0), text(1));
-            untrusted.push((text(0), why));
-        };
-        session.each(&sql, each).await?;
-    }
-    Ok(untrusted)
 }

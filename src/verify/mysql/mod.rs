@@ -2,59 +2,61 @@
 //!
 //! Base tables are inert here: neither generated columns, nor checks, nor index expressions can call a stored function, and
 //! nothing runs when a row is read. What takes the rights of whoever asks (functions and views with `SQL SECURITY INVOKER`) is
-//! kept out of the user's own SQL, see `catalog`.
+//! kept out of the user's own SQL, see `trust`.
 
 mod catalog;
 mod digest;
 mod session;
+mod trust;
 
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use mysql_async::{Error, Row, Value};
+use mysql_async::{Error, Value};
 
 use super::answer::{Catalog, Digest, First, Refusal, Scan};
 use super::identifier;
 use super::model::{Login, Plan, Trouble};
 use catalog::{Known, Table};
-use digest::{Column, Strings};
-use session::{BEGIN, Session, code_of, field, refusal};
+use session::{BEGIN, Session, field, refusal};
 
 /// How often the connections try to see one and the same state.
 const SNAPSHOT_TRIES: u32 = 3;
 /// Characters of a value that the server sends: a little more than is compared or shown.
 const VALUE_CHARS: u32 = 4000;
-/// Character sets or collations that do not mix.
-const ILLEGAL_MIX: [u16; 3] = [1267, 1270, 1271];
 
 /// A connection inside a read-only transaction.
 pub(super) struct Worker {
     session: Session,
     known: Arc<Known>,
+    /// Whether the user's own SQL ran over the connection since it was opened or renewed.
+    is_used: bool,
 }
 
 /// Connects `count` times and reads the catalogue.
 pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
     let mut sessions = try_join_all((0..count).map(|_| Session::open(login, plan))).await?;
-    let one_snapshot = begin(&mut sessions).await.map_err(|error| refusal(&error))?;
-    let mut sessions = sessions.into_iter();
-    let Some(mut leader) = sessions.next() else {
-        return Err(Refusal::Other("no connection was asked for".to_owned()));
+    let reading = async {
+        let one_snapshot = begin(&mut sessions).await.map_err(|error| refusal(&error))?;
+        let Some(leader) = sessions.first_mut() else {
+            return Err(Refusal::Other("no connection was asked for".to_owned()));
+        };
+        catalog::read(leader, login, plan, one_snapshot).await
     };
-    let reading = catalog::read(&mut leader, &login.database, one_snapshot);
     let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
     let (known, catalog) = tokio::time::timeout(plan.patience, reading).await.unwrap_or_else(too_long)?;
     let known = Arc::new(known);
-    let workers = std::iter::once(leader).chain(sessions);
-    Ok((workers.map(|session| Worker { session, known: Arc::clone(&known) }).collect(), catalog))
+    let worker = |session| Worker { session, known: Arc::clone(&known), is_used: false };
+    Ok((sessions.into_iter().map(worker).collect(), catalog))
 }
 
 /// Begins everywhere. The servers know no exported snapshot: where nothing was written between the first and the last, all
 /// see the same. Where something always is, no table may be read over several of them.
 async fn begin(sessions: &mut [Session]) -> Result<bool, Error> {
     for _ in 0..SNAPSHOT_TRIES {
-        let before = written(&mut sessions[0]).await?;
+        let [leader, ..] = sessions else { return Ok(false) };
+        let before = written(leader).await?;
         for session in &mut *sessions {
             session.execute(BEGIN).await?;
         }
@@ -84,6 +86,15 @@ impl Worker {
         self.session.trouble(error)
     }
 
+    /// The connection as drctl set it up. The copy does not change, so that another snapshot is as good.
+    async fn session(&mut self) -> Result<&mut Session, Trouble> {
+        if self.is_used {
+            self.session.renew().await.map_err(|error| self.trouble(&error))?;
+            self.is_used = false;
+        }
+        Ok(&mut self.session)
+    }
+
     /// Reads a part of a table.
     pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
         let known = Arc::clone(&self.known);
@@ -92,38 +103,29 @@ impl Worker {
         self.read(table, &from, full, Vec::new()).await
     }
 
+    /// Counts and, where it is wanted in full, digests.
     async fn read(&mut self, table: &Table, from: &str, full: bool, values: Vec<Value>) -> Result<Scan, Trouble> {
         if let Some(elsewhere) = &table.elsewhere {
             return Err(Trouble::Unable(elsewhere.clone()));
         }
-        let mut strings = Strings::AsTheyAre;
-        let mut answer = self.sum(&table.columns, full.then_some(strings), from, values.clone()).await;
-        if let Err(error) = &answer
-            && full
-            && code_of(error).is_some_and(|code| ILLEGAL_MIX.contains(&code))
-        {
-            strings = Strings::Bytes;
-            answer = self.sum(&table.columns, Some(strings), from, values).await;
-        }
-        let row = answer.map_err(|error| self.trouble(&error))?;
+        // Without its columns a table has no digest, but reading it may tell why.
+        let digested = full && !table.columns.is_empty();
+        // Where no row came to a number there is no sum: that is not the digest of nothing.
+        let sum = match digested {
+            true => format!("if(count(*) = 0, 0, sum({}))", digest::of(&table.columns, self.known.salt)),
+            false => "0".to_owned(),
+        };
+        let sql = format!("select count(*), {sum} from {from}");
+        let row = self.session().await?.first(&sql, values).await.map_err(|error| self.trouble(&error))?;
         let number = |at| row.as_ref().and_then(|row| field(row, at)?.parse::<i128>().ok());
         let (Some(rows), Some(sum)) = (number(0), number(1)) else {
             return Err(Trouble::Unable("the server counted no number".to_owned()));
         };
-        let digest = full.then(|| Digest { method: strings.method().to_owned(), sum });
+        if full && !digested {
+            return Err(Trouble::Unable(format!("the columns of {} could not be read", table.quoted())));
+        }
+        let digest = full.then(|| Digest { method: digest::method(self.known.salt), sum });
         Ok(Scan { rows: u64::try_from(rows).unwrap_or_default(), digest })
-    }
-
-    async fn sum(
-        &mut self,
-        columns: &[Column],
-        strings: Option<Strings>,
-        from: &str,
-        values: Vec<Value>,
-    ) -> Result<Option<Row>, Error> {
-        let sum = strings
-            .map_or_else(|| "0".to_owned(), |strings| format!("coalesce(sum({}), 0)", digest::of(columns, strings)));
-        self.session.first(&format!("select count(*), {sum} from {from}"), values).await
     }
 
     /// Has the server check a table and its indexes.
@@ -133,7 +135,7 @@ impl Worker {
         if let Some(elsewhere) = &table.elsewhere {
             return Err(Trouble::Unable(elsewhere.clone()));
         }
-        let rows = self.session.said(&format!("check table {}", table.quoted())).await;
+        let rows = self.session().await?.said(&format!("check table {}", table.quoted())).await;
         let rows = rows.map_err(|error| self.trouble(&error))?;
         // `CHECK TABLE` ends the transaction; the next question wants one again.
         self.session.execute(BEGIN).await.map_err(|error| self.trouble(&error))?;
@@ -163,7 +165,7 @@ impl Worker {
             "select max({time}) is null, timestampdiff(microsecond, '1970-01-01', max({time})) from {}",
             table.quoted()
         );
-        let row = self.session.first(&sql, Vec::new()).await.map_err(|error| self.trouble(&error))?;
+        let row = self.session().await?.first(&sql, Vec::new()).await.map_err(|error| self.trouble(&error))?;
         let Some(row) = row.filter(|row| field(row, 0).as_deref() == Some("0")) else { return Ok(None) };
         let at = field(&row, 1).and_then(|text| Timestamp::from_microsecond(text.parse().ok()?).ok());
         at.map(Some).ok_or_else(|| Trouble::Unable(format!("the newest `{column}` is beyond all calendars")))
@@ -179,18 +181,18 @@ impl Worker {
         self.read(table, &from, true, vec![before.into()]).await
     }
 
-    /// The user's own question, asked in the server's own mode.
+    /// The user's own question, asked in the server's own mode. Whatever it did to the session is gone before the next one.
     pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
-        if let Some(why) = self.known.objection(sql) {
+        if let Some(why) = self.known.untrusted.objection(sql) {
             return Err(Trouble::Unable(format!("not asked, because somebody else's code would run as ours: {why}")));
         }
-        self.session.execute("set session sql_mode = @@global.sql_mode").await.map_err(|error| self.trouble(&error))?;
-        let first = self.wrapped(sql).await.map_err(|error| self.trouble(&error));
-        self.session.execute("set session sql_mode = ''").await.map_err(|error| self.trouble(&error))?;
-        first
+        self.session().await?;
+        self.is_used = true;
+        self.wrapped(sql).await.map_err(|error| self.trouble(&error))
     }
 
     async fn wrapped(&mut self, sql: &str) -> Result<First, Error> {
+        self.session.execute("set session sql_mode = @@global.sql_mode").await?;
         let from = format!("from (\n{}\n) as drctl limit 1", sql.trim().trim_end_matches(';'));
         let name = self.session.first_column(&format!("select * {from}")).await?.unwrap_or_default();
         // Cut at the server: a value may have a gigabyte.

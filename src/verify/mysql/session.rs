@@ -36,6 +36,8 @@ const SHUTDOWN: u16 = 1053;
 pub(super) struct Session {
     connection: Conn,
     username: String,
+    /// The longest that one statement may take.
+    patience: Duration,
 }
 
 impl Session {
@@ -43,19 +45,30 @@ impl Session {
         let options = options(login)?;
         let opening = async {
             let connection = Conn::new(options).await.map_err(|error| refusal(&error))?;
-            let mut session = Self { connection, username: login.username.clone() };
-            session.prepare(plan).await.map_err(|error| refusal(&error))?;
+            let mut session = Self { connection, username: login.username.clone(), patience: plan.patience };
+            session.prepare().await.map_err(|error| refusal(&error))?;
             Ok(session)
         };
         let silent = |_| Err(Refusal::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
         tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(silent)
     }
 
-    async fn prepare(&mut self, plan: &Plan) -> Result<(), Error> {
+    /// Makes the connection what it was when it was opened: a function with its definer's rights may have set any variable of
+    /// the session, such as the time that system-versioned tables are read as of.
+    pub(super) async fn renew(&mut self) -> Result<(), Error> {
+        // What a server refuses to reset may be anything.
+        if !self.connection.reset().await.unwrap_or(false) {
+            self.connection = Conn::new(self.connection.opts().clone()).await?;
+        }
+        self.prepare().await?;
+        self.execute(BEGIN).await
+    }
+
+    async fn prepare(&mut self) -> Result<(), Error> {
         let limit = if self.version().await?.contains("MariaDB") {
-            format!("set session max_statement_time = {}", plan.patience.as_secs().max(1))
+            format!("set session max_statement_time = {}", self.patience.as_secs().max(1))
         } else {
-            format!("set session max_execution_time = {}", plan.patience.as_millis().max(1))
+            format!("set session max_execution_time = {}", self.patience.as_millis().max(1))
         };
         for sql in SETTINGS.into_iter().chain([limit.as_str()]) {
             self.execute(sql).await?;
@@ -84,13 +97,18 @@ impl Session {
         self.connection.exec_first(sql, parameters).await
     }
 
-    /// Every row of a question, one after the other.
-    pub(super) async fn each(&mut self, sql: &str, mut each: impl FnMut(Row)) -> Result<(), Error> {
-        let mut rows = self.connection.exec_iter(sql, ()).await?;
-        while let Some(row) = rows.next().await? {
-            each(row);
+    /// Every row of a question, one after the other, until one is refused.
+    pub(super) async fn each(
+        &mut self,
+        sql: &str,
+        mut each: impl FnMut(Row) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let failed = |error: Error| refusal(&error);
+        let mut rows = self.connection.exec_iter(sql, ()).await.map_err(failed)?;
+        while let Some(row) = rows.next().await.map_err(failed)? {
+            each(row)?;
         }
-        rows.drop_result().await
+        rows.drop_result().await.map_err(failed)
     }
 
     /// The first column's name of what a statement yields, without running it.
@@ -122,14 +140,6 @@ impl Session {
             }
             _ => Trouble::Unable(message),
         }
-    }
-}
-
-/// The server's number of an error.
-pub(super) fn code_of(error: &Error) -> Option<u16> {
-    match error {
-        Error::Server(answer) => Some(answer.code),
-        _ => None,
     }
 }
 
