@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drctl::clock::Clock;
@@ -217,7 +218,7 @@ fn prove_over(login: &Login, connections: usize) -> (f64, f64) {
 
 fn proved(login: &Login, plan: &Plan) -> Proof {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let proof = runtime.block_on(verify(login, plan, &Clock::system(), &|_| {}));
+    let proof = runtime.block_on(verify(login, &Arc::new(plan.clone()), &Clock::system(), &|_| {}));
     for check in &proof.checks {
         assert_eq!(check.outcome, Outcome::Passed, "{check:?}");
     }

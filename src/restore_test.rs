@@ -377,7 +377,7 @@ impl<'w> Work<'w> {
         earlier_seconds: f64,
     ) -> anyhow::Result<TestReport> {
         let Environment { store, clock, estate, .. } = &self.environment;
-        let mut report = assemble(self.database, &self.info, finished, &ledger.entries(), earlier_seconds);
+        let mut report = ledger.read(|entries| assemble(self.database, &self.info, finished, entries, earlier_seconds));
         let json = serde_json::to_value(&report)?;
         let facts = finished.outputs.values().find_map(|output| output.get("facts")).filter(|facts| !facts.is_null());
         let at = clock.now();

@@ -1,5 +1,6 @@
 //! `database.verify`: credentials, connection, and every check. Reads only, but for the copy's password.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -251,7 +252,7 @@ async fn prove_with(
         patience: Duration::try_from(left).unwrap_or_default().mul_f64(0.9).max(Duration::from_secs(1)),
     };
     let tell = |check: &Check| context.tell(&Happening::Checked(check.clone()));
-    Ok(verify(&login, &plan, &environment.clock, &tell).await)
+    Ok(verify(&login, &Arc::new(plan), &environment.clock, &tell).await)
 }
 
 fn sum_up(proof: Proof, point: Point) -> Proved {

@@ -260,7 +260,8 @@ pub fn assemble(
 /// The first step's output that looks like a `T`.
 fn output<T: serde::de::DeserializeOwned>(finished: &Finished, looks: fn(&serde_json::Value) -> bool) -> Option<T> {
     let value = finished.outputs.values().find(|value| looks(value))?;
-    serde_json::from_value(value.clone()).ok()
+    // Not of a copy: what a large database was found to hold is large.
+    T::deserialize(value).ok()
 }
 
 fn point_report(point: Point) -> PointReport {

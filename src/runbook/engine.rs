@@ -258,7 +258,9 @@ async fn take(run: &Run<'_>, step: &Step, registry: &Registry, scope: &Scope) ->
     let arguments = arguments.as_object().cloned().unwrap_or_default();
     run.ledger.record(&Entry::StepStarted { step: step.id.clone(), action: step.action.clone() }).await?;
     let outputs = perform(run, step, action.as_ref(), &arguments).await?;
-    run.ledger.record(&Entry::StepDone { step: step.id.clone(), outputs: outputs.clone() }).await?;
+    let done = Entry::StepDone { step: step.id.clone(), outputs };
+    run.ledger.record(&done).await?;
+    let Entry::StepDone { outputs, .. } = done else { return Ok(None) };
     Ok(Some(outputs))
 }
 

@@ -112,6 +112,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// Reads everything so far where it lies: it may be large.
+    pub fn read<T>(&self, read: impl FnOnce(&[(Timestamp, Entry)]) -> T) -> T {
+        read(&self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Everything so far.
     #[must_use]
     pub fn entries(&self) -> Vec<(Timestamp, Entry)> {

@@ -1,6 +1,7 @@
 //! Asks the questions, several at a time, and hands the answers to the judges.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 use super::answer::{Catalog, Refusal, Scan};
 use super::documentdb::Fold;
 use super::identity::Identity;
-use super::model::{BROKE_TWICE, Check, CheckKind, Facts, Login, Outcome, Plan, Proof, SettledFacts, Trouble};
+use super::model::{BROKE_TWICE, Check, Facts, Login, Plan, Proof, SettledFacts, Trouble};
 use super::together::{self, Collection, Counted, Judged};
 use super::worker::Worker;
 use super::{connect, expiring, judge};
@@ -18,7 +19,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
 
 /// Connects and checks. Each check is told to `on_check` as soon as it is judged.
-pub async fn verify(login: &Login, plan: &Plan, clock: &Clock, on_check: &(dyn Fn(&Check) + Sync)) -> Proof {
+pub async fn verify(login: &Login, plan: &Arc<Plan>, clock: &Clock, on_check: &(dyn Fn(&Check) + Sync)) -> Proof {
     let watch = clock.stopwatch();
     let expected = connect::expected(login);
     let (workers, catalog) = match connect::patiently(login, plan, plan.connections, clock).await {
@@ -55,6 +56,7 @@ enum Job {
     /// A part of a relation, counted from 0.
     Scan(String, usize),
     Structure(String),
+    /// A check of the user's own, by its place in the plan.
     Custom(usize, CustomCheck),
     /// Everything that is asked of a collection.
     Collection(Collection),
@@ -92,7 +94,7 @@ struct Answers {
     in_time: bool,
 }
 
-async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan, clock: &Clock) -> Answers {
+async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Arc<Plan>, clock: &Clock) -> Answers {
     let (jobs, judged) = jobs(catalog, login, plan);
     let jobs = Arc::new(Mutex::new(jobs));
     let answers = Arc::new(Mutex::new(Answers { custom: judged.into_iter().collect(), ..Answers::default() }));
@@ -101,7 +103,7 @@ async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Plan
     for worker in workers {
         let desk =
             Desk { jobs: Arc::clone(&jobs), answers: Arc::clone(&answers), clock: clock.clone(), watch: watch.clone() };
-        tasks.spawn(work(worker, desk, login.clone(), plan.clone()));
+        tasks.spawn(work(worker, desk, login.clone(), Arc::clone(plan)));
     }
     let all = async { while tasks.join_next().await.is_some() {} };
     let in_time = tokio::time::timeout(plan.patience, all).await.is_ok();
@@ -149,7 +151,7 @@ struct Desk {
 
 /// Answers jobs until there are none. A job over which the connection broke is asked once more over a new one: a server
 /// that breaks twice over the same question is damaged, one that broke once may have been out of reach.
-async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
+async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Arc<Plan>) {
     loop {
         let job = desk.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(job) = job else { return };
@@ -170,7 +172,7 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
         if let Some(next) = given.next_job() {
             desk.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(next);
         }
-        keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, from, to);
+        keep(&mut desk.answers.lock().unwrap_or_else(PoisonError::into_inner), given, from..to, &plan);
         if broke_twice {
             fresh = connect::again(&login, &plan, &desk.clock).await;
         }
@@ -186,7 +188,7 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Plan) {
 enum Answer {
     Scan(String, Result<Scan, Trouble>),
     Structure(Option<Trouble>),
-    Custom(usize, Check, Option<(String, SettledFacts)>),
+    Custom(usize, Result<Judged, Trouble>),
     Collection(Collection, Result<Fold, Trouble>, Vec<(usize, Judged)>),
     Indexes(Option<Trouble>),
 }
@@ -208,7 +210,7 @@ impl Answer {
             Self::Scan(_, scan) => matches!(scan, Err(Trouble::Lost)),
             Self::Structure(defect) | Self::Indexes(defect) => matches!(defect, Some(Trouble::Lost)),
             Self::Collection(_, fold, _) => matches!(fold, Err(Trouble::Lost)),
-            Self::Custom(_, check, _) => check.actual == Trouble::Lost.message(),
+            Self::Custom(_, judged) => matches!(judged, Err(Trouble::Lost)),
         }
     }
 
@@ -223,10 +225,7 @@ impl Answer {
                 let checks = together::judge_all(&collection, Err(&damage()), plan, 0.0);
                 Self::Collection(collection, Err(damage()), checks)
             }
-            Self::Custom(at, check, settled) => {
-                let check = Check { outcome: Outcome::Failed, actual: BROKE_TWICE.to_owned(), ..check };
-                Self::Custom(at, check, settled)
-            }
+            Self::Custom(at, _) => Self::Custom(at, Err(damage())),
         }
     }
 }
@@ -238,11 +237,7 @@ async fn answer(worker: &mut Worker, job: &Job, plan: &Plan, watch: &Stopwatch) 
             Answer::Scan(name.clone(), scan)
         }
         Job::Structure(name) => Answer::Structure(worker.structure(name).await.err()),
-        Job::Custom(at, custom) => {
-            let (check, settled) = custom_check(worker, custom, plan).await;
-            let check = Check { seconds: watch.worked_seconds(), ..check };
-            Answer::Custom(*at, check, settled.map(|settled| (custom.name.clone(), settled)))
-        }
+        Job::Custom(at, custom) => Answer::Custom(*at, custom_check(worker, custom, plan).await),
         Job::Collection(collection) => {
             let fold = worker.read(collection).await;
             let checks = together::judge_all(collection, fold.as_ref(), plan, watch.worked_seconds());
@@ -252,7 +247,7 @@ async fn answer(worker: &mut Worker, job: &Job, plan: &Plan, watch: &Stopwatch) 
     }
 }
 
-fn keep(answers: &mut Answers, answer: Answer, from: f64, to: f64) {
+fn keep(answers: &mut Answers, answer: Answer, Range { start: from, end: to }: Range<f64>, plan: &Plan) {
     match answer {
         Answer::Scan(name, scan) => {
             answers.scanned.include(from, to);
@@ -279,36 +274,28 @@ fn keep(answers: &mut Answers, answer: Answer, from: f64, to: f64) {
             answers.examined.include(from, to);
             answers.defects.extend(defect);
         }
-        Answer::Custom(at, check, settled) => {
-            answers.custom.insert(at, check);
-            answers.settled.extend(settled);
+        Answer::Custom(at, judged) => {
+            let Some(custom) = plan.checks.get(at) else { return };
+            let (check, settled) = judged.unwrap_or_else(|trouble| (together::troubled(custom, &trouble), None));
+            answers.custom.insert(at, Check { seconds: to - from, ..check });
+            answers.settled.extend(settled.map(|settled| (custom.name.clone(), settled)));
         }
     }
 }
 
-async fn custom_check(worker: &mut Worker, custom: &CustomCheck, plan: &Plan) -> (Check, Option<SettledFacts>) {
+async fn custom_check(worker: &mut Worker, custom: &CustomCheck, plan: &Plan) -> Result<Judged, Trouble> {
     let name = &custom.name;
     match &custom.probe {
         Probe::Sql { expect, .. } | Probe::Aggregate { expect, .. } => {
-            let check = match worker.first_value(&custom.probe).await {
-                Ok(first) => judge::query(name, expect, &first),
-                Err(trouble) => judge::troubled(name, CheckKind::Query, &expect.to_string(), &trouble),
-            };
-            (check, None)
+            Ok((judge::query(name, expect, &worker.first_value(&custom.probe).await?), None))
         }
         Probe::Newest { relation, column, within } => {
-            let check = match worker.newest(relation, column).await {
-                Ok(newest) => judge::freshness(name, newest, plan.point, *within),
-                Err(trouble) => judge::troubled(name, CheckKind::Freshness, "a newest row", &trouble),
-            };
-            (check, None)
+            let newest = worker.newest(relation, column).await?;
+            Ok((judge::freshness(name, newest, plan.point, *within), None))
         }
         Probe::Settled { relation, column, settled_after } => {
-            let asked = ask_settled(worker, name, relation, column, plan, *settled_after).await;
-            match asked {
-                Ok((check, facts)) => (check, Some(facts)),
-                Err(trouble) => (judge::troubled(name, CheckKind::Content, "settled rows", &trouble), None),
-            }
+            let (check, facts) = ask_settled(worker, name, relation, column, plan, *settled_after).await?;
+            Ok((check, Some(facts)))
         }
     }
 }
@@ -343,18 +330,18 @@ const NOT_REACHED: &str = "there was no time, or no connection, to look at this"
 /// A relation from what its parts yielded. One part that could not be read is enough for a trouble, and damage outweighs.
 fn whole(parts: Vec<Result<Scan, Trouble>>, expected: usize) -> Result<Scan, Trouble> {
     let reached = parts.len() >= expected;
-    let (mut read, mut trouble) = (Scan::default(), None);
+    let (mut read, mut trouble) = (None::<Scan>, None);
     for part in parts {
         match part {
-            Ok(scan) => read = read.merge(scan),
+            // The first part is not merged with nothing: an empty table has a digest too.
+            Ok(scan) => read = Some(read.map_or(scan.clone(), |read| read.merge(scan))),
             Err(Trouble::Damage(message)) => return Err(Trouble::Damage(message)),
             Err(other) => trouble = Some(other),
         }
     }
     match trouble {
         Some(trouble) => Err(trouble),
-        None if reached => Ok(read),
-        None => Err(Trouble::Unable(NOT_REACHED.to_owned())),
+        None => read.filter(|_| reached).ok_or_else(|| Trouble::Unable(NOT_REACHED.to_owned())),
     }
 }
 
@@ -400,23 +387,23 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     // An older point has less in it than a newer one had: only what is at least as new is held against the last run.
     let older = plan.baseline.as_ref().is_some_and(|baseline| plan.point < baseline.point_at);
     let baseline = plan.baseline.as_ref().filter(|_| !older);
-    let compared = Plan { baseline: baseline.cloned(), ..plan.clone() };
     for (name, doubt) in baseline.map(|baseline| expiring::doubts(&facts, baseline)).unwrap_or_default() {
         troubles.entry(name).or_insert(doubt);
     }
     let mut checks = vec![
         judge::catalog(&facts, baseline),
-        Check { seconds: answers.scanned.seconds(), ..judge::rows(&facts, &troubles, &compared) },
+        Check { seconds: answers.scanned.seconds(), ..judge::rows(&facts, &troubles, baseline, plan.row_tolerance) },
         Check {
             seconds: answers.examined.seconds(),
             ..judge::structure(&defects, &facts.unvalidated, baseline, &catalog.structure_note)
         },
     ];
-    checks.extend(judge::content(&facts, &compared));
+    if plan.content == ContentMode::Full {
+        checks.extend(judge::content(&facts, baseline));
+    }
     let mut custom = answers.custom;
     for (at, wanted) in plan.checks.iter().enumerate() {
-        let unreached =
-            || judge::troubled(&wanted.name, CheckKind::Query, "an answer", &Trouble::Unable(NOT_REACHED.to_owned()));
+        let unreached = || together::troubled(wanted, &Trouble::Unable(NOT_REACHED.to_owned()));
         checks.push(custom.remove(&at).unwrap_or_else(unreached));
     }
     if older {

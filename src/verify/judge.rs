@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::answer::First;
+pub(super) use super::content::{content, settled};
 use super::expiring;
 use super::identity::Identity;
-use super::model::{Check, CheckKind, Facts, Login, Outcome, Plan, SettledFacts, Trouble};
+use super::model::{Check, CheckKind, Facts, Login, Outcome, Trouble};
 use crate::estate::Expectation;
 use crate::{duration, text};
 
@@ -24,14 +25,14 @@ const LISTED: usize = 3;
 const FINDING_CHARS: usize = 180;
 
 /// What every check consists of before it is timed.
-struct Draft {
-    outcome: Outcome,
-    expected: String,
-    actual: String,
-    fix: Option<&'static str>,
+pub(super) struct Draft {
+    pub(super) outcome: Outcome,
+    pub(super) expected: String,
+    pub(super) actual: String,
+    pub(super) fix: Option<&'static str>,
 }
 
-fn check(name: &str, kind: CheckKind, draft: Draft) -> Check {
+pub(super) fn check(name: &str, kind: CheckKind, draft: Draft) -> Check {
     Check {
         name: name.to_owned(),
         kind,
@@ -152,15 +153,20 @@ fn lost_from_catalog(found: &Facts, baseline: &Facts) -> Vec<String> {
 }
 
 /// No table lost more rows than tolerated, and every table could be read to its end.
-pub(super) fn rows(found: &Facts, troubles: &BTreeMap<String, Trouble>, plan: &Plan) -> Check {
+pub(super) fn rows(
+    found: &Facts,
+    troubles: &BTreeMap<String, Trouble>,
+    baseline: Option<&Facts>,
+    tolerance: f64,
+) -> Check {
     let total: u64 = found.relations.values().filter_map(|relation| relation.rows).sum();
     let damaged: Vec<String> =
         troubles.iter().map(|(name, trouble)| format!("`{name}`: {}", trouble.message())).collect();
-    let lost = plan.baseline.as_ref().map(|baseline| lost_rows(found, baseline, plan.row_tolerance));
+    let lost = baseline.map(|baseline| lost_rows(found, baseline, tolerance));
     let expected = match &lost {
         None => "every table can be read to its end".to_owned(),
-        Some(_) if plan.row_tolerance > 0.0 => {
-            format!("every table has at least {}% of the last passed run's rows", (1.0 - plan.row_tolerance) * 100.0)
+        Some(_) if tolerance > 0.0 => {
+            format!("every table has at least {}% of the last passed run's rows", (1.0 - tolerance) * 100.0)
         }
         Some(_) => "every table has at least the last passed run's rows".to_owned(),
     };
@@ -210,43 +216,6 @@ fn lost_rows(found: &Facts, baseline: &Facts, tolerance: f64) -> Vec<String> {
         .filter(|(_, before, now)| (*now as f64) < (*before as f64) * (1.0 - tolerance))
         .map(|(name, before, now)| format!("`{name}` has {now} rows, had {before}"))
         .collect()
-}
-
-/// The same restore point has the same content each time that it is restored.
-pub(super) fn content(found: &Facts, plan: &Plan) -> Option<Check> {
-    let digests = found.relations.values().filter(|relation| relation.fingerprint.is_some()).count();
-    if digests == 0 {
-        return None;
-    }
-    let recorded = format!("{digests} tables fingerprinted");
-    let Some(baseline) = plan.baseline.as_ref().filter(|baseline| baseline.point_id == found.point_id) else {
-        let note = if plan.baseline.is_some() { "another point than last time" } else { "first run" };
-        return Some(passed("content", CheckKind::Content, "every row can be read", format!("{recorded}; {note}")));
-    };
-    let expected = "the same content as when this point was last restored";
-    if baseline.version != found.version {
-        let note = format!("{recorded}; not comparable: the server was {}", baseline.version);
-        return Some(passed("content", CheckKind::Content, expected, note));
-    }
-    let changed: Vec<String> = baseline
-        .relations
-        .iter()
-        .filter_map(|(name, before)| {
-            let before = before.fingerprint.as_ref()?;
-            let now = found.relations.get(name)?.fingerprint.as_ref()?;
-            (method_of(before) == method_of(now) && before != now).then(|| format!("`{name}` differs"))
-        })
-        .collect();
-    if changed.is_empty() {
-        return Some(passed("content", CheckKind::Content, expected, recorded));
-    }
-    let draft = Draft {
-        outcome: Outcome::Failed,
-        expected: expected.to_owned(),
-        actual: list(&changed),
-        fix: Some("one and the same backup came back different: do not rely on it, and report it to AWS"),
-    };
-    Some(check("content", CheckKind::Content, draft))
 }
 
 /// Pages and indexes are sound.
@@ -331,35 +300,6 @@ pub(super) fn query(name: &str, expect: &Expectation, first: &First) -> Check {
     check(name, CheckKind::Query, draft)
 }
 
-/// Settled rows are as they were. `again` is what the last run's settled rows look like now.
-pub(super) fn settled(name: &str, before: Option<&SettledFacts>, again: Option<&SettledFacts>) -> Check {
-    let expected = "rows that no longer change are as they were";
-    match (before, again) {
-        (Some(before), Some(again)) if method_of(&before.fingerprint) != method_of(&again.fingerprint) => {
-            passed(name, CheckKind::Content, expected, "recorded anew: the server hashes in another way now".to_owned())
-        }
-        (Some(before), Some(again)) if before.fingerprint == again.fingerprint && before.rows == again.rows => {
-            passed(name, CheckKind::Content, expected, format!("{} rows, unchanged", again.rows))
-        }
-        (Some(before), Some(again)) => {
-            let actual = if before.rows == again.rows {
-                format!("{} rows, but their content changed", again.rows)
-            } else {
-                format!("{} rows, were {}", again.rows, before.rows)
-            };
-            let fix = "find out who changed old rows; if it was meant, run once with `--accept-changes`";
-            let draft = Draft { outcome: Outcome::Failed, expected: expected.to_owned(), actual, fix: Some(fix) };
-            check(name, CheckKind::Content, draft)
-        }
-        _ => passed(name, CheckKind::Content, expected, "first run, recorded".to_owned()),
-    }
-}
-
-/// How a fingerprint was made: what stands before its colon.
-fn method_of(fingerprint: &str) -> &str {
-    fingerprint.rsplit_once(':').map_or("", |(method, _)| method)
-}
-
 /// A check that is as expected.
 pub(super) fn passed(name: &str, kind: CheckKind, expected: &str, actual: String) -> Check {
     let expected = expected.to_owned();
@@ -369,7 +309,6 @@ pub(super) fn passed(name: &str, kind: CheckKind, expected: &str, actual: String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estate::ContentMode;
     use crate::verify::model::RelationFacts;
 
     fn facts(rows: &[(&str, u64)]) -> Facts {
@@ -384,20 +323,6 @@ mod tests {
             point_id: "p".to_owned(),
             relations: rows.iter().map(|(name, count)| ((*name).to_owned(), relation(*count))).collect(),
             ..Facts::default()
-        }
-    }
-
-    fn plan(baseline: Option<Facts>, row_tolerance: f64) -> Plan {
-        Plan {
-            point: Timestamp::UNIX_EPOCH,
-            baseline,
-            point_id: "p".to_owned(),
-            row_tolerance,
-            content: ContentMode::Full,
-            checks: Vec::new(),
-            large_rows: Plan::LARGE_ROWS,
-            connections: Plan::CONNECTIONS,
-            patience: Duration::from_mins(1),
         }
     }
 
@@ -421,8 +346,7 @@ mod tests {
     fn a_drop_beyond_the_tolerance_fails() {
         let none = BTreeMap::new();
         let baseline = Some(facts(&[("orders", 100)]));
-        let outcome =
-            |now, tolerance| rows(&facts(&[("orders", now)]), &none, &plan(baseline.clone(), tolerance)).outcome;
+        let outcome = |now, tolerance| rows(&facts(&[("orders", now)]), &none, baseline.as_ref(), tolerance).outcome;
         assert_eq!(outcome(100, 0.0), Outcome::Passed);
         assert_eq!(outcome(99, 0.0), Outcome::Failed);
         assert_eq!(outcome(99, 0.01), Outcome::Passed);
@@ -433,18 +357,10 @@ mod tests {
     fn a_table_that_cannot_be_read_is_damage_and_one_that_was_not_is_unknown() {
         let troubled = |trouble| {
             let troubles = BTreeMap::from([("orders".to_owned(), trouble)]);
-            rows(&facts(&[]), &troubles, &plan(None, 0.0)).outcome
+            rows(&facts(&[]), &troubles, None, 0.0).outcome
         };
         assert_eq!(troubled(Trouble::Damage("invalid page".to_owned())), Outcome::Failed);
         assert_eq!(troubled(Trouble::Unable("timeout".to_owned())), Outcome::Unknown);
-    }
-
-    #[test]
-    fn the_same_point_must_have_the_same_content() {
-        let plan = plan(Some(facts(&[("orders", 1)])), 1.0);
-        assert_eq!(content(&facts(&[("orders", 2)]), &plan).unwrap().outcome, Outcome::Failed);
-        let other_point = Facts { point_id: "q".to_owned(), ..facts(&[("orders", 2)]) };
-        assert_eq!(content(&other_point, &plan).unwrap().outcome, Outcome::Passed);
     }
 
     #[test]
@@ -476,15 +392,6 @@ mod tests {
         assert_eq!(outcome("not empty"), Outcome::Failed);
         assert_eq!(outcome("empty"), Outcome::Failed);
         assert_eq!(outcome("null"), Outcome::Passed);
-    }
-
-    #[test]
-    fn settled_rows_may_not_change() {
-        let facts =
-            |rows, digest: &str| SettledFacts { before: Timestamp::UNIX_EPOCH, rows, fingerprint: digest.to_owned() };
-        assert_eq!(settled("s", Some(&facts(2, "a")), Some(&facts(2, "a"))).outcome, Outcome::Passed);
-        assert_eq!(settled("s", Some(&facts(2, "a")), Some(&facts(2, "b"))).outcome, Outcome::Failed);
-        assert_eq!(settled("s", Some(&facts(2, "13:a")), Some(&facts(2, "14:b"))).outcome, Outcome::Passed);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod answer;
 mod budget;
 mod connect;
+mod content;
 mod documentdb;
 mod expiring;
 mod gather;

@@ -196,7 +196,8 @@ fn judge_one(
     Ok((judge::settled(&custom.name, settled_before(plan, custom), again.as_ref()), Some(now)))
 }
 
-fn troubled(custom: &CustomCheck, trouble: &Trouble) -> Check {
+/// A check of the user's own that got no answer.
+pub(super) fn troubled(custom: &CustomCheck, trouble: &Trouble) -> Check {
     let (kind, expected) = match &custom.probe {
         Probe::Sql { expect, .. } | Probe::Aggregate { expect, .. } => (CheckKind::Query, expect.to_string()),
         Probe::Newest { .. } => (CheckKind::Freshness, "a newest row".to_owned()),

@@ -120,7 +120,7 @@ fn plan() -> Plan {
 
 fn proved(login: &Login, plan: &Plan) -> Proof {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(verify(login, plan, &Clock::system(), &|_| {}))
+    runtime.block_on(verify(login, &Arc::new(plan.clone()), &Clock::system(), &|_| {}))
 }
 
 #[test]

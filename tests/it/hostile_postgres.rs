@@ -6,7 +6,7 @@ use super::postgres::Postgres;
 use super::support::{Engine, have};
 
 /// drctl connects as one who may read and write everything, but is no superuser: as RDS's master user.
-const SETTINGS: &str = "database = \"postgres\"\nusername = \"master\"\ntls = \"off\"";
+pub(crate) const SETTINGS: &str = "database = \"postgres\"\nusername = \"master\"\ntls = \"off\"";
 
 /// `app` is the attacker's role and schema. `ran_as_another` is counted by the server whatever the transaction does, and is
 /// only called where the attacker's code runs with somebody else's rights.
@@ -33,7 +33,7 @@ const SCHEMA: &str = "
                              twice numeric generated always as (total * 2) stored);
     insert into app.orders select n, n % 7, 'x' || n, now() - interval '1 day' from generate_series(1, 500) n";
 
-fn prepared(more: &str) -> Postgres {
+pub(crate) fn prepared(more: &str) -> Postgres {
     let server = Postgres::start();
     server.ask("alter system set track_functions = 'all'");
     server.ask("alter system set fsync = off");
@@ -156,6 +156,80 @@ fn rows_that_a_policy_hides_are_not_counted_as_all() {
     let (outcome, actual) = check(&document, "rows");
     assert!(outcome == "unknown" && actual.contains("row-level security") && actual.contains("BYPASSRLS"), "{actual}");
     assert!(!ran.out.contains("123456") && !ran.err.contains("123456"), "another schema's data is in the report");
+}
+
+#[test]
+fn code_behind_aggregates_nested_views_and_domains_does_not_run_as_ours() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let server = prepared(
+        "alter table app.orders add column code varchar default 'c';
+         create function app.state(text, varchar) returns text language plpgsql as
+             $$ begin perform app.evil(1); return $2; end $$;
+         create aggregate public.max(varchar) (sfunc = app.state, stype = text, initcond = '');
+         create view app.inner as select id from app.orders;
+         grant usage on schema app to master;
+         create function app.holds(n int) returns boolean language plpgsql as
+             $$ begin perform app.evil(1); return true; end $$;
+         create domain app.cents as int check (app.holds(value));
+         create type app.pair as (price app.cents);
+         create table app.planned (id int);
+         create index on app.planned ((app.evil(1) + id));
+         set role master;
+         create view hr.daily as select id from app.inner;
+         create view hr.weekly as select id from hr.daily;
+         create view hr.over_planned as select id from app.planned;
+         create function hr.reckon() returns int language sql as 'select app.evil(1)';
+         create view hr.reckoned as select hr.reckon() as n;
+         create view hr.names as select name from hr.salaries;
+         reset role; set role app;
+         create or replace view app.inner as select app.evil(id) as id from app.orders",
+    );
+    let unsafe_checks = [
+        ("aggregate", "select max(code) from app.orders", "public.max() of role app"),
+        ("nested view", "select id from hr.weekly", "view app.\"inner\", which belongs to another role"),
+        ("planned", "select id from hr.over_planned", "app.evil() of role app"),
+        ("domain", "select sum(total::int::app.cents) from app.orders", "app.holds() of role app"),
+        ("composite", "select '(1)'::app.pair", "app.holds() of role app"),
+        ("text", "select n from hr.reckoned", "app.evil() of role app"),
+    ];
+    let mut checks: Vec<String> = unsafe_checks.iter().map(|(name, text, _)| sql(name, text, "not empty")).collect();
+    checks.push(sql("own view", "select name from hr.names", "alice"));
+    checks.push(sql("mine", "select count(*) from app.orders", "500"));
+    let rig = rig("rds-postgresql", server.port, SETTINGS, &checks.concat());
+    let (ran, document, _) = test(&rig);
+    ran.ends(3);
+    assert_eq!(runs(&server), "0");
+    for (name, _, why) in unsafe_checks {
+        let (outcome, actual) = check(&document, name);
+        assert!(outcome == "unknown" && actual.contains(why), "{name}: {outcome} {actual}");
+    }
+    assert_eq!(check(&document, "own view"), ("passed", "alice"));
+    assert_eq!(check(&document, "mine"), ("passed", "500"));
+    assert_eq!(check(&document, "rows").0, "passed", "{document:#}");
+    // The canary sings: each of them does run the attacker's code.
+    for (name, text, _) in unsafe_checks {
+        server.ask(&format!("select pg_stat_reset(); set role master; {text}"));
+        assert_ne!(runs(&server), "0", "{name}");
+    }
+}
+
+#[test]
+fn a_function_named_as_a_reserved_word_is_met_only_where_it_is_called() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let server = prepared("create function app.\"select\"(int) returns int language sql as 'select app.evil(1)'");
+    let checks =
+        [sql("mine", "select count(*) from app.orders", "500"), sql("called", "select app.select(1)", "not empty")];
+    let rig = rig("rds-postgresql", server.port, SETTINGS, &checks.concat());
+    let (ran, document, _) = test(&rig);
+    ran.ends(3);
+    assert_eq!(runs(&server), "0");
+    assert_eq!(check(&document, "mine"), ("passed", "500"));
+    let (outcome, actual) = check(&document, "called");
+    assert!(outcome == "unknown" && actual.contains("app.\"select\"() of role app"), "{actual}");
 }
 
 #[test]
@@ -299,4 +373,45 @@ fn ten_thousand_tables_take_little_memory() {
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     assert_eq!(check(&document, "catalog").0, "passed");
     assert!(check(&document, "catalog").1.starts_with("10002 tables"), "{document:#}");
+}
+
+#[test]
+fn a_catalogue_of_long_names_takes_little_memory_and_is_unknown() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let server = prepared("select 1");
+    server.ask(
+        "do $$ begin for n in 1 .. 100 loop
+             execute format('create table app.t%s (%s)', n, (
+                 select string_agg(format('%I bool', rpad(c::text, 63, '\"')), ', ') from generate_series(1, 1590) c));
+         end loop; end $$",
+    );
+    let rig = rig("rds-postgresql", server.port, SETTINGS, "");
+    let (ran, document, peak) = test(&rig);
+    ran.ends(3);
+    assert!(peak < MAX_PEAK_KB, "{peak} kB");
+    let (outcome, actual) = check(&document, "connect");
+    assert!(outcome == "unknown" && actual.contains("larger than drctl reads"), "{document:#}");
+}
+
+#[test]
+fn many_columns_take_little_memory_also_where_they_are_compared() {
+    if !have(&[Engine::Postgres]) {
+        return;
+    }
+    let server = prepared("select 1");
+    server.ask(
+        "do $$ begin for n in 1 .. 4000 loop
+             execute format('create table app.t%s (%s)', n, (
+                 select string_agg(format('column_%s timestamp', c), ', ') from generate_series(1, 40) c));
+         end loop; end $$",
+    );
+    let rig = rig("rds-postgresql", server.port, SETTINGS, "");
+    for _ in 0..2 {
+        let (ran, document, peak) = test(&rig);
+        ran.ends(0);
+        assert!(peak < MAX_PEAK_KB, "{peak} kB");
+        assert!(check(&document, "catalog").1.starts_with("4002 tables"), "{document:#}");
+    }
 }

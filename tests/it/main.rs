@@ -30,6 +30,7 @@ mod hostile;
 mod hostile_documentdb;
 mod hostile_mysql;
 mod hostile_postgres;
+mod hostile_postgres_content;
 mod killed_daemon;
 mod large_files;
 mod least_privilege;

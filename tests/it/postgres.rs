@@ -6,7 +6,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,10 +121,12 @@ pub(crate) fn url(port: u16) -> String {
     format!("postgres://drctl@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 
-/// A port that the system gives to no connection: a server that goes down gets it back.
+/// A port that the system gives to no connection: a server that goes down gets it back. No two tests get the same.
 fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 9_000).unwrap();
-    (first..20_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    let next = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed));
+    next.take_while(|port| *port < 20_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// A wire to a port that can be cut and mended.

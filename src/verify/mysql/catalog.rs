@@ -205,7 +205,7 @@ async fn indexes(
          order by table_schema, table_name, index_name, seq_in_index"
     );
     let mut whole: Option<(String, String)> = None;
-    let mut finish = |index: Option<(String, String)>| {
+    let mut finish = |index: Option<(String, String)>| -> Result<(), Refusal> {
         let Some((shown, described)) = index else { return Ok(()) };
         kept(budget, described.len() + 1)?;
         if let Some(facts) = facts.get_mut(&shown) {

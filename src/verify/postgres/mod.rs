@@ -5,6 +5,7 @@
 
 mod catalog;
 mod guard;
+mod hash;
 mod session;
 mod trust;
 
@@ -14,55 +15,57 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::answer::{Catalog, Digest, First, Refusal, Scan, from_epoch};
 use super::identifier;
 use super::model::{Login, Plan, Trouble};
+use super::salt::Salt;
 use catalog::{Amcheck, Kind, Known, Table};
-use session::{Error, Session, code_of, refusal};
+use session::{Error, Session, code_of};
 
 const BEGIN: &str = "begin isolation level repeatable read read only";
 const UNDEFINED_FUNCTION: &str = "42883";
 /// Characters of a value that the server sends: a little more than is compared or shown.
 const VALUE_CHARS: u32 = 4000;
 
+/// Whether a column tells a time: `date`, `timestamp` and `timestamptz`, also as a domain.
+const IS_TIME: &str = "select 1 from pg_catalog.pg_attribute a
+         join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         join pg_catalog.pg_type t on t.oid = a.atttypid
+    where n.nspname::text = $1 and c.relname::text = $2 and a.attname::text = $3 and a.attnum > 0 and not a.attisdropped
+      and case t.typtype when 'd' then t.typbasetype else t.oid end in (1082, 1114, 1184)";
+
 /// A connection inside a read-only transaction.
 pub(super) struct Worker {
     session: Session,
     known: Arc<Known>,
+    salt: Salt,
 }
 
 /// Connects `count` times, all to one snapshot, and reads the catalogue.
 pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
-    let failed = |error: Error| refusal(&error);
     let (leader, path) = Session::open(login, plan).await?;
-    leader.execute(BEGIN).await.map_err(failed)?;
-    let snapshot = leader.one("select pg_catalog.pg_export_snapshot()").await.map_err(failed)?;
-    let snapshot: String = snapshot.try_get(0).map_err(failed)?;
+    leader.execute(BEGIN).await?;
+    let snapshot = leader.one("select pg_catalog.pg_export_snapshot()").await?;
+    let snapshot: String = snapshot.try_get(0)?;
     let reading = tokio::time::timeout(plan.patience, catalog::read(&leader, path));
     let following = try_join_all((1..count).map(|_| follow(login, plan, &snapshot)));
     let (read, followers) = tokio::join!(reading, following);
     let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
     let (known, catalog) = read.unwrap_or_else(too_long)?;
-    let known = Arc::new(known);
+    let (known, salt) = (Arc::new(known), Salt::of_run(plan.baseline.as_ref()));
     let sessions = std::iter::once(leader).chain(followers?);
-    Ok((sessions.map(|session| Worker { session, known: Arc::clone(&known) }).collect(), catalog))
+    Ok((sessions.map(|session| Worker { session, known: Arc::clone(&known), salt }).collect(), catalog))
 }
 
 /// One more connection to the leader's snapshot.
 async fn follow(login: &Login, plan: &Plan, snapshot: &str) -> Result<Session, Refusal> {
     let (session, _) = Session::open(login, plan).await?;
     let set = format!("{BEGIN}; set transaction snapshot '{}'", snapshot.replace('\'', ""));
-    session.execute(&set).await.map_err(|error| refusal(&error))?;
+    session.execute(&set).await?;
     Ok(session)
 }
-
-/// A row as one number, and how it is made.
-const BY_RECORD: (&str, &str) = ("record", "pg_catalog.hash_record_extended(t.*, 0::pg_catalog.int8)");
-/// For a column type without a hash function (json, point, ...), and a server before 14. The record's text is made by the
-/// types' own output functions; a cast could be the backup's.
-const BY_TEXT: (&str, &str) =
-    ("text", "pg_catalog.hashtextextended(pg_catalog.textin(pg_catalog.record_out(t.*)), 0::pg_catalog.int8)");
 
 impl Worker {
     fn trouble(&self, error: &Error) -> Trouble {
@@ -79,7 +82,7 @@ impl Worker {
         let from = format!("only {}", table.quoted());
         let condition = range(table, i64::try_from(part).unwrap_or(i64::MAX));
         if full {
-            return self.digest(&from, &condition, None).await;
+            return self.digest(table, &from, &condition, None).await;
         }
         let sql = format!("select pg_catalog.count(*) from {from} t {condition}");
         let row = self.session.first(&sql, &[], None).await.map_err(|error| self.trouble(&error))?;
@@ -90,41 +93,41 @@ impl Worker {
     /// Reads a table for which no plan may be made. Its rows are hashed here.
     async fn copied(&mut self, table: &Table, full: bool) -> Result<Scan, Trouble> {
         let (mut rows, mut sum) = (0, 0_i128);
+        let salt = self.salt;
         let each = |row: &[u8]| {
             rows += 1;
             if full {
-                let hash = Sha256::digest(row);
+                let hash = Sha256::new_with_prefix(salt.0).chain_update(row).finalize();
                 let head = hash.first_chunk().copied().unwrap_or_default();
                 sum = sum.wrapping_add(i128::from(i64::from_be_bytes(head)));
             }
         };
         self.session.copy(&table.quoted(), each).await.map_err(|error| self.trouble(&error))?;
-        let method = format!("{}/copy", self.known.major);
-        Ok(Scan { rows, digest: full.then_some(Digest { method, sum }) })
+        Ok(Scan { rows, digest: full.then(|| Digest { method: self.method("copy"), sum }) })
+    }
+
+    /// What stands before the sum in a fingerprint.
+    fn method(&self, way: &str) -> String {
+        format!("{}/{way}/{}", self.known.major, self.salt)
     }
 
     /// Counts and digests in one pass. The digest is a sum, so that neither order nor parallel workers matter.
-    async fn digest(&mut self, from: &str, condition: &str, before: Option<&str>) -> Result<Scan, Trouble> {
-        let mut answer = self.sum(BY_RECORD, from, condition, before).await;
-        let mut method = BY_RECORD.0;
+    async fn digest(&self, table: &Table, from: &str, condition: &str, before: Option<&str>) -> Result<Scan, Trouble> {
+        let quick = table.quick.as_ref().map(|row| hash::quickly(row, self.salt));
+        let (mut way, mut hash) = quick.unwrap_or_else(|| hash::as_sent(self.salt));
+        let mut answer = self.sum(&hash, from, condition, before).await;
         if let Err(error) = &answer
             && code_of(error) == Some(UNDEFINED_FUNCTION)
         {
-            (answer, method) = (self.sum(BY_TEXT, from, condition, before).await, BY_TEXT.0);
+            (way, hash) = hash::as_text(self.salt);
+            answer = self.sum(&hash, from, condition, before).await;
         }
         let (rows, sum) = answer.map_err(|error| self.trouble(&error))?;
         let sum = sum.parse().map_err(|_| Trouble::Unable("the server added up to no number".to_owned()))?;
-        let method = format!("{}/{method}", self.known.major);
-        Ok(Scan { rows: rows.unsigned_abs(), digest: Some(Digest { method, sum }) })
+        Ok(Scan { rows: rows.unsigned_abs(), digest: Some(Digest { method: self.method(way), sum }) })
     }
 
-    async fn sum(
-        &self,
-        (_, hash): (&str, &str),
-        from: &str,
-        condition: &str,
-        before: Option<&str>,
-    ) -> Result<(i64, String), Error> {
+    async fn sum(&self, hash: &str, from: &str, condition: &str, before: Option<&str>) -> Result<(i64, String), Error> {
         let sql = format!(
             "select pg_catalog.count(*), coalesce(pg_catalog.sum({hash}), 0::pg_catalog.numeric)::pg_catalog.text
              from {from} t {condition}"
@@ -165,7 +168,7 @@ impl Worker {
     }
 
     /// The relation and column that a check names, where a plan may be made for it.
-    fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), Trouble> {
+    async fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), Trouble> {
         let table = self.known.find(relation).ok_or_else(|| no_relation(relation))?;
         if let Some(runs) = &table.runs {
             return Err(Trouble::Unable(format!("{runs}; connect as that role, or ask something else")));
@@ -173,7 +176,9 @@ impl Worker {
         if !matches!(table.kind, Kind::Rows | Kind::Partitioned) {
             return Err(Trouble::Unable(format!("`{relation}` is no table; ask it with `sql`")));
         }
-        if !table.times.iter().any(|time| time == column) {
+        let parameters: [&(dyn ToSql + Sync); 3] = [&table.schema, &table.name, &column];
+        let there = self.session.first(IS_TIME, &parameters, None).await.map_err(|error| self.trouble(&error))?;
+        if there.is_none() {
             return Err(Trouble::Unable(format!(
                 "`{relation}` has no column `{column}` of type date, timestamp or timestamptz"
             )));
@@ -183,7 +188,7 @@ impl Worker {
 
     /// The newest value of a column.
     pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
-        let (table, time) = self.timed(relation, column)?;
+        let (table, time) = self.timed(relation, column).await?;
         let sql = format!(
             "select pg_catalog.date_part('epoch', pg_catalog.max(t.{time})::pg_catalog.timestamptz) from {} t",
             table.quoted()
@@ -197,10 +202,10 @@ impl Worker {
 
     /// Rows older than `before`.
     pub(super) async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<Scan, Trouble> {
-        let (table, time) = self.timed(relation, column)?;
+        let (table, time) = self.timed(relation, column).await?;
         let condition = format!("where t.{time} operator(pg_catalog.<) ($1::pg_catalog.text)::pg_catalog.timestamptz");
         let from = table.quoted();
-        self.digest(&from, &condition, Some(&before.to_string())).await
+        self.digest(table, &from, &condition, Some(&before.to_string())).await
     }
 
     /// The user's own question, which finds names as that user would.

@@ -65,7 +65,7 @@ impl Session {
     pub(super) async fn open(login: &Login, plan: &Plan) -> Result<(Self, Vec<String>), Refusal> {
         let opening = async {
             let session = connect(login, plan).await?;
-            let path = session.prepare().await.map_err(|error| refusal(&error))?;
+            let path = session.prepare().await?;
             Ok((session, path))
         };
         let silent = |_| Err(Refusal::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
@@ -88,6 +88,15 @@ impl Session {
     /// All rows of a question, one after the other.
     pub(super) async fn stream(&self, sql: &str) -> Result<impl Stream<Item = Result<Row, Error>>, Error> {
         self.client.query_raw(sql, std::iter::empty::<&str>()).await
+    }
+
+    /// As above, with parameters.
+    pub(super) async fn stream_for(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<impl Stream<Item = Result<Row, Error>> + use<>, Error> {
+        self.client.query_raw(sql, parameters.iter().copied()).await
     }
 
     /// The one row of a question outside of a savepoint.
@@ -196,7 +205,7 @@ async fn connect(login: &Login, plan: &Plan) -> Result<Session, Refusal> {
     };
     let guard = Guard::new(wire);
     let refused = guard.refused();
-    let (client, connection) = config(login, plan).connect_raw(guard, NoTls).await.map_err(|error| refusal(&error))?;
+    let (client, connection) = config(login, plan).connect_raw(guard, NoTls).await?;
     let task = tokio::spawn(async move {
         // Whoever waits for an answer is told why there is none.
         if let Err(error) = connection.await {
@@ -239,7 +248,13 @@ fn config(login: &Login, plan: &Plan) -> Config {
 }
 
 /// What an error means for the connection.
-pub(super) fn refusal(error: &Error) -> Refusal {
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        refusal(&error)
+    }
+}
+
+fn refusal(error: &Error) -> Refusal {
     let Some(answer) = error.as_db_error() else {
         return match std::error::Error::source(error) {
             Some(cause) if cause.is::<std::io::Error>() => Refusal::Unreachable(text::clean(&chain(error))),
