@@ -18,7 +18,7 @@ def now():
 
 
 rds.create_db_instance(DBInstanceIdentifier="empty", DBInstanceClass="db.t3.micro", Engine="postgres", MasterUsername="b",
-                       MasterUserPassword="bench999")
+                       MasterUserPassword="bench999", AllocatedStorage=20)
 rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="empty", WaiterConfig={"Delay": 1})
 rds.create_db_snapshot(DBSnapshotIdentifier="empty-1", DBInstanceIdentifier="empty")
 rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier="empty-1", WaiterConfig={"Delay": 1})
