@@ -17,6 +17,7 @@ mod runs;
 mod sandbox;
 mod schedule;
 mod setup;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Verb {
     Demo(demo::Args),
     /// Serve an AWS on loopback, with real databases behind it.
     Sandbox(sandbox::Args),
+    /// Show how each database stands: last result, last proof, next test, and what is left to do.
+    Status,
     /// Restore a database from its backup, verify the data, measure RTO and RPO, and clean up.
     RestoreTest(restore_test::Args),
     /// List, show and check runbooks.
@@ -105,6 +108,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
         Verb::Demo(args) => demo::run(&args, cli.output).await,
         Verb::Sandbox(args) => sandbox::run(&cli.config, &args).await,
+        Verb::Status => status::run(setup::only(&cli.config)?, cli.output).await,
         Verb::RestoreTest(args) => restore_test::run(setup::only(&cli.config)?, &args, cli.output).await,
         Verb::Runbook(verb) => runbook::run(&verb, cli.output),
         Verb::Runs(verb) => runs::run(setup::only(&cli.config)?, &verb, cli.output).await,

@@ -44,6 +44,7 @@ mod sandbox;
 mod sandbox_faults;
 mod several_agents;
 mod snapshots;
+mod status;
 mod store;
 mod support;
 mod verbs;
