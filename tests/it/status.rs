@@ -21,7 +21,8 @@ fn results_proofs_and_what_is_left_to_do_are_told_without_asking_aws() {
     rig.run(&["status"]).ends(3).says("shop-pg").says("never").says("in ");
     rig.run(&["restore-test", "shop-pg", "--keep-for", "3h"]).ends(0);
     let calls = rig.calls().len();
-    let ran = rig.run(&["status"]).ends(0).says("passed").says("just now").says("kept: `drctl-shop-pg-").says("sandbox");
+    let ran =
+        rig.run(&["status"]).ends(0).says("passed").says("just now").says("kept: `drctl-shop-pg-").says("sandbox");
     assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{}", ran.out);
     let document = status(&rig, 0);
     assert_eq!(document["schema"], "drctl.status/1");
