@@ -8,6 +8,9 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction};
 
+use crate::clock::Clock;
+use crate::patience::Patience;
+
 /// Only the owner reads and writes the state.
 const FILE_MODE: u32 = 0o600;
 pub(super) const DIRECTORY_MODE: u32 = 0o700;
@@ -15,6 +18,9 @@ pub(super) const DIRECTORY_MODE: u32 = 0o700;
 const OTHERS: u32 = 0o077;
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT_MILLIS: u32 = 15_000;
+/// For how long a file is tried to open that somebody else holds, besides what SQLite itself waits.
+const OPEN_PATIENCE: Duration = Duration::from_secs(2);
+const OPEN_PAUSE: Duration = Duration::from_millis(300);
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,6 +78,17 @@ impl OpenError {
             _ => false,
         }
     }
+
+    /// Whether another process holds the file.
+    fn is_busy(&self) -> bool {
+        let Self::Database { source: sqlx::Error::Database(error), .. } = self else { return false };
+        error.code().is_some_and(|code| is_sqlite_busy(&code))
+    }
+}
+
+/// `SQLITE_BUSY` and what it is extended by, in the lowest byte (SQLite's result codes).
+fn is_sqlite_busy(code: &str) -> bool {
+    code.parse::<u32>().is_ok_and(|code| code & 0xff == 5)
 }
 
 /// PostgreSQL's code while it starts or ends (its documentation, appendix A).
@@ -101,6 +118,18 @@ impl Store {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let clock = Clock::system();
+        let mut patience = Patience::new(&clock, OPEN_PATIENCE);
+        loop {
+            match Self::open_once(path).await {
+                // SQLite waits for most of what somebody does who holds the file, and says so at once of the rest.
+                Err(error) if error.is_busy() && patience.lasts() => clock.sleep(OPEN_PAUSE).await,
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_once(path: &Path) -> Result<Self, OpenError> {
         let place = path.display().to_string();
         let failed = |source| OpenError::Database { place: place.clone(), source };
         install_default_drivers();
@@ -316,6 +345,32 @@ mod tests {
         assert_eq!(without_password("postgres://a:b@c:5432/d?sslmode=require"), "postgres://a@c:5432/d");
         assert_eq!(without_password("postgres://a:b?c@d/e"), "postgres://a@d/e");
         assert_eq!(without_password("postgres://c/d?password=b"), "postgres://c/d");
+    }
+
+    #[test]
+    fn a_busy_file_is_told_by_its_code_and_what_extends_it() {
+        // SQLITE_BUSY, SQLITE_BUSY_RECOVERY, SQLITE_BUSY_SNAPSHOT; SQLITE_LOCKED is of the same process.
+        assert!(["5", "261", "517"].into_iter().all(is_sqlite_busy));
+        assert!(!["6", "14", "57P03", ""].into_iter().any(is_sqlite_busy));
+    }
+
+    /// Two that start at once both find a file without a write-ahead log.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_opens_waits_for_another_who_does() {
+        install_default_drivers();
+        let directory = std::env::temp_dir().join(format!("drctl-open-{:x}", rand::random::<u64>()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("state.db");
+        let mut other = AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+        let held = "pragma journal_mode = delete; create table other (a bigint); begin; select count(*) from other";
+        sqlx::raw_sql(held).execute(&mut other).await.unwrap();
+        let opened = path.clone();
+        let opening = tokio::spawn(async move { Store::open(&opened).await.map(drop) });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!opening.is_finished(), "it did not wait");
+        sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+        opening.await.unwrap().unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     /// Every version of the schema that was ever released, brought up to date with what it held.
