@@ -129,8 +129,11 @@ fn retention(database: &Database, kept: &Kept, promised: Duration) -> Promise {
 async fn in_region(environment: &Environment, database: &Database, region: &str, since: &Since) -> Promise {
     let there = environment.aws.for_region(region);
     let asked = async {
-        let snapshots = there.snapshots(database.kind, &database.id).await?;
+        let mut snapshots = there.snapshots(database.kind, &database.id).await?;
         let backups = there.automated_backups(database.kind, &database.id).await?;
+        if snapshots.iter().any(|snapshot| snapshot.taken_at().is_none()) {
+            as_old_as_their_sources(&mut snapshots, &environment.aws.snapshots(database.kind, &database.id).await?);
+        }
         Ok((snapshots, backups))
     };
     let answer: crate::aws::Result<_> = asked.await;
@@ -149,6 +152,15 @@ async fn in_region(environment: &Environment, database: &Database, region: &str,
     Promise { name: "backup_region".to_owned(), outcome, found, fix: (outcome != Outcome::Passed).then_some(fix) }
 }
 
+/// A copied cluster snapshot only tells when it was copied. It is as old as the one that it was copied from, where that is
+/// still there.
+fn as_old_as_their_sources(copies: &mut [Snapshot], sources: &[Snapshot]) {
+    for copy in copies.iter_mut().filter(|copy| copy.taken_at().is_none()) {
+        let source = sources.iter().find(|source| Some(&source.arn) == copy.copied_from.as_ref());
+        copy.original_created_at = source.and_then(Snapshot::taken_at);
+    }
+}
+
 fn young_enough(ages: &[f64], has_any: bool, allowed: Duration) -> (Outcome, String) {
     let most = duration::show(allowed);
     match ages.iter().copied().min_by(f64::total_cmp) {
@@ -160,7 +172,6 @@ fn young_enough(ages: &[f64], has_any: bool, allowed: Duration) -> (Outcome, Str
             let age = duration::show_seconds(age);
             (Outcome::Failed, format!("the newest backup is {age} old, at most {most} are allowed"))
         }
-        // A copied cluster snapshot only tells when it was copied.
         None if has_any => (Outcome::Unknown, "AWS does not say of when the data in the backups is".to_owned()),
         None => (Outcome::Failed, "there is no backup".to_owned()),
     }
@@ -196,6 +207,16 @@ mod tests {
         assert_eq!(judged(&kept((1..=30).map(|day| f64::from(day) * DAY).collect())), Outcome::Passed);
         assert_eq!(judged(&kept((1..=20).map(|day| f64::from(day) * DAY).collect())), Outcome::Failed);
         assert_eq!(judged(&kept(vec![8.0 * DAY, 9.0 * DAY, 30.0 * DAY])), Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_copy_is_as_old_as_what_it_was_copied_from() {
+        let at = |second| jiff::Timestamp::from_second(second).ok();
+        let source = Snapshot { arn: "arn:a".to_owned(), created_at: at(100), ..Snapshot::default() };
+        let copy = |of: &str| Snapshot { copied_from: Some(of.to_owned()), created_at: at(900), ..Snapshot::default() };
+        let mut copies = [copy("arn:a"), copy("arn:gone")];
+        as_old_as_their_sources(&mut copies, &[source]);
+        assert_eq!((copies[0].taken_at(), copies[1].taken_at()), (at(100), None));
     }
 
     #[test]
