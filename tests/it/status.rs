@@ -49,7 +49,7 @@ fn a_run_whose_process_was_killed_is_told_with_what_to_do() {
     if !have(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "1"]);
+    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "20"]);
     let mut test = rig.command(&["restore-test", "shop-pg"]);
     let mut test = test.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let of = |state: &str| {
