@@ -60,12 +60,14 @@ pub(super) async fn security_groups(environment: &Environment) -> Option<Finding
         }
         Err(error) => return Some(Finding::not_asked(subject, &error)),
     };
-    let subnets = match &quarantine.subnet_group {
-        Some(subnets) => environment.aws.subnet_group(subnets).await.ok().flatten(),
-        None => None,
-    };
-    let vpc = subnets.and_then(|subnets| subnets.vpc);
+    let vpc = vpc_of(environment).await;
     Some(judge_security_groups(subject, &quarantine.security_groups, &groups, vpc.as_deref()))
+}
+
+/// The VPC of the quarantine's subnets, where AWS says so.
+async fn vpc_of(environment: &Environment) -> Option<String> {
+    let subnets = environment.estate.quarantine.subnet_group.as_ref()?;
+    environment.aws.subnet_group(subnets).await.ok().flatten()?.vpc
 }
 
 fn judge_security_groups(subject: &str, wanted: &[String], groups: &[SecurityGroup], vpc: Option<&str>) -> Finding {
@@ -130,11 +132,7 @@ pub(super) async fn option_group(environment: &Environment, database: &Database,
         Err(error) => return Some(Finding::not_asked(subject, &error)),
     };
     let Some(bound_to) = &group.vpc else { return Some(Finding::fine(subject, format!("`{name}`"))) };
-    let subnets = match &environment.estate.quarantine.subnet_group {
-        Some(subnets) => environment.aws.subnet_group(subnets).await.ok().flatten(),
-        None => None,
-    };
-    let vpc = subnets.and_then(|subnets| subnets.vpc);
+    let vpc = vpc_of(environment).await;
     Some(judge_option_group(subject, name, bound_to, vpc.as_deref()))
 }
 

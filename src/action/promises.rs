@@ -23,17 +23,14 @@ pub(super) async fn judge(
 ) -> Vec<Promise> {
     let mut promises = Vec::new();
     if let (Some(promised), Some(source)) = (database.retention, source) {
-        let kept = Kept {
-            days: source.backup_retention_days,
-            reach: earliest(environment, database, source).await.and_then(|at| since.age(at)),
-            snapshots: match environment.aws.snapshots(database.kind, &database.id).await {
-                Ok(snapshots) => ages(&snapshots, since),
-                Err(error) => {
-                    tracing::warn!(target = %database.id, %error, "could not look for older snapshots");
-                    Vec::new()
-                }
-            },
-        };
+        let reach = earliest(environment, database, source).await.and_then(|at| since.age(at));
+        let mut kept = Kept { days: source.backup_retention_days, reach, snapshots: Vec::new() };
+        if !kept.reaches(promised) {
+            match environment.aws.snapshots(database.kind, &database.id).await {
+                Ok(snapshots) => kept.snapshots = ages(&snapshots, since),
+                Err(error) => tracing::warn!(target = %database.id, %error, "could not look for older snapshots"),
+            }
+        }
         promises.push(retention(database, &kept, promised));
     }
     if let Some(region) = &environment.estate.backup_region {
@@ -55,8 +52,20 @@ struct Kept {
     days: Option<i32>,
     /// How far back these reach by now, in seconds; absent where AWS does not say.
     reach: Option<f64>,
-    /// The ages of all snapshots, in seconds.
+    /// The ages of all snapshots, in seconds; none where automated backups reach far enough.
     snapshots: Vec<f64>,
+}
+
+impl Kept {
+    /// Whether automated backups alone reach that far back.
+    fn reaches(&self, promised: Duration) -> bool {
+        self.reach.is_some_and(|reach| reach >= needed(promised))
+    }
+}
+
+/// A backup that is a day short of what is promised is the next to be made.
+fn needed(promised: Duration) -> f64 {
+    promised.saturating_sub(A_BACKUP).as_secs_f64()
 }
 
 /// How far back the snapshots lead on from what automated backups reach, and the largest gap on the way, in seconds.
@@ -73,8 +82,7 @@ fn chain(kept: &Kept, promised: f64) -> (f64, f64) {
 /// are not further apart than snapshots may be old.
 fn retention(database: &Database, kept: &Kept, promised: Duration) -> Promise {
     let wanted = duration::show(promised);
-    // A backup that is a day short of it is the next to be made.
-    let needed = promised.saturating_sub(A_BACKUP).as_secs_f64();
+    let needed = needed(promised);
     let told = kept.days.map_or_else(|| "an unknown time".to_owned(), |days| format!("{days} days"));
     let is_told =
         kept.days.and_then(|days| u64::try_from(days).ok()).is_some_and(|days| days * 86_400 >= promised.as_secs());
@@ -82,7 +90,7 @@ fn retention(database: &Database, kept: &Kept, promised: Duration) -> Promise {
     let (back, gap) = chain(kept, needed);
     let allowed = database.test.max_snapshot_age;
     let (outcome, found) = match (&reach, kept.days) {
-        (Some(reach), _) if kept.reach.is_some_and(|reach| reach >= needed) => {
+        (Some(reach), _) if kept.reaches(promised) => {
             (Outcome::Passed, format!("automated backups reach {reach} back"))
         }
         (None, _) if is_told => {

@@ -78,11 +78,12 @@ struct KeptCopy {
 pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
     let loaded = setup::load(config)?;
     let store = setup::store(&loaded).await?;
-    let status = collect(&loaded.estate, &store, Clock::system().now()).await?;
+    let now = Clock::system().now();
+    let status = collect(&loaded.estate, &store, now).await?;
     if format == Format::Json {
         output::json(&status)?;
     } else {
-        show(&status, Clock::system().now());
+        show(&status, now);
     }
     Ok(exit(&status))
 }
@@ -146,8 +147,7 @@ fn of_run(run: &Run, is_at_work: bool) -> Unfinished {
     let id = &run.new.id;
     let (state, reason, hint) = match run.state {
         RunState::Stuck => {
-            let report = run.report.clone().and_then(|report| serde_json::from_value::<TestReport>(report).ok());
-            let hint = report.and_then(|report| report.hint).unwrap_or_else(|| "try `drctl reap`".to_owned());
+            let hint = report_of(run).and_then(|report| report.hint).unwrap_or_else(|| "try `drctl reap`".to_owned());
             ("stuck", run.reason.clone().unwrap_or_default(), hint)
         }
         _ if is_at_work => ("at-work", "a process is at work on it".to_owned(), format!("`drctl runs show {id}`")),
@@ -161,12 +161,18 @@ fn of_run(run: &Run, is_at_work: bool) -> Unfinished {
     Unfinished { run_id: id.clone(), target, state, started_at, reason, hint }
 }
 
+/// The report, where there is one that this drctl can read.
+fn report_of(run: &Run) -> Option<TestReport> {
+    serde_json::from_value(run.report.clone()?).ok()
+}
+
 /// The copies of a run that were kept and have not expired.
 fn kept_by(estate: &Estate, run: &Run, now: Timestamp) -> Vec<KeptCopy> {
-    let report = run.report.clone().and_then(|report| serde_json::from_value::<TestReport>(report).ok());
-    let report = report.filter(|report| report.cleanup == Cleanup::Kept && run.new.estate == estate.name);
     let until = run.new.expires_at;
-    let Some(report) = report.filter(|_| until.is_none_or(|until| until > now)) else { return Vec::new() };
+    if run.new.estate != estate.name || until.is_some_and(|until| until <= now) {
+        return Vec::new();
+    }
+    let Some(report) = report_of(run).filter(|report| report.cleanup == Cleanup::Kept) else { return Vec::new() };
     let kept = report.resources.into_iter().filter(|resource| resource.state == "kept");
     kept.map(|resource| KeptCopy {
         id: resource.id,
