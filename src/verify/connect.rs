@@ -14,8 +14,8 @@ use crate::text;
 
 /// How often, and for how long at least, a database that AWS calls available may still refuse connections.
 const UNREACHABLE: (u32, Duration) = (20, Duration::from_secs(30));
-/// How often a password that was set a moment ago may still be refused: AWS takes its time.
-const FRESH_PASSWORD: (u32, Duration) = (150, Duration::ZERO);
+/// The same for a password that was set a moment ago and is still refused: AWS takes its time.
+const FRESH_PASSWORD: (u32, Duration) = (150, Duration::from_mins(5));
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Connects `count` times, and reads the catalog. What a server that comes up does is borne for a while.

@@ -437,9 +437,14 @@ fn a_table_that_reads_elsewhere_does_not_connect_there() {
          create table shop.far (id int primary key, total int) engine = federated
              connection = 'mysql://remote:remote@127.0.0.1:{}/shop/orders';
          create definer = master@'%' view shop.far_view as select id from shop.far;
-         set global userstat = 1",
+         flush tables",
         server.port
     ));
+    // Making the table has connected there, and a connection is counted when it ends.
+    while server.ask("select count(*) from information_schema.processlist where user = 'remote'") != ["0"] {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server.ask("set global userstat = 1");
     let connections =
         || server.ask("select total_connections from information_schema.user_statistics where user = 'remote'");
     assert_eq!(connections(), Vec::<String>::new());
