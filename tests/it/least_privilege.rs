@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::agent::Agent;
 use crate::support::{
     AURORA_MYSQL, AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, have, outcome,
 };
@@ -11,6 +12,8 @@ use crate::support::{
 const TOPIC: &str =
     "[[notify]]\nname = \"audit\"\nsns = { topic_arn = \"arn:aws:sns:eu-west-1:123456789012:audit\" }\n";
 const ROLE: &str = "role_arn = \"arn:aws:iam::123456789012:role/drctl\"\n";
+
+const DAEMON: &str = "\n[daemon]\nlisten = \"127.0.0.1:0\"\nreap = \"rate(1 minute)\"\n";
 
 /// An estate of databases that are gone, and of one with an option group of its own.
 const OTHER: &str = "other.toml";
@@ -60,6 +63,16 @@ fn without(policy: &Value, sid: &str, action: &str) -> Value {
     left
 }
 
+/// Whatever was called is named in the policy: nothing went past it.
+fn called_only(rig: &Rig, policy: &Value) {
+    let allowed: BTreeSet<String> =
+        statements(policy).iter().flat_map(|statement| texts(&statement["Action"])).collect();
+    let free = ["sts:GetCallerIdentity", "sts:AssumeRole"];
+    for call in rig.calls().iter().filter(|call| !free.contains(&call.as_str())) {
+        assert!(allowed.contains(call), "{call} was called and is not in the policy");
+    }
+}
+
 #[test]
 fn the_printed_policy_is_enough_for_everything() {
     if !have(&[Engine::Postgres, Engine::Mariadb, Engine::Secantus]) {
@@ -79,12 +92,29 @@ fn the_printed_policy_is_enough_for_everything() {
     assert!(!doctor.out.contains("not authorized"), "{}", doctor.out);
     rig.run(&["reap"]).ends(0);
     assert_eq!(rig.state(), before);
-    // Whatever was called is named in the policy: nothing went past it.
-    let allowed: BTreeSet<String> = statements(&printed(&rig, &[])).iter().flat_map(|s| texts(&s["Action"])).collect();
-    let free = ["sts:GetCallerIdentity", "sts:AssumeRole"];
-    for call in rig.calls().iter().filter(|call| !free.contains(&call.as_str())) {
-        assert!(allowed.contains(call), "{call} was called and is not in the policy");
+    called_only(&rig, &printed(&rig, &[]));
+}
+
+#[test]
+fn the_daemon_needs_nothing_more() {
+    if !have(&[Engine::Postgres]) {
+        return;
     }
+    let due = POSTGRES.replace("[database.restore_test]", "[database.restore_test]\nschedule = \"rate(1 minute)\"");
+    let estate = with_role(&[DAEMON, &due]).replace("name = \"audit\"\n", "name = \"audit\"\non = [\"passed\"]\n");
+    let rig = Rig::with(&estate, &["--time-scale", "60"]);
+    let (policy, base) = (printed(&rig, &[]), printed(&rig, &["--base"]));
+    allow(&rig, &[policy.clone(), base]);
+    let agent = Agent::start(&rig);
+    agent.wait_for("a test has ended");
+    agent.wait_until("the message", |_| rig.calls().iter().any(|call| call.eq_ignore_ascii_case("sns:Publish")));
+    let looks = || rig.calls().iter().filter(|call| *call == "rds:DescribeDBInstances").count();
+    let before = looks();
+    agent.wait_until("reaping", |_| looks() > before);
+    assert!(!agent.log().contains("not authorized"), "{}", agent.log());
+    assert_eq!(agent.stop(), 0);
+    assert!(rig.runs().iter().any(|run| run["outcome"] == "passed"), "{}", rig.run(&["runs", "list"]).out);
+    called_only(&rig, &policy);
 }
 
 #[test]
