@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use drctl::clock::Clock;
 use drctl::estate::{ContentMode, CustomCheck, HostPort, Probe, Protocol, TlsMode};
-use drctl::verify::{Login, Outcome, Plan, Proof, verify};
+use drctl::verify::{ConnectionSettings, Outcome, Plan, Verification, verify};
 use serde_json::Value;
 
 const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
@@ -183,12 +183,12 @@ fn plan(content: ContentMode) -> Plan {
         checks: Vec::new(),
         large_rows: Plan::LARGE_ROWS,
         connections: Plan::CONNECTIONS,
-        patience: Duration::from_mins(10),
+        deadline: Duration::from_mins(10),
     }
 }
 
-fn login(protocol: Protocol, port: u16) -> Login {
-    Login {
+fn login(protocol: Protocol, port: u16) -> ConnectionSettings {
+    ConnectionSettings {
         protocol,
         address: HostPort { host: "127.0.0.1".to_owned(), port },
         tls: TlsMode::Off,
@@ -204,12 +204,12 @@ fn login(protocol: Protocol, port: u16) -> Login {
 }
 
 /// All checks with a full fingerprint, once to warm up and once to measure: the seconds in all, and of the fingerprint.
-fn prove(login: &Login) -> (f64, f64) {
+fn prove(login: &ConnectionSettings) -> (f64, f64) {
     prove_over(login, Plan::CONNECTIONS)
 }
 
 /// The same over so many connections.
-fn prove_over(login: &Login, connections: usize) -> (f64, f64) {
+fn prove_over(login: &ConnectionSettings, connections: usize) -> (f64, f64) {
     let plan = Plan { connections, ..plan(ContentMode::Full) };
     proved(login, &plan);
     let start = Instant::now();
@@ -217,7 +217,7 @@ fn prove_over(login: &Login, connections: usize) -> (f64, f64) {
     (start.elapsed().as_secs_f64(), rows_seconds(&proof))
 }
 
-fn proved(login: &Login, plan: &Plan) -> Proof {
+fn proved(login: &ConnectionSettings, plan: &Plan) -> Verification {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let proof = runtime.block_on(verify(login, &Arc::new(plan.clone()), &Clock::system(), &|_| {}));
     for check in &proof.checks {
@@ -226,7 +226,7 @@ fn proved(login: &Login, plan: &Plan) -> Proof {
     proof
 }
 
-fn rows_seconds(proof: &Proof) -> f64 {
+fn rows_seconds(proof: &Verification) -> f64 {
     proof.checks.iter().find(|check| check.name == "rows").unwrap().seconds
 }
 
@@ -363,7 +363,7 @@ fn postgres(scratch: &Path) {
         &format!("create table t as select n as id, md5(n::text) as a from generate_series(1, {LARGE_ROWS}) n")
     ));
     assert!(psql("large", "vacuum (analyze)"));
-    let login = Login { database: "large".to_owned(), ..login(Protocol::Postgres, port) };
+    let login = ConnectionSettings { database: "large".to_owned(), ..login(Protocol::Postgres, port) };
     side_by_side("PostgreSQL", prove_over(&login, 1), prove_over(&login, Plan::CONNECTIONS));
     drop(server);
 }
@@ -428,7 +428,7 @@ fn mariadb(scratch: &Path) {
              select seq as id, md5(seq) as a from seq_1_to_{LARGE_ROWS}; analyze table t"
     )));
     assert!(sql("drop database bench"));
-    let login = Login { database: "large".to_owned(), ..login(Protocol::Mysql, port) };
+    let login = ConnectionSettings { database: "large".to_owned(), ..login(Protocol::Mysql, port) };
     side_by_side("MariaDB", prove_over(&login, 1), prove_over(&login, Plan::CONNECTIONS));
     drop(server);
 }

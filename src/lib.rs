@@ -3,13 +3,14 @@
 //! Data flows one way: configuration -> estate -> runbook -> results -> store -> report -> people. A module imports only
 //! what stands above it in this list or beside it:
 //!
-//! - [`clock`], [`patience`], [`duration`] and [`schedule`]: time
+//! - [`clock`], [`deadline`], [`duration`] and [`schedule`]: time
 //! - [`text`]: what others wrote, made safe to read
 //! - [`estate`]: what drctl is told about, as plain data
 //! - [`config`]: the file as written becomes a valid estate
 //! - [`aws`]: the only importer of the AWS SDKs
 //! - [`store`]: runs, journals, baselines
 //! - [`verify`]: proves restored data
+//! - [`context`]: what every capability is handed
 //! - [`runbook`]: Markdown that a person can follow and drctl can run, and the journalled engine
 //! - [`action`]: what a step does, one file each
 //! - [`report`]: one model of what was found, and its renderings
@@ -26,11 +27,12 @@ pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod daemon;
+pub mod deadline;
 pub mod duration;
 pub mod estate;
 pub mod notify;
-pub mod patience;
 pub mod reap;
 pub mod report;
 pub mod restore_test;

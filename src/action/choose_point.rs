@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 
 use super::point::{FIELDS, Point, PointType};
 use super::recoverable::{self, Rpo, Since};
-use super::source::Source;
+use super::source::DatabaseDescription;
 use super::{promises, unsupported};
 use crate::aws::Snapshot;
+use crate::context::AppContext;
 use crate::duration;
 use crate::estate::{Database, PointChoice};
-use crate::runbook::{Action, Argument, Context, Environment, Failure, Preview, Spec, ValueType};
+use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
 use crate::store::{RunState, Spent};
 use crate::verify::Outcome;
 
@@ -70,46 +71,42 @@ async fn choose_for(context: &Context<'_>, arguments: &Map<String, Value>) -> Re
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let database = database(context, text("target").unwrap_or_default())?;
     let choice = text("point").map_or_else(|| database.test.point.clone(), PointChoice::parse);
-    Box::pin(choose(context.environment, database, &choice)).await
+    Box::pin(choose(context.app, database, &choice)).await
 }
 
 /// The database that an argument names.
 pub(super) fn database<'c>(context: &'c Context<'_>, name: &str) -> Result<&'c Database, Failure> {
-    context.environment.estate.database(name).ok_or_else(|| {
-        let known: Vec<_> = context.environment.estate.databases.iter().map(|known| known.id.as_str()).collect();
+    context.app.estate.database(name).ok_or_else(|| {
+        let known: Vec<_> = context.app.estate.databases.iter().map(|known| known.id.as_str()).collect();
         Failure::refused(format!("there is no target `{name}`"), format!("the estate has {}", known.join(", ")))
     })
 }
 
 /// Chooses a restore point. Ages are measured by AWS's clock where it tells it, else by this host's.
-pub(super) async fn choose(
-    environment: &Environment,
-    database: &Database,
-    choice: &PointChoice,
-) -> Result<Point, Failure> {
+pub(super) async fn choose(app: &AppContext, database: &Database, choice: &PointChoice) -> Result<Point, Failure> {
     // Before the clock is read: a snapshot that is taken in between would seem to be of the future.
     let listed = match choice {
         PointChoice::Latest | PointChoice::LatestAutomated | PointChoice::Random => {
-            environment.aws.snapshots(database.kind, &database.id).await?
+            app.aws.snapshots(database.kind, &database.id).await?
         }
         _ => Vec::new(),
     };
-    let source = Source::read(&environment.aws, database, &database.id).await?;
-    unsupported::check(environment, database, source.as_ref()).await?;
-    let since = Since::of(source.as_ref(), environment.clock.now());
+    let source = DatabaseDescription::read(&app.aws, database, &database.id).await?;
+    unsupported::check(app, database, source.as_ref()).await?;
+    let since = Since::of(source.as_ref(), app.clock.now());
     let mut point = match choice {
-        PointChoice::Pitr => recoverable::in_time(environment, database, source.as_ref(), None, &since).await?,
-        PointChoice::At(at) => recoverable::in_time(environment, database, source.as_ref(), Some(*at), &since).await?,
+        PointChoice::Pitr => recoverable::in_time(app, database, source.as_ref(), None, &since).await?,
+        PointChoice::At(at) => recoverable::in_time(app, database, source.as_ref(), Some(*at), &since).await?,
         PointChoice::Snapshot(id) => {
-            let snapshot = named(environment, database, id).await?;
-            from_snapshot(environment, database, &snapshot, &since).await?
+            let snapshot = named(app, database, id).await?;
+            from_snapshot(app, database, &snapshot, &since).await?
         }
         PointChoice::Latest | PointChoice::LatestAutomated | PointChoice::Random => {
             if listed.is_empty() && source.is_none() {
-                return Err(nothing_at_all(environment, database).await);
+                return Err(nothing_at_all(app, database).await);
             }
             let picked = pick(database, choice, &listed, since.at)?;
-            let mut point = from_snapshot(environment, database, picked.snapshot, &since).await?;
+            let mut point = from_snapshot(app, database, picked.snapshot, &since).await?;
             if *choice == PointChoice::Random {
                 judge_newest(&mut point, database, picked.newest_usable_at, &since);
             }
@@ -118,14 +115,14 @@ pub(super) async fn choose(
         }
     };
     measure(&mut point, database, source.as_ref(), &since);
-    point.promises = promises::judge(environment, database, source.as_ref(), &since).await;
+    point.promises = promises::judge(app, database, source.as_ref(), &since).await;
     Ok(point)
 }
 
-async fn nothing_at_all(environment: &Environment, database: &Database) -> Failure {
-    let region = &environment.aws.region;
+async fn nothing_at_all(app: &AppContext, database: &Database) -> Failure {
+    let region = &app.aws.region;
     let message = format!("there is no database `{}` in {region}, and no snapshot of it", database.id);
-    let kept = match environment.aws.automated_backups(database.kind, &database.id).await {
+    let kept = match app.aws.automated_backups(database.kind, &database.id).await {
         Ok(kept) => kept,
         Err(error) => {
             let message = format!("{message}; whether its automated backups are kept is unknown: {error}");
@@ -142,7 +139,7 @@ async fn nothing_at_all(environment: &Environment, database: &Database) -> Failu
 }
 
 /// Writes down what the RPO is by the source's newest restorable moment.
-fn measure(point: &mut Point, database: &Database, source: Option<&Source>, since: &Since) {
+fn measure(point: &mut Point, database: &Database, source: Option<&DatabaseDescription>, since: &Since) {
     since.clock().clone_into(&mut point.clock);
     match recoverable::rpo(source, since) {
         Rpo::Measured { latest, seconds } => {
@@ -161,9 +158,9 @@ fn measure(point: &mut Point, database: &Database, source: Option<&Source>, sinc
     }
 }
 
-async fn named(environment: &Environment, database: &Database, id: &str) -> Result<Snapshot, Failure> {
-    unsupported::check_snapshot_name(environment, database, id)?;
-    let snapshot = environment.aws.snapshot(database.kind, id).await?.ok_or_else(|| {
+async fn named(app: &AppContext, database: &Database, id: &str) -> Result<Snapshot, Failure> {
+    unsupported::check_snapshot_name(app, database, id)?;
+    let snapshot = app.aws.snapshot(database.kind, id).await?.ok_or_else(|| {
         let hint = format!("list them: {}", list_command(database));
         Failure::refused(format!("there is no snapshot `{id}` of `{}`", database.id), hint)
     })?;
@@ -245,16 +242,16 @@ fn nothing_usable(database: &Database, choice: &PointChoice, newest: Option<&Sna
 }
 
 /// The moment that a snapshot's data is of. A copied cluster snapshot has that of its original, while that is there.
-async fn moment(environment: &Environment, database: &Database, snapshot: &Snapshot) -> Option<Timestamp> {
+async fn moment(app: &AppContext, database: &Database, snapshot: &Snapshot) -> Option<Timestamp> {
     if let Some(at) = snapshot.taken_at() {
         return Some(at);
     }
-    let original = environment.aws.snapshot(database.kind, snapshot.copied_from.as_deref()?).await;
+    let original = app.aws.snapshot(database.kind, snapshot.copied_from.as_deref()?).await;
     original.ok().flatten().and_then(|original| original.taken_at())
 }
 
 async fn from_snapshot(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
     snapshot: &Snapshot,
     since: &Since,
@@ -264,9 +261,9 @@ async fn from_snapshot(
             format!("snapshot `{}` is of `{}`, not of kind `{}`", snapshot.id, snapshot.engine, database.kind);
         return Err(Failure::refused(message, "choose a snapshot of this database"));
     }
-    unsupported::check_snapshot(&environment.account, database, snapshot)?;
+    unsupported::check_snapshot(&app.account, database, snapshot)?;
     let mut notes = Vec::new();
-    let taken_at = moment(environment, database, snapshot).await;
+    let taken_at = moment(app, database, snapshot).await;
     let age = taken_at.and_then(|at| since.age(at));
     if age.is_none() {
         let why = match (&snapshot.copied_from, taken_at) {
@@ -286,7 +283,7 @@ async fn from_snapshot(
         ));
     }
     // Another account's snapshot is named by its ARN.
-    let is_foreign = snapshot.account().is_some_and(|account| account != environment.account);
+    let is_foreign = snapshot.account().is_some_and(|account| account != app.account);
     let shared = snapshot.snapshot_type == "shared" || is_foreign;
     let snapshot_id = if shared { &snapshot.arn } else { &snapshot.id };
     Ok(Point {

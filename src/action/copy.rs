@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::point::{Point, Promise};
-use super::source::{OfInstance, Source, SourceSettings};
+use super::source::{DatabaseDescription, OfInstance, SourceSettings};
 use crate::aws::{Aws, Result};
 use crate::estate::HostPort;
 
@@ -62,11 +62,15 @@ pub struct Difference {
 type Settings = Vec<(&'static str, Option<String>)>;
 
 /// Compares a copy with its source: what a recovery would miss.
-pub(super) async fn compare(aws: &Aws, source: &Source, copy: &Source) -> Result<Vec<Difference>> {
+pub(super) async fn compare(
+    aws: &Aws,
+    source: &DatabaseDescription,
+    copy: &DatabaseDescription,
+) -> Result<Vec<Difference>> {
     Ok(differences(settings(aws, source).await?, &settings(aws, copy).await?))
 }
 
-async fn settings(aws: &Aws, found: &Source) -> Result<Settings> {
+async fn settings(aws: &Aws, found: &DatabaseDescription) -> Result<Settings> {
     let OfInstance { class, member_parameter_group } = found.of_instance(aws).await?;
     let of_instance = [("instance class", class), ("parameter group of the writer", member_parameter_group)];
     Ok(of_instance.into_iter().chain(found.settings.iter().cloned()).collect())

@@ -15,7 +15,7 @@ pub(super) fn notes(database: &Database, wanted: &Wanted) -> Vec<String> {
     };
     let class = wanted.classes.first().map_or("its snapshot's class", String::as_str);
     let instance = if class == SERVERLESS {
-        let units = wanted.capacity.map_or_else(String::new, |units| format!(" {} to {}", units.least, units.most));
+        let units = wanted.capacity.map_or_else(String::new, |units| format!(" {} to {}", units.min, units.max));
         format!("1 x `{class}`,{units} capacity units an hour")
     } else {
         format!("1 x `{class}`")

@@ -1,9 +1,10 @@
 //! That a copy cannot be reached from the internet: read back, before anybody connects.
 
 use super::point::Promise;
-use super::source::Source;
+use super::source::DatabaseDescription;
+use crate::context::AppContext;
 use crate::estate::{Database, DatabaseKind};
-use crate::runbook::{Environment, Failure};
+use crate::runbook::Failure;
 use crate::verify::Outcome;
 
 /// Looks at a copy and, where it is a cluster, at each of its instances. Where AWS does not say, that is told.
@@ -11,10 +12,10 @@ use crate::verify::Outcome;
 /// # Errors
 /// Where one can be reached from the internet.
 pub(super) async fn check(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
     id: &str,
-    copy: &Source,
+    copy: &DatabaseDescription,
 ) -> Result<Option<Promise>, Failure> {
     if database.kind == DatabaseKind::Documentdb {
         // It has no public endpoints ("PubliclyAccessible: not supported", DocumentDB's API reference).
@@ -29,7 +30,7 @@ pub(super) async fn check(
     }
     let mut untold = None;
     for member in &copy.members {
-        let found = environment.aws.instance(member).await?;
+        let found = app.aws.instance(member).await?;
         untold = untold.or(judge(member, found.and_then(|instance| instance.publicly_accessible))?);
     }
     Ok(untold)

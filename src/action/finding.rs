@@ -28,20 +28,25 @@ pub struct Finding {
 
 impl Finding {
     /// All is well.
-    pub fn fine(subject: impl Into<String>, found: impl Into<String>) -> Self {
+    pub fn pass(subject: impl Into<String>, found: impl Into<String>) -> Self {
         let (subject, found) = (subject.into(), found.into());
         Self { subject, outcome: Outcome::Passed, found, fix: None, stops_as: None, transient: false }
     }
 
     /// Something is wrong, or cannot be told, that keeps no run from starting.
-    pub fn bad(subject: impl Into<String>, outcome: Outcome, found: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn fail(
+        subject: impl Into<String>,
+        outcome: Outcome,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         let (subject, found) = (subject.into(), found.into());
         Self { subject, outcome, found, fix: Some(fix.into()), stops_as: None, transient: false }
     }
 
     /// Something is in the way of a restore, which is then refused.
     pub fn refused(subject: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { stops_as: Some(RunState::Refused), ..Self::bad(subject, Outcome::Failed, found, fix) }
+        Self { stops_as: Some(RunState::Refused), ..Self::fail(subject, Outcome::Failed, found, fix) }
     }
 
     /// What stands in the way makes a run end in `state`.
@@ -54,12 +59,12 @@ impl Finding {
     pub fn of(subject: impl Into<String>, failure: &Failure) -> Self {
         let outcome = if failure.state == RunState::Unknown { Outcome::Unknown } else { Outcome::Failed };
         let fix = failure.hint.clone().unwrap_or_default();
-        Self::bad(subject, outcome, failure.message(), fix).stopping_as(failure.state)
+        Self::fail(subject, outcome, failure.message(), fix).stopping_as(failure.state)
     }
 
     /// That AWS could not be asked. A run goes on: the restore will tell.
     pub fn not_asked(subject: impl Into<String>, error: &crate::aws::Error) -> Self {
-        let finding = Self::bad(subject, Outcome::Unknown, error.to_string(), error.hint());
+        let finding = Self::fail(subject, Outcome::Unknown, error.to_string(), error.hint());
         Self { transient: error.is_transient(), ..finding }
     }
 

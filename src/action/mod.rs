@@ -25,7 +25,7 @@ pub use finding::Finding;
 pub use point::{Point, PointType, Promise};
 pub(crate) use preflight::of_estate as examine_estate;
 pub use source::SourceSettings;
-pub use verify::Proved;
+pub use verify::VerifyOutput;
 
 use crate::runbook::Registry;
 

@@ -2,19 +2,19 @@
 
 use super::finding::Finding;
 use super::wanted::Wanted;
-use crate::aws::{Kind, SecurityGroup};
+use crate::aws::{ErrorKind, SecurityGroup};
+use crate::context::AppContext;
 use crate::estate::Database;
-use crate::runbook::Environment;
 use crate::store::RunState;
 use crate::verify::Outcome;
 
 /// The quarantine itself.
-pub(super) async fn quarantine(environment: &Environment) -> Finding {
+pub(super) async fn quarantine(app: &AppContext) -> Finding {
     let subject = "quarantine";
-    let quarantine = &environment.estate.quarantine;
+    let quarantine = &app.estate.quarantine;
     let Some(group) = &quarantine.subnet_group else {
         if quarantine.allow_default_network {
-            return Finding::fine(subject, "none: copies go to the account's default network, as allowed");
+            return Finding::pass(subject, "none: copies go to the account's default network, as allowed");
         }
         let hint = "add `[quarantine]` with `subnet_group` and `security_groups`, or `allow_default_network = true`";
         return Finding::refused(subject, "there is no quarantine to restore into", hint);
@@ -23,22 +23,22 @@ pub(super) async fn quarantine(environment: &Environment) -> Finding {
         let hint = "add `security_groups = [\"sg-...\"]`, or `allow_default_network = true`";
         return Finding::refused(subject, "without `security_groups` a copy would get its network's default one", hint);
     }
-    match environment.aws.subnet_group(group).await {
+    match app.aws.subnet_group(group).await {
         Ok(Some(found)) if found.status.eq_ignore_ascii_case("complete") || found.status.is_empty() => {
             let vpc = found.vpc.map_or_else(String::new, |vpc| format!(" in `{vpc}`"));
-            Finding::fine(subject, format!("subnet group `{group}`{vpc}, {}", quarantine.security_groups.join(", ")))
+            Finding::pass(subject, format!("subnet group `{group}`{vpc}, {}", quarantine.security_groups.join(", ")))
         }
         Ok(Some(found)) => {
             let message = format!("subnet group `{group}` is `{}`, not `Complete`", found.status);
             Finding::refused(subject, message, "mend its subnets, then run the test again")
         }
         Ok(None) => {
-            let message = format!("there is no subnet group `{group}` in {}", environment.aws.region);
+            let message = format!("there is no subnet group `{group}` in {}", app.aws.region);
             Finding::refused(subject, message, "make it, or correct `subnet_group` under `[quarantine]`")
         }
         Err(error) => {
             // Nothing is restored into a network that could not be looked at.
-            let state = if error.kind == Kind::Denied { RunState::Refused } else { RunState::Unknown };
+            let state = if error.kind == ErrorKind::Denied { RunState::Refused } else { RunState::Unknown };
             Finding::not_asked(subject, &error).stopping_as(state)
         }
     }
@@ -46,34 +46,36 @@ pub(super) async fn quarantine(environment: &Environment) -> Finding {
 
 /// The quarantine's security groups: whether they are there, in the VPC of its subnets, and whether anything in a copy could
 /// reach out. Its events, jobs and subscriptions are production's, and start with it.
-pub(super) async fn security_groups(environment: &Environment) -> Option<Finding> {
+pub(super) async fn security_groups(app: &AppContext) -> Option<Finding> {
     let subject = "quarantine's way out";
-    let quarantine = &environment.estate.quarantine;
+    let quarantine = &app.estate.quarantine;
     if quarantine.security_groups.is_empty() {
         return None;
     }
-    let groups = match environment.aws.security_groups(&quarantine.security_groups).await {
+    let groups = match app.aws.security_groups(&quarantine.security_groups).await {
         Ok(groups) => groups,
-        Err(error) if error.kind == Kind::NotFound || error.code.as_deref() == Some("InvalidGroupId.Malformed") => {
-            let found = format!("{} in {}", error.message, environment.aws.region);
+        Err(error)
+            if error.kind == ErrorKind::NotFound || error.code.as_deref() == Some("InvalidGroupId.Malformed") =>
+        {
+            let found = format!("{} in {}", error.message, app.aws.region);
             return Some(Finding::refused(subject, found, "correct `security_groups` under `[quarantine]`"));
         }
         Err(error) => return Some(Finding::not_asked(subject, &error)),
     };
-    let vpc = vpc_of(environment).await;
+    let vpc = vpc_of(app).await;
     Some(judge_security_groups(subject, &quarantine.security_groups, &groups, vpc.as_deref()))
 }
 
 /// The VPC of the quarantine's subnets, where AWS says so.
-async fn vpc_of(environment: &Environment) -> Option<String> {
-    let subnets = environment.estate.quarantine.subnet_group.as_ref()?;
-    environment.aws.subnet_group(subnets).await.ok().flatten()?.vpc
+async fn vpc_of(app: &AppContext) -> Option<String> {
+    let subnets = app.estate.quarantine.subnet_group.as_ref()?;
+    app.aws.subnet_group(subnets).await.ok().flatten()?.vpc
 }
 
 fn judge_security_groups(subject: &str, wanted: &[String], groups: &[SecurityGroup], vpc: Option<&str>) -> Finding {
     if let Some(missing) = wanted.iter().find(|id| !groups.iter().any(|group| &group.id == *id)) {
         let fix = "look at it with `aws ec2 describe-security-groups`";
-        return Finding::bad(subject, Outcome::Unknown, format!("AWS does not tell the rules of `{missing}`"), fix);
+        return Finding::fail(subject, Outcome::Unknown, format!("AWS does not tell the rules of `{missing}`"), fix);
     }
     if let Some((vpc, group)) = vpc.and_then(|vpc| Some((vpc, groups.iter().find(|group| group.vpc != vpc)?))) {
         let found = format!("`{}` is of `{}`, and the quarantine's subnets are in `{vpc}`", group.id, group.vpc);
@@ -82,7 +84,7 @@ fn judge_security_groups(subject: &str, wanted: &[String], groups: &[SecurityGro
     // Members of a group may speak to each other: copies are all that is in the quarantine.
     let leads_out = |group: &&SecurityGroup| group.egress.iter().any(|to| !wanted.contains(to));
     let Some(open) = groups.iter().find(leads_out) else {
-        return Finding::fine(subject, "none: no outbound rule leads out of the security groups");
+        return Finding::pass(subject, "none: no outbound rule leads out of the security groups");
     };
     let to: Vec<&str> = open.egress.iter().filter(|to| !wanted.contains(to)).map(String::as_str).collect();
     let found = format!(
@@ -92,12 +94,12 @@ fn judge_security_groups(subject: &str, wanted: &[String], groups: &[SecurityGro
     );
     let fix =
         "remove the group's outbound rules: a copy needs none, since answers to connections from outside pass anyway";
-    Finding::bad(subject, Outcome::Unknown, found, fix)
+    Finding::fail(subject, Outcome::Unknown, found, fix)
 }
 
 /// The quotas of these names.
-pub(super) async fn quotas(environment: &Environment, names: &[&str]) -> Vec<Finding> {
-    let quotas = match environment.aws.quotas().await {
+pub(super) async fn quotas(app: &AppContext, names: &[&str]) -> Vec<Finding> {
+    let quotas = match app.aws.quotas().await {
         Ok(quotas) => quotas,
         Err(error) => return vec![Finding::not_asked("quotas", &error)],
     };
@@ -106,39 +108,39 @@ pub(super) async fn quotas(environment: &Environment, names: &[&str]) -> Vec<Fin
         .map(|quota| {
             let subject = format!("quota {}", quota.name);
             if quota.used < quota.max {
-                return Finding::fine(subject, format!("{} of {}", quota.used, quota.max));
+                return Finding::pass(subject, format!("{} of {}", quota.used, quota.max));
             }
             let found =
                 format!("the account has {} of {} `{}`: a restore could not finish", quota.used, quota.max, quota.name);
             let fix =
                 "raise the quota in Service Quotas (a real recovery would need it too), or remove what is not used";
-            Finding::bad(subject, Outcome::Failed, found, fix).stopping_as(RunState::Unknown)
+            Finding::fail(subject, Outcome::Failed, found, fix).stopping_as(RunState::Unknown)
         })
         .collect()
 }
 
 /// Whether the option group is there, and whether it and the quarantine are in one VPC: a group with options that
 /// belong to a network is bound to one, and AWS then refuses any other.
-pub(super) async fn option_group(environment: &Environment, database: &Database, wanted: &Wanted) -> Option<Finding> {
+pub(super) async fn option_group(app: &AppContext, database: &Database, wanted: &Wanted) -> Option<Finding> {
     let subject = format!("{} option group", database.id);
     let name = wanted.option_group.as_ref()?;
-    let group = match environment.aws.option_group(name).await {
+    let group = match app.aws.option_group(name).await {
         Ok(Some(group)) => group,
         Ok(None) => {
-            let found = format!("there is no option group `{name}` in {}", environment.aws.region);
+            let found = format!("there is no option group `{name}` in {}", app.aws.region);
             let fix = "name one that has the same options: `option_group = \"...\"` under `[database.restore_test]`";
             return Some(Finding::refused(subject, found, fix));
         }
         Err(error) => return Some(Finding::not_asked(subject, &error)),
     };
-    let Some(bound_to) = &group.vpc else { return Some(Finding::fine(subject, format!("`{name}`"))) };
-    let vpc = vpc_of(environment).await;
+    let Some(bound_to) = &group.vpc else { return Some(Finding::pass(subject, format!("`{name}`"))) };
+    let vpc = vpc_of(app).await;
     Some(judge_option_group(subject, name, bound_to, vpc.as_deref()))
 }
 
 fn judge_option_group(subject: String, name: &str, bound_to: &str, vpc: Option<&str>) -> Finding {
     match vpc {
-        Some(vpc) if vpc == bound_to => Finding::fine(subject, format!("`{name}`, of the quarantine's VPC")),
+        Some(vpc) if vpc == bound_to => Finding::pass(subject, format!("`{name}`, of the quarantine's VPC")),
         Some(vpc) => {
             let found = format!(
                 "option group `{name}` is bound to `{bound_to}`, and the quarantine is in `{vpc}`: AWS refuses the restore"
@@ -152,7 +154,7 @@ fn judge_option_group(subject: String, name: &str, bound_to: &str, vpc: Option<&
         }
         None => {
             let found = format!("option group `{name}` is bound to `{bound_to}`, and the quarantine's VPC is unknown");
-            Finding::bad(subject, Outcome::Unknown, found, "give the quarantine a `subnet_group`")
+            Finding::fail(subject, Outcome::Unknown, found, "give the quarantine a `subnet_group`")
         }
     }
 }

@@ -3,12 +3,13 @@
 use super::copy::Copy;
 use super::finding::Finding;
 use super::point::{Point, PointType};
-use super::source::{Source, SourceSettings};
+use super::source::{DatabaseDescription, SourceSettings};
 use super::wanted::Wanted;
 use super::{network, preflight};
 use crate::aws::{BackupSource, Change, Resource, ResourceKind, RestoreSource};
+use crate::context::AppContext;
 use crate::estate::{Database, Tags};
-use crate::runbook::{Environment, Failure, NAME_PREFIX, RunInfo};
+use crate::runbook::{Failure, NAME_PREFIX, RunInfo};
 use crate::store::Entry;
 
 /// The longest identifier that RDS takes, less the member's suffix.
@@ -33,25 +34,25 @@ pub(super) struct Planned<'e> {
 
 /// Decides, and asks everything that could stand in the way.
 pub(super) async fn plan<'e>(
-    environment: &'e Environment,
+    app: &'e AppContext,
     run: &RunInfo,
     database: &'e Database,
     point: Point,
     given_class: Option<String>,
 ) -> Result<Planned<'e>, Failure> {
     if let Some(class) = &given_class {
-        check_given_class(environment, database, class)?;
+        check_given_class(app, database, class)?;
     }
-    let source = Source::read(&environment.aws, database, &database.id).await?;
-    let (settings, notes) = settings_of(environment, database, source.as_ref()).await?;
+    let source = DatabaseDescription::read(&app.aws, database, &database.id).await?;
+    let (settings, notes) = settings_of(app, database, source.as_ref()).await?;
     let mut wanted = Wanted::decide(database, &point, settings.as_ref(), given_class);
     let id = copy_id(&database.id, &run.id);
-    let region = environment.aws.region.clone();
+    let region = app.aws.region.clone();
     let kind = if database.kind.is_cluster() { ResourceKind::DbCluster } else { ResourceKind::DbInstance };
     let resource = Resource { kind, id: id.clone(), region: region.clone() };
     // Done again after a crash, the copy may be there already: it must not stand in its own way.
-    let is_there = environment.aws.look(database.kind, &resource).await?.is_some();
-    let findings = Box::pin(look(environment, database, &point, &mut wanted, is_there)).await;
+    let is_there = app.aws.describe(database.kind, &resource).await?.is_some();
+    let findings = Box::pin(look(app, database, &point, &mut wanted, is_there)).await;
     preflight::refuse_on_first(database, &findings)?;
     let tags = run.tags();
     let member = database.kind.is_cluster().then(|| {
@@ -67,34 +68,34 @@ pub(super) async fn plan<'e>(
         });
         (resource.clone(), changes.collect())
     });
-    let restores = restores(environment, database, &point, &wanted, &id, &tags);
+    let restores = restores(app, database, &point, &wanted, &id, &tags);
     let source = settings.filter(|_| source.is_some());
     Ok(Planned { database, point, wanted, source, resource, restores, member, notes })
 }
 
 async fn look(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
     point: &Point,
     wanted: &mut Wanted,
     is_there: bool,
 ) -> Vec<Finding> {
-    let mut findings = vec![network::quarantine(environment).await];
-    findings.extend(network::security_groups(environment).await);
+    let mut findings = vec![network::quarantine(app).await];
+    findings.extend(network::security_groups(app).await);
     if !is_there {
         let needed: &[&str] =
             if database.kind.is_cluster() { &["DBInstances", "DBClusters"] } else { &["DBInstances"] };
-        findings.extend(network::quotas(environment, needed).await);
+        findings.extend(network::quotas(app, needed).await);
     }
-    findings.extend(preflight::of_copy(environment, database, point, wanted).await);
+    findings.extend(preflight::of_copy(app, database, point, wanted).await);
     findings
 }
 
 /// A class that only a runbook names must be one that the configuration knows: runbooks are written by more people.
-fn check_given_class(environment: &Environment, database: &Database, class: &str) -> Result<(), Failure> {
+fn check_given_class(app: &AppContext, database: &Database, class: &str) -> Result<(), Failure> {
     let test = &database.test;
     let named = test.instance_class.iter().chain(&test.instance_classes).any(|known| known == class);
-    let bounds = &environment.estate.quarantine.instance_classes;
+    let bounds = &app.estate.quarantine.instance_classes;
     if named || (!bounds.is_empty() && super::wanted::is_allowed(class, bounds)) {
         return Ok(());
     }
@@ -107,16 +108,16 @@ fn check_given_class(environment: &Environment, database: &Database, class: &str
 
 /// What a copy takes over: from the live source, else from what the last passed run has seen of it.
 pub(super) async fn settings_of(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
-    source: Option<&Source>,
+    source: Option<&DatabaseDescription>,
 ) -> Result<(Option<SourceSettings>, Vec<String>), Failure> {
     if let Some(source) = source {
-        return Ok((Some(source.to_copy(&environment.aws).await?), Vec::new()));
+        return Ok((Some(source.to_copy(&app.aws).await?), Vec::new()));
     }
-    let baseline = environment.store.baseline(environment.scope(), &database.id).await?;
+    let baseline = app.store.baseline(app.scope(), &database.id).await?;
     let Some((run_id, _)) = baseline else { return Ok((None, Vec::new())) };
-    let journal = environment.store.journal(&run_id).await?;
+    let journal = app.store.journal(&run_id).await?;
     let remembered = journal.into_iter().find_map(|(_, entry)| match entry {
         Entry::StepDone { outputs, .. } => serde_json::from_value::<Copy>(outputs).ok()?.source,
         _ => None,
@@ -127,7 +128,7 @@ pub(super) async fn settings_of(
 }
 
 fn restores(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
     point: &Point,
     wanted: &Wanted,
@@ -144,7 +145,7 @@ fn restores(
             RestoreSource::PointInTime { source: BackupSource::Existing(database.id.clone()), at: Some(point.taken_at) }
         }
     };
-    let quarantine = &environment.estate.quarantine;
+    let quarantine = &app.estate.quarantine;
     let with_class = |class: Option<String>| crate::aws::Restore {
         id: id.to_owned(),
         source: backup.clone(),

@@ -5,8 +5,9 @@ use super::point::{Point, PointType};
 use super::wanted::{SERVERLESS, Wanted, family, is_allowed};
 use super::{network, unsupported};
 use crate::aws::{KeyState, resolve_secret};
+use crate::context::AppContext;
 use crate::estate::{Database, DatabaseKind, SecretRef, TlsMode};
-use crate::runbook::{Environment, Failure};
+use crate::runbook::Failure;
 use crate::store::RunState;
 use crate::verify::{Outcome, check_ca};
 
@@ -27,43 +28,38 @@ pub(super) fn refuse_on_first(database: &Database, findings: &[Finding]) -> Resu
 }
 
 /// What concerns the network and the account: the same for every database.
-pub(crate) async fn of_estate(environment: &Environment) -> Vec<Finding> {
-    let mut findings = vec![network::quarantine(environment).await];
-    findings.extend(network::security_groups(environment).await);
-    findings.extend(network::quotas(environment, &["DBInstances", "DBClusters"]).await);
+pub(crate) async fn of_estate(app: &AppContext) -> Vec<Finding> {
+    let mut findings = vec![network::quarantine(app).await];
+    findings.extend(network::security_groups(app).await);
+    findings.extend(network::quotas(app, &["DBInstances", "DBClusters"]).await);
     findings
 }
 
 /// What concerns one copy. Classes that cannot be ordered are dropped while one is left that can.
-pub(super) async fn of_copy(
-    environment: &Environment,
-    database: &Database,
-    point: &Point,
-    wanted: &mut Wanted,
-) -> Vec<Finding> {
+pub(super) async fn of_copy(app: &AppContext, database: &Database, point: &Point, wanted: &mut Wanted) -> Vec<Finding> {
     let subject = |what: &str| format!("{} {what}", database.id);
     let mut findings = Vec::new();
     if let Err(failure) = unsupported::check_version(database, point.engine_version.as_deref()) {
         findings.push(Finding::of(subject("version"), &failure));
     }
-    findings.push(class(environment, database, wanted));
-    findings.extend(orderable(environment, database, point, wanted).await);
-    findings.extend(parameter_group(environment, database, point, wanted).await);
-    findings.extend(network::option_group(environment, database, wanted).await);
-    findings.extend(key(environment, database, point).await);
+    findings.push(class(app, database, wanted));
+    findings.extend(orderable(app, database, point, wanted).await);
+    findings.extend(parameter_group(app, database, point, wanted).await);
+    findings.extend(network::option_group(app, database, wanted).await);
+    findings.extend(key(app, database, point).await);
     findings.push(master_user(database, point));
-    findings.extend(secret(environment, database).await);
-    findings.extend(ca(environment, database));
+    findings.extend(secret(app, database).await);
+    findings.extend(ca(app, database));
     findings
 }
 
 /// Whether anybody says which class, and whether the configuration allows it.
-fn class(environment: &Environment, database: &Database, wanted: &Wanted) -> Finding {
+fn class(app: &AppContext, database: &Database, wanted: &Wanted) -> Finding {
     let subject = format!("{} class", database.id);
-    let allowed = &environment.estate.quarantine.instance_classes;
+    let allowed = &app.estate.quarantine.instance_classes;
     let Some(first) = wanted.classes.first() else {
         if !database.kind.is_cluster() && allowed.is_empty() {
-            return Finding::fine(subject, "as its snapshot's");
+            return Finding::pass(subject, "as its snapshot's");
         }
         let found = format!("nobody says which instance class the copy of `{}` shall have", database.id);
         return Finding::refused(
@@ -81,16 +77,16 @@ fn class(environment: &Environment, database: &Database, wanted: &Wanted) -> Fin
         let found = format!("the copy of `{}` is to be `{SERVERLESS}`, and nobody says how far it scales", database.id);
         return Finding::refused(subject, found, "add `serverless_capacity = \"0.5-8\"`, or give `instance_class`");
     }
-    Finding::fine(subject, format!("`{first}`"))
+    Finding::pass(subject, format!("`{first}`"))
 }
 
 /// Whether the classes exist for this version here.
-async fn orderable(environment: &Environment, database: &Database, point: &Point, wanted: &mut Wanted) -> Vec<Finding> {
+async fn orderable(app: &AppContext, database: &Database, point: &Point, wanted: &mut Wanted) -> Vec<Finding> {
     let subject = format!("{} orderable", database.id);
     let version = point.engine_version.as_deref();
     let (mut good, mut gone, mut zones) = (Vec::new(), Vec::new(), Vec::new());
     for class in &wanted.classes {
-        match environment.aws.orderable(&point.engine, version, class).await {
+        match app.aws.orderable(&point.engine, version, class).await {
             Ok(options) if options.is_empty() => gone.push(class.clone()),
             Ok(options) => {
                 zones.extend(options.into_iter().flat_map(|option| option.zones));
@@ -104,22 +100,27 @@ async fn orderable(environment: &Environment, database: &Database, point: &Point
     }
     let named = format!("{} {}", point.engine, version.unwrap_or_default());
     if good.is_empty() {
-        if !matches!(environment.aws.is_offered(&point.engine, version).await, Ok(true)) {
+        if !matches!(app.aws.is_offered(&point.engine, version).await, Ok(true)) {
             let found = format!("AWS lists no class at all for {named}: the restore will tell");
             let fix = "upgrade the source: AWS no longer offers this version";
-            return vec![Finding::bad(subject, Outcome::Unknown, found, fix)];
+            return vec![Finding::fail(subject, Outcome::Unknown, found, fix)];
         }
-        let found = format!("AWS does not offer {} for {named} in {}", quoted(&gone), environment.aws.region);
+        let found = format!("AWS does not offer {} for {named} in {}", quoted(&gone), app.aws.region);
         let hint = "choose another `instance_class`: `aws rds describe-orderable-db-instance-options --engine ENGINE`";
         return vec![Finding::refused(subject, found, hint)];
     }
     zones.sort();
     zones.dedup();
     let mut findings =
-        vec![Finding::fine(&subject, format!("{} for {named}, in {} zones", quoted(&good), zones.len()))];
+        vec![Finding::pass(&subject, format!("{} for {named}, in {} zones", quoted(&good), zones.len()))];
     if !gone.is_empty() {
         let found = format!("AWS does not offer {} for {named}", quoted(&gone));
-        findings.push(Finding::bad(subject, Outcome::Unknown, found, "correct `instance_class` or `instance_classes`"));
+        findings.push(Finding::fail(
+            subject,
+            Outcome::Unknown,
+            found,
+            "correct `instance_class` or `instance_classes`",
+        ));
     }
     wanted.classes = good;
     findings
@@ -130,26 +131,21 @@ fn quoted(names: &[String]) -> String {
 }
 
 /// Whether the parameter group is there and fits the version.
-async fn parameter_group(
-    environment: &Environment,
-    database: &Database,
-    point: &Point,
-    wanted: &Wanted,
-) -> Option<Finding> {
+async fn parameter_group(app: &AppContext, database: &Database, point: &Point, wanted: &Wanted) -> Option<Finding> {
     let subject = format!("{} parameter group", database.id);
     let group = wanted.parameter_group.as_ref()?;
     if database.kind == DatabaseKind::Documentdb && point.kind == PointType::PointInTime {
         // The call has no place for it.
-        return Some(Finding::fine(
+        return Some(Finding::pass(
             subject,
             format!("AWS's default: DocumentDB's restore in time does not take `{group}`"),
         ));
     }
     let hint = "give the copy one that fits: `parameter_group = \"...\"` under `[database.restore_test]`";
-    let found = match environment.aws.parameter_group_family(database.kind, group).await {
+    let found = match app.aws.parameter_group_family(database.kind, group).await {
         Ok(Some(found)) => found,
         Ok(None) => {
-            let found = format!("there is no parameter group `{group}` in {}", environment.aws.region);
+            let found = format!("there is no parameter group `{group}` in {}", app.aws.region);
             return Some(Finding::refused(subject, found, hint));
         }
         Err(error) => return Some(Finding::not_asked(subject, &error)),
@@ -160,23 +156,23 @@ async fn parameter_group(
             let found = format!("parameter group `{group}` is of family `{found}`, and the backup needs `{needed}`");
             Some(Finding::refused(subject, found, hint))
         }
-        _ => Some(Finding::fine(subject, format!("`{group}` of family `{found}`"))),
+        _ => Some(Finding::pass(subject, format!("`{group}` of family `{found}`"))),
     }
 }
 
-async fn key(environment: &Environment, database: &Database, point: &Point) -> Option<Finding> {
+async fn key(app: &AppContext, database: &Database, point: &Point) -> Option<Finding> {
     let subject = format!("{} key", database.id);
     let key = point.kms_key.as_ref()?;
-    Some(match environment.aws.key_state(key).await {
-        KeyState::Enabled => Finding::fine(subject, "enabled"),
+    Some(match app.aws.key_state(key).await {
+        KeyState::Enabled => Finding::pass(subject, "enabled"),
         KeyState::Unusable(state) => {
             let found = format!("key `{key}` is `{state}`: restore point `{}` cannot be decrypted", point.id);
             let fix = "enable the KMS key (or cancel its deletion) at once: backups depend on it";
-            Finding::bad(subject, Outcome::Failed, found, fix).stopping_as(RunState::Failed)
+            Finding::fail(subject, Outcome::Failed, found, fix).stopping_as(RunState::Failed)
         }
         KeyState::Unknown(reason) => {
             let found = format!("key `{key}` could not be looked at: {reason}");
-            Finding::bad(subject, Outcome::Unknown, found, "allow `kms:DescribeKey`: `drctl iam-policy`")
+            Finding::fail(subject, Outcome::Unknown, found, "allow `kms:DescribeKey`: `drctl iam-policy`")
         }
     })
 }
@@ -194,18 +190,18 @@ fn master_user(database: &Database, point: &Point) -> Finding {
         }
         (Some(user), None, None) => {
             let found = format!("AWS does not say whether `{user}` is the master user, whose password drctl sets");
-            Finding::bad(subject, Outcome::Unknown, found, format!("give the `password` of `{user}`"))
+            Finding::fail(subject, Outcome::Unknown, found, format!("give the `password` of `{user}`"))
         }
         (None, _, None) => {
             let found = format!("AWS does not say who the master user of `{}` is", point.id);
             Finding::refused(subject, found, "add `username` under `[database.restore_test]`")
         }
-        (Some(user), ..) => Finding::fine(subject, format!("`{user}`")),
-        (None, _, Some(master)) => Finding::fine(subject, format!("`{master}`, the master user")),
+        (Some(user), ..) => Finding::pass(subject, format!("`{user}`")),
+        (None, _, Some(master)) => Finding::pass(subject, format!("`{master}`, the master user")),
     }
 }
 
-async fn secret(environment: &Environment, database: &Database) -> Option<Finding> {
+async fn secret(app: &AppContext, database: &Database) -> Option<Finding> {
     let subject = format!("{} password", database.id);
     let reference = database.test.password.as_ref()?;
     let hint = match reference {
@@ -215,18 +211,18 @@ async fn secret(environment: &Environment, database: &Database) -> Option<Findin
             "check the secret's name and that this role may read it (`drctl iam-policy`)".to_owned()
         }
     };
-    Some(match resolve_secret(&environment.aws, reference).await {
-        Ok(_) => Finding::fine(subject, format!("`{reference}` can be read")),
+    Some(match resolve_secret(&app.aws, reference).await {
+        Ok(_) => Finding::pass(subject, format!("`{reference}` can be read")),
         Err(error) => Finding::refused(subject, format!("{error:#}"), hint),
     })
 }
 
 /// Whether the server's certificate can be verified. AWS's authorities are in no system's store.
-fn ca(environment: &Environment, database: &Database) -> Option<Finding> {
+fn ca(app: &AppContext, database: &Database) -> Option<Finding> {
     let subject = format!("{} ca", database.id);
     let test = &database.test;
     let fix = format!("download {BUNDLE} and write `ca = \"global-bundle.pem\"` under `[database.restore_test]`");
-    let Some(ca) = environment.ca(database) else {
+    let Some(ca) = app.ca(database) else {
         if test.tls != TlsMode::VerifyFull {
             return None;
         }
@@ -235,7 +231,7 @@ fn ca(environment: &Environment, database: &Database) -> Option<Finding> {
     };
     let shown = ca.display();
     Some(match check_ca(&ca) {
-        Ok(()) => Finding::fine(subject, format!("`{shown}` is there")),
+        Ok(()) => Finding::pass(subject, format!("`{shown}` is there")),
         Err(error) => Finding::refused(subject, format!("`ca` cannot be used: `{shown}`: {error}"), fix),
     })
 }

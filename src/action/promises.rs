@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::point::Promise;
 use super::recoverable::{Since, earliest};
-use super::source::Source;
+use super::source::DatabaseDescription;
 use crate::aws::Snapshot;
+use crate::context::AppContext;
 use crate::duration;
 use crate::estate::Database;
-use crate::runbook::Environment;
 use crate::verify::Outcome;
 
 /// Automated backups are made once a day: what they reach back falls short of their retention by as much.
@@ -16,25 +16,25 @@ const A_BACKUP: Duration = Duration::from_hours(25);
 
 /// Judges every promise that is made.
 pub(super) async fn judge(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
-    source: Option<&Source>,
+    source: Option<&DatabaseDescription>,
     since: &Since,
 ) -> Vec<Promise> {
     let mut promises = Vec::new();
     if let (Some(promised), Some(source)) = (database.retention, source) {
-        let reach = earliest(environment, database, source).await.and_then(|at| since.age(at));
+        let reach = earliest(app, database, source).await.and_then(|at| since.age(at));
         let mut kept = Kept { days: source.backup_retention_days, reach, snapshots: Vec::new() };
         if !kept.reaches(promised) {
-            match environment.aws.snapshots(database.kind, &database.id).await {
+            match app.aws.snapshots(database.kind, &database.id).await {
                 Ok(snapshots) => kept.snapshots = ages(&snapshots, since),
                 Err(error) => tracing::warn!(target = %database.id, %error, "could not look for older snapshots"),
             }
         }
         promises.push(retention(database, &kept, promised));
     }
-    if let Some(region) = &environment.estate.backup_region {
-        promises.push(in_region(environment, database, region, since).await);
+    if let Some(region) = &app.estate.backup_region {
+        promises.push(in_region(app, database, region, since).await);
     }
     promises
 }
@@ -134,13 +134,13 @@ fn retention(database: &Database, kept: &Kept, promised: Duration) -> Promise {
 
 /// Whether copies of the backups are in the Region where they were promised to be, and young enough. That they can be restored
 /// there is not tested.
-async fn in_region(environment: &Environment, database: &Database, region: &str, since: &Since) -> Promise {
-    let there = environment.aws.for_region(region);
+async fn in_region(app: &AppContext, database: &Database, region: &str, since: &Since) -> Promise {
+    let there = app.aws.for_region(region);
     let asked = async {
         let mut snapshots = there.snapshots(database.kind, &database.id).await?;
         let backups = there.automated_backups(database.kind, &database.id).await?;
         if snapshots.iter().any(|snapshot| snapshot.taken_at().is_none()) {
-            as_old_as_their_sources(&mut snapshots, &environment.aws.snapshots(database.kind, &database.id).await?);
+            as_old_as_their_sources(&mut snapshots, &app.aws.snapshots(database.kind, &database.id).await?);
         }
         Ok((snapshots, backups))
     };

@@ -4,10 +4,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::point::{Point, PointType};
-use super::source::Source;
+use super::source::DatabaseDescription;
 use crate::aws::AutomatedBackup;
+use crate::context::AppContext;
 use crate::estate::Database;
-use crate::runbook::{Environment, Failure};
+use crate::runbook::Failure;
 use crate::store::RunState;
 use crate::verify::Outcome;
 
@@ -24,7 +25,7 @@ pub(super) struct Since {
 
 impl Since {
     /// AWS's own clock at its description of the source, else this host's.
-    pub(super) fn of(source: Option<&Source>, host: Timestamp) -> Self {
+    pub(super) fn of(source: Option<&DatabaseDescription>, host: Timestamp) -> Self {
         match source.and_then(|source| source.described_at) {
             Some(at) => Self { at, is_of_aws: true },
             None => Self { at: host, is_of_aws: false },
@@ -54,7 +55,7 @@ pub(super) enum Rpo {
     Unknown(String),
 }
 
-pub(super) fn rpo(source: Option<&Source>, since: &Since) -> Rpo {
+pub(super) fn rpo(source: Option<&DatabaseDescription>, since: &Since) -> Rpo {
     let Some(source) = source else {
         return Rpo::Unknown("the source is gone, so that its newest restorable moment no longer moves".to_owned());
     };
@@ -79,15 +80,15 @@ struct Window {
 
 /// A point in time: checked against the window before anything is asked of AWS.
 pub(super) async fn in_time(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
-    source: Option<&Source>,
+    source: Option<&DatabaseDescription>,
     at: Option<Timestamp>,
     since: &Since,
 ) -> Result<Point, Failure> {
     let window = match source {
-        Some(source) => of_source(environment, database, source, since).await?,
-        None => of_what_is_left(environment, database).await?,
+        Some(source) => of_source(app, database, source, since).await?,
+        None => of_what_is_left(app, database).await?,
     };
     // AWS takes moments before the latest restorable one, not that one itself.
     let newest = window.latest.checked_sub(SignedDuration::from_secs(1)).unwrap_or(window.latest);
@@ -105,9 +106,9 @@ pub(super) async fn in_time(
         notes.push("AWS did not say from when on it can be restored: the lower end was not checked".to_owned());
     }
     let backup = window.backup.unwrap_or_default();
-    let or_backup = |of_source: Option<&Source>, of: fn(&Source) -> Option<String>, left: Option<String>| {
-        of_source.map_or(left, of)
-    };
+    let or_backup = |of_source: Option<&DatabaseDescription>,
+                     of: fn(&DatabaseDescription) -> Option<String>,
+                     left: Option<String>| { of_source.map_or(left, of) };
     let age_seconds = since.age(taken_at);
     if age_seconds.is_none() {
         notes.push(format!("the age of {taken_at} is unknown: it is {} now", since.at));
@@ -141,9 +142,9 @@ pub(super) async fn in_time(
 }
 
 async fn of_source(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
-    source: &Source,
+    source: &DatabaseDescription,
     since: &Since,
 ) -> Result<Window, Failure> {
     let Some(latest) = source.latest_restorable else {
@@ -156,23 +157,23 @@ async fn of_source(
         let hint = "is its backup retention 0, or is it itself being restored? use `--point latest`";
         return Err(Failure::new(RunState::Unknown, anyhow::anyhow!("{message}"), hint));
     };
-    let earliest = earliest(environment, database, source).await;
+    let earliest = earliest(app, database, source).await;
     // At the very least nothing is kept longer than AWS was told to keep it.
     let by_retention = source.backup_retention_days.and_then(|days| since.at.checked_sub(DAY * (days + 1)).ok());
     Ok(Window { earliest: earliest.or(by_retention), latest, backup: None })
 }
 
 /// The oldest moment that automated backups reach, where AWS says so.
-pub(super) async fn earliest(environment: &Environment, database: &Database, source: &Source) -> Option<Timestamp> {
+pub(super) async fn earliest(app: &AppContext, database: &Database, source: &DatabaseDescription) -> Option<Timestamp> {
     match source.earliest_restorable {
         Some(earliest) => Some(earliest),
-        None => earliest_by_backups(environment, database).await,
+        None => earliest_by_backups(app, database).await,
     }
 }
 
 /// Of an instance only its automated backups say how far back they reach.
-async fn earliest_by_backups(environment: &Environment, database: &Database) -> Option<Timestamp> {
-    match environment.aws.automated_backups(database.kind, &database.id).await {
+async fn earliest_by_backups(app: &AppContext, database: &Database) -> Option<Timestamp> {
+    match app.aws.automated_backups(database.kind, &database.id).await {
         Ok(backups) => {
             let active = backups.into_iter().filter(|backup| backup.status != "retained");
             active.filter_map(|backup| backup.earliest).min()
@@ -194,13 +195,13 @@ pub(super) fn backups_on(database: &Database) -> String {
 }
 
 /// A source that is gone may have left its automated backups.
-async fn of_what_is_left(environment: &Environment, database: &Database) -> Result<Window, Failure> {
+async fn of_what_is_left(app: &AppContext, database: &Database) -> Result<Window, Failure> {
     let message = format!("there is no database `{}` to recover in time", database.id);
     if database.kind == crate::estate::DatabaseKind::Documentdb {
         let hint = "DocumentDB's automated backups go with their cluster; use a manual snapshot: `--point latest`";
         return Err(Failure::refused(message, hint));
     }
-    let backups = environment.aws.automated_backups(database.kind, &database.id).await?;
+    let backups = app.aws.automated_backups(database.kind, &database.id).await?;
     let newest = backups.into_iter().filter(|backup| !backup.resource_id.is_empty()).max_by_key(|backup| backup.latest);
     let found = newest.and_then(|backup| Some((backup.latest?, backup)));
     let Some((latest, backup)) = found else {

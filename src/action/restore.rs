@@ -8,10 +8,10 @@ use super::copy::{self, Copy};
 use super::plan::{Planned, plan};
 use super::point::{Point, Promise};
 use super::recoverable::{Rpo, Since, rpo};
-use super::source::Source;
+use super::source::DatabaseDescription;
 use super::wanted::family;
 use super::{cost, exposure, wait};
-use crate::aws::{Change, Kind, Resource};
+use crate::aws::{Change, ErrorKind, Resource};
 use crate::estate::{Database, HostPort};
 use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
 use crate::store::Spent;
@@ -62,7 +62,7 @@ impl Action for Restore {
             let changes = first.chain(planned.member.as_ref().and_then(|(_, changes)| changes.first()));
             let mut calls = Vec::new();
             for change in changes {
-                calls.push(context.environment.aws.preview(change).await?);
+                calls.push(context.app.aws.preview(change).await?);
             }
             let mut notes = planned.notes.clone();
             if let [_, fallbacks @ ..] = planned.wanted.classes.as_slice()
@@ -84,7 +84,7 @@ async fn plan_for<'c>(context: &'c Context<'_>, arguments: &Map<String, Value>) 
     let point: Point = serde_json::from_value(point).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
     let database: &Database = database(context, &point.target)?;
     let given = arguments.get("instance_class").and_then(Value::as_str).map(str::to_owned);
-    Box::pin(plan(context.environment, context.run, database, point, given)).await
+    Box::pin(plan(context.app, context.run, database, point, given)).await
 }
 
 /// What is known of a copy before it is there.
@@ -130,7 +130,7 @@ fn made_ready<'a>(
 
 fn is_short_of_capacity(failure: &Failure) -> bool {
     let error = failure.error.downcast_ref::<crate::aws::Error>();
-    error.is_some_and(|error| error.kind == Kind::Capacity)
+    error.is_some_and(|error| error.kind == ErrorKind::Capacity)
 }
 
 async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, Failure> {
@@ -138,15 +138,15 @@ async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, F
     if let Some((resource, changes)) = &planned.member {
         context.phase("instance", Spent::Aws, made_ready(context, resource, changes)).await?;
     }
-    let aws = &context.environment.aws;
-    let copy = Source::read(aws, planned.database, &planned.resource.id).await?;
+    let aws = &context.app.aws;
+    let copy = DatabaseDescription::read(aws, planned.database, &planned.resource.id).await?;
     let copy = copy.ok_or_else(|| Failure::from(anyhow::anyhow!("AWS does not show `{}`", planned.resource.id)))?;
-    let untold = exposure::check(context.environment, planned.database, &planned.resource.id, &copy).await?;
+    let untold = exposure::check(context.app, planned.database, &planned.resource.id, &copy).await?;
     // A tunnel needs no endpoint.
     let endpoint = copy.endpoint.clone().or_else(|| planned.database.test.connect.clone());
     let endpoint = endpoint
         .ok_or_else(|| Failure::from(anyhow::anyhow!("AWS gives no endpoint for `{}`", planned.resource.id)))?;
-    let source = Source::read(aws, planned.database, &planned.database.id).await?;
+    let source = DatabaseDescription::read(aws, planned.database, &planned.database.id).await?;
     let differences = match &source {
         Some(source) => copy::compare(aws, source, &copy).await?,
         None => Vec::new(),
@@ -154,7 +154,7 @@ async fn restore(context: &Context<'_>, planned: &Planned<'_>) -> Result<Copy, F
     let loads =
         |status: &str| matches!(status.to_ascii_lowercase().as_str(), "initializing" | "storage-initialization");
     let storage_initializing = copy.storage_operation.as_deref().is_some_and(loads) || loads(&copy.status);
-    let since = Since::of(source.as_ref(), context.environment.clock.now());
+    let since = Since::of(source.as_ref(), context.app.clock.now());
     let again = rpo(source.as_ref(), &since);
     Ok(Copy {
         endpoint,
@@ -174,7 +174,7 @@ fn is_of_family(engine: &str, of_backup: &str, of_copy: &str) -> bool {
 }
 
 /// Whether AWS restored what was backed up: it may restore a major version that is past its support as a newer one.
-fn same_engine(point: &Point, copy: &Source) -> Option<Promise> {
+fn same_engine(point: &Point, copy: &DatabaseDescription) -> Option<Promise> {
     let version = point.engine_version.as_deref()?;
     if is_of_family(&point.engine, version, &copy.engine_version) {
         return None;

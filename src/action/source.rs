@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Aws, Cluster, Instance, Result, Storage};
-use crate::estate::{Capacity, Database, HostPort};
+use crate::estate::{Database, HostPort, ServerlessV2Scaling};
 
 /// A database as AWS has it.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct DatabaseDescription {
     pub(super) engine: String,
     pub(super) engine_version: String,
     pub(super) status: String,
@@ -25,7 +25,7 @@ pub(super) struct Source {
     pub(super) option_group: Option<String>,
     pub(super) storage: Storage,
     pub(super) lifecycle: Option<String>,
-    pub(super) capacity: Option<Capacity>,
+    pub(super) capacity: Option<ServerlessV2Scaling>,
     pub(super) engine_mode: Option<String>,
     /// Whether it is, or is part of, a Multi-AZ DB cluster, which is no Aurora cluster.
     pub(super) is_multi_az_cluster: bool,
@@ -75,10 +75,10 @@ pub struct SourceSettings {
     /// The storage.
     pub storage: Storage,
     /// How far Serverless v2 scales.
-    pub capacity: Option<Capacity>,
+    pub capacity: Option<ServerlessV2Scaling>,
 }
 
-impl Source {
+impl DatabaseDescription {
     /// Reads the database `id` of the kind of `database`; `None` where there is none.
     pub(super) async fn read(aws: &Aws, database: &Database, id: &str) -> Result<Option<Self>> {
         if database.kind.is_cluster() {
@@ -167,7 +167,7 @@ impl Source {
             ("engine version", Some(found.engine_version.clone())),
             ("cluster parameter group", found.parameter_group.clone()),
             ("storage type", found.storage.kind.clone()),
-            ("Serverless v2 capacity", found.capacity.map(|units| format!("{}-{}", units.least, units.most))),
+            ("Serverless v2 capacity", found.capacity.map(|units| format!("{}-{}", units.min, units.max))),
             ("Multi-AZ", found.multi_az.map(on_or_off)),
             ("encryption", found.encrypted.map(on_or_off)),
             ("IAM authentication", found.iam_authentication.map(on_or_off)),

@@ -1,9 +1,10 @@
 //! What drctl does not restore is refused by its name, with what to use instead.
 
-use super::source::Source;
+use super::source::DatabaseDescription;
 use crate::aws::Snapshot;
+use crate::context::AppContext;
 use crate::estate::{Database, DatabaseKind, Protocol};
-use crate::runbook::{Environment, Failure};
+use crate::runbook::Failure;
 use crate::verify::documentdb_too_old;
 
 const ELSEWHERE: &str = "use AWS Backup's restore testing with a validation of your own";
@@ -13,14 +14,14 @@ const ELSEWHERE: &str = "use AWS Backup's restore testing with a validation of y
 /// # Errors
 /// With what it is, and what to do instead.
 pub(super) async fn check(
-    environment: &Environment,
+    app: &AppContext,
     database: &Database,
-    source: Option<&Source>,
+    source: Option<&DatabaseDescription>,
 ) -> Result<(), Failure> {
     let Some(source) = source else {
         // A Multi-AZ DB cluster of RDS is not found where instances are looked for.
         if !database.kind.is_cluster()
-            && let Ok(Some(cluster)) = environment.aws.cluster(database.kind, &database.id).await
+            && let Ok(Some(cluster)) = app.aws.cluster(database.kind, &database.id).await
         {
             return Err(not_an_instance(database, &cluster.engine));
         }
@@ -93,7 +94,7 @@ pub(super) fn check_version(database: &Database, version: Option<&str>) -> Resul
 ///
 /// # Errors
 /// With what it names, and what to do instead.
-pub(super) fn check_snapshot_name(environment: &Environment, database: &Database, id: &str) -> Result<(), Failure> {
+pub(super) fn check_snapshot_name(app: &AppContext, database: &Database, id: &str) -> Result<(), Failure> {
     let mut parts = id.split(':');
     if parts.next() != Some("arn") {
         return Ok(());
@@ -104,8 +105,8 @@ pub(super) fn check_snapshot_name(environment: &Environment, database: &Database
         let hint = "use AWS Backup's restore testing; an `awsbackup:...` snapshot that RDS itself lists can be named";
         return Err(Failure::refused(message, hint));
     }
-    if region != environment.aws.region {
-        let message = format!("snapshot `{id}` is in {region}, and copies are made in {}", environment.aws.region);
+    if region != app.aws.region {
+        let message = format!("snapshot `{id}` is in {region}, and copies are made in {}", app.aws.region);
         let verb = if database.kind.is_cluster() { "copy-db-cluster-snapshot" } else { "copy-db-snapshot" };
         let hint =
             format!("copy it first (`aws rds {verb}` with a key of this Region), or test it from an estate there");

@@ -14,26 +14,27 @@ use super::choose_point::database;
 use super::copy::Copy;
 use super::exposure;
 use super::point::Point;
-use super::source::Source;
-use crate::aws::{Aws, Change, Error, Kind, Status, judge_status, resolve_previous_secret, resolve_secret};
+use super::source::DatabaseDescription;
+use crate::aws::{Aws, Change, Error, ErrorKind, Status, judge_status, resolve_previous_secret, resolve_secret};
+use crate::context::RunEvent;
+use crate::deadline::Deadline;
 use crate::estate::Database;
-use crate::patience::Patience;
-use crate::runbook::{Action, Argument, Context, Failure, Happening, Preview, Spec, ValueType};
+use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
 use crate::store::{RunState, Spent};
-use crate::verify::{Check, Facts, Login, Outcome, Plan, Proof, verify};
+use crate::verify::{Baseline, Check, ConnectionSettings, Outcome, Plan, Verification, verify};
 
 const PASSWORD_CHARS: usize = 32;
 /// Between two looks at a password change.
 const PASSWORD_PAUSE: Duration = Duration::from_secs(3);
 /// How long a password change may take.
-const PASSWORD_PATIENCE: Duration = Duration::from_mins(10);
+const PASSWORD_LIMIT: Duration = Duration::from_mins(10);
 
 /// See the module.
 pub(super) struct Verify;
 
 /// What the step yields.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Proved {
+pub struct VerifyOutput {
     /// How the checks ended, taken together.
     pub outcome: Outcome,
     /// That in words.
@@ -43,7 +44,7 @@ pub struct Proved {
     /// Every check.
     pub checks: Vec<Check>,
     /// What the next run is compared with; absent where an older point was proved than the last time.
-    pub facts: Option<Facts>,
+    pub facts: Option<Baseline>,
     /// The point that was proved.
     pub point: Point,
 }
@@ -87,7 +88,7 @@ impl Action for Verify {
             if database.test.password.is_none() {
                 let password = SecretString::from(String::new());
                 let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password };
-                preview.calls.push(context.environment.aws.preview(&change).await?);
+                preview.calls.push(context.app.aws.preview(&change).await?);
             }
             let names: Vec<_> = database.test.checks.iter().map(|check| format!("`{}`", check.name)).collect();
             let own = if names.is_empty() { String::new() } else { format!(", and {}", names.join(", ")) };
@@ -113,8 +114,8 @@ fn username(database: &Database, copy: &Copy) -> Option<String> {
 
 /// A copy that can be reached from the internet is not connected to. Looked at again: it may have been changed.
 async fn private(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
-    match Source::read(&context.environment.aws, database, &copy.id).await? {
-        Some(found) => exposure::check(context.environment, database, &copy.id, &found).await.map(drop),
+    match DatabaseDescription::read(&context.app.aws, database, &copy.id).await? {
+        Some(found) => exposure::check(context.app, database, &copy.id, &found).await.map(drop),
         None => {
             let message = format!("`{}` is gone", copy.id);
             Err(Failure::failed(message, "somebody deleted the copy: look at CloudTrail"))
@@ -124,7 +125,7 @@ async fn private(context: &Context<'_>, database: &Database, copy: &Copy) -> Res
 
 /// The password of the snapshot's time, or a new one that only this process ever knows.
 async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<SecretString, Failure> {
-    let aws = &context.environment.aws;
+    let aws = &context.app.aws;
     if let Some(reference) = &database.test.password {
         return resolve_secret(aws, reference)
             .await
@@ -133,15 +134,15 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
     let password: String = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS).map(char::from).collect();
     let password = SecretString::from(password);
     let change = Change::SetPassword { kind: database.kind, id: copy.id.clone(), password: password.clone() };
-    let mut patience = Patience::new(&context.environment.clock, PASSWORD_PATIENCE);
-    while patience.lasts() {
+    let mut deadline = Deadline::new(&context.app.clock, PASSWORD_LIMIT);
+    while deadline.allows_retry() {
         match context.apply(change.clone()).await {
             Ok(()) => {
                 wait_for_password(context, database, copy).await?;
                 return Ok(password);
             }
-            Err(error) if error.kind == Kind::State || error.is_transient() => {
-                context.environment.clock.sleep(PASSWORD_PAUSE).await;
+            Err(error) if error.kind == ErrorKind::State || error.is_transient() => {
+                context.app.clock.sleep(PASSWORD_PAUSE).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -151,10 +152,10 @@ async fn credentials(context: &Context<'_>, database: &Database, copy: &Copy) ->
 }
 
 async fn wait_for_password(context: &Context<'_>, database: &Database, copy: &Copy) -> Result<(), Failure> {
-    let (aws, clock) = (&context.environment.aws, &context.environment.clock);
-    let mut patience = Patience::new(clock, PASSWORD_PATIENCE);
+    let (aws, clock) = (&context.app.aws, &context.app.clock);
+    let mut deadline = Deadline::new(clock, PASSWORD_LIMIT);
     let mut seen = String::new();
-    while patience.lasts() {
+    while deadline.allows_retry() {
         seen = match password_of(aws, database, copy).await {
             Ok(Some((status, false))) if judge_status(&status) == Status::Ready => return Ok(()),
             Ok(Some((status, _))) if judge_status(&status) == Status::Failed => {
@@ -188,12 +189,12 @@ async fn prove(
     database: &Database,
     copy: &Copy,
     password: SecretString,
-) -> Result<Proof, Failure> {
+) -> Result<Verification, Failure> {
     let proof = prove_with(context, database, copy, password).await?;
     let Some(reference) = database.test.password.as_ref().filter(|_| proof.credentials_refused) else {
         return Ok(proof);
     };
-    match resolve_previous_secret(&context.environment.aws, reference).await {
+    match resolve_previous_secret(&context.app.aws, reference).await {
         Ok(Some(previous)) => {
             tracing::info!(run.id = %context.run.id, "the secret was rotated since: trying its previous version");
             let mut proof = prove_with(context, database, copy, previous).await?;
@@ -215,30 +216,30 @@ async fn prove_with(
     database: &Database,
     copy: &Copy,
     password: SecretString,
-) -> Result<Proof, Failure> {
+) -> Result<Verification, Failure> {
     let test = &database.test;
-    let environment = context.environment;
-    let baseline = environment.store.baseline(environment.scope(), &database.id).await?;
-    let baseline: Option<Facts> = baseline.and_then(|(_, facts)| serde_json::from_value(facts).ok());
-    let baseline = baseline.filter(|_| !context.run.accept_changes);
+    let app = context.app;
+    let baseline = app.store.baseline(app.scope(), &database.id).await?;
+    let baseline: Option<Baseline> = baseline.and_then(|(_, facts)| serde_json::from_value(facts).ok());
+    let baseline = baseline.filter(|_| !context.run.update_baseline);
     let username = username(database, copy).ok_or_else(|| {
         let message = format!("AWS does not say who the master user of `{}` is", copy.id);
         Failure::refused(message, "add `username` under `[database.restore_test]`")
     })?;
-    let login = Login {
+    let login = ConnectionSettings {
         protocol: database.kind.protocol(),
         address: test.connect.clone().unwrap_or_else(|| copy.endpoint.clone()),
         tls: test.tls,
         tunnelled: test.connect.is_some(),
         certificate_name: copy.endpoint.host.clone(),
-        ca: environment.ca(database),
+        ca: app.ca(database),
         username,
         password,
         database: test.database.clone(),
         fresh_password: test.password.is_none(),
         on_command: None,
     };
-    let left = context.run.deadline_at.duration_since(environment.clock.now());
+    let left = context.run.deadline_at.duration_since(app.clock.now());
     let plan = Plan {
         point: copy.point.taken_at,
         baseline,
@@ -249,13 +250,13 @@ async fn prove_with(
         large_rows: Plan::LARGE_ROWS,
         connections: Plan::CONNECTIONS,
         // A little earlier than the deadline, so that what was found by then is told.
-        patience: Duration::try_from(left).unwrap_or_default().mul_f64(0.9).max(Duration::from_secs(1)),
+        deadline: Duration::try_from(left).unwrap_or_default().mul_f64(0.9).max(Duration::from_secs(1)),
     };
-    let tell = |check: &Check| context.tell(&Happening::Checked(check.clone()));
-    Ok(verify(&login, &Arc::new(plan), &environment.clock, &tell).await)
+    let tell = |check: &Check| context.emit(&RunEvent::Checked(check.clone()));
+    Ok(verify(&login, &Arc::new(plan), &app.clock, &tell).await)
 }
 
-fn sum_up(proof: Proof, point: Point) -> Proved {
+fn sum_up(proof: Verification, point: Point) -> VerifyOutput {
     let total = proof.checks.len();
     let outcome = proof.checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Unknown);
     let worst: Vec<&Check> = proof.checks.iter().filter(|check| check.outcome == outcome).collect();
@@ -269,5 +270,5 @@ fn sum_up(proof: Proof, point: Point) -> Proved {
         Outcome::Passed => None,
         _ => worst.iter().find_map(|check| check.fix.clone()),
     };
-    Proved { outcome, reason, hint, checks: proof.checks, facts: proof.facts, point }
+    VerifyOutput { outcome, reason, hint, checks: proof.checks, facts: proof.facts, point }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::aws::{Resource, Status, judge_status};
+use crate::context::RunEvent;
+use crate::deadline::Deadline;
 use crate::duration;
-use crate::patience::Patience;
-use crate::runbook::{Context, Failure, Happening};
+use crate::runbook::{Context, Failure};
 use crate::store::RunState;
 
 /// Looks in a row that may fail.
@@ -21,10 +22,10 @@ const QUOTED_EVENTS: usize = 3;
 /// # Errors
 /// Where its status is a terminal one (with the events that explain it), or nobody can tell any more.
 pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> Result<(), Failure> {
-    let mut watcher = context.environment.aws.watch(resource);
-    let watch = context.environment.clock.stopwatch();
+    let mut watcher = context.app.aws.watch(resource);
+    let watch = context.app.clock.stopwatch();
     let mut failed_looks = 0;
-    let absence = || Patience::new(&context.environment.clock, ABSENT.1).and_tries(ABSENT.0);
+    let absence = || Deadline::new(&context.app.clock, ABSENT.1).and_tries(ABSENT.0);
     let mut absent = None;
     let mut last = String::new();
     loop {
@@ -33,8 +34,8 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
                 failed_looks = 0;
                 absent = None;
                 if status != last {
-                    let happening = Happening::Status { resource: resource.clone(), status: status.clone() };
-                    context.tell(&happening);
+                    let event = RunEvent::Status { resource: resource.clone(), status: status.clone() };
+                    context.emit(&event);
                     last.clone_from(&status);
                 }
                 match judge_status(&status) {
@@ -43,7 +44,7 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
                     Status::Failed => return Err(terminal(context, resource, &status, watch.waited_seconds()).await),
                 }
             }
-            Ok(None) if absent.get_or_insert_with(absence).lasts() => {}
+            Ok(None) if absent.get_or_insert_with(absence).allows_retry() => {}
             Ok(None) => {
                 let message = format!("`{}` was restored, but AWS does not show it", resource.id);
                 return Err(Failure::new(
@@ -63,7 +64,7 @@ pub(super) async fn until_ready(context: &Context<'_>, resource: &Resource) -> R
 
 async fn terminal(context: &Context<'_>, resource: &Resource, status: &str, seconds: f64) -> Failure {
     let took = duration::show_seconds(seconds);
-    let told = match context.environment.aws.events(resource.kind, &resource.id).await {
+    let told = match context.app.aws.events(resource.kind, &resource.id).await {
         Ok(events) if events.is_empty() => "AWS gives no event that explains it".to_owned(),
         Ok(events) => {
             let newest = events.iter().rev().take(QUOTED_EVENTS).map(|event| event.message.as_str());

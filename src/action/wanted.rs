@@ -3,7 +3,7 @@
 use super::point::Point;
 use super::source::SourceSettings;
 use crate::aws::Storage;
-use crate::estate::{Capacity, Database};
+use crate::estate::{Database, ServerlessV2Scaling};
 
 /// The class of a Serverless v2 instance.
 pub(super) const SERVERLESS: &str = "db.serverless";
@@ -19,7 +19,7 @@ pub(super) struct Wanted {
     pub(super) lifecycle: Option<String>,
     pub(super) option_group: Option<String>,
     pub(super) storage: Storage,
-    pub(super) capacity: Option<Capacity>,
+    pub(super) capacity: Option<ServerlessV2Scaling>,
 }
 
 impl Wanted {

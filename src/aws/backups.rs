@@ -4,7 +4,7 @@ use aws_sdk_rds::types as sdk;
 
 use super::connect::Aws;
 use super::convert::time;
-use super::error::{Error, Kind, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::listing::{all, filter};
 use super::model::{AutomatedBackup, Storage};
 use crate::estate::DatabaseKind;
@@ -41,7 +41,7 @@ impl Aws {
 
 fn absent_is_none<T>(found: Result<Vec<T>>) -> Result<Vec<T>> {
     match found {
-        Err(Error { kind: Kind::NotFound, .. }) => Ok(Vec::new()),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(Vec::new()),
         other => other,
     }
 }

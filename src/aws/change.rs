@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::model::{Resource, Storage};
-use crate::estate::{Capacity, DatabaseKind, Tags};
+use crate::estate::{DatabaseKind, ServerlessV2Scaling, Tags};
 
 /// Whose backups a point in time is restored from.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub struct Restore {
     /// DocumentDB have no such thing.
     pub lifecycle: Option<String>,
     /// How far the source's Serverless v2 scales.
-    pub capacity: Option<Capacity>,
+    pub capacity: Option<ServerlessV2Scaling>,
     /// Tags; without any, AWS copies the source's.
     pub tags: Tags,
 }

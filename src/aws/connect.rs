@@ -18,9 +18,9 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use super::guard::{ATTEMPT_TIMEOUT, Guard};
+use super::fence::{ATTEMPT_TIMEOUT, LeaseFence};
 use super::sendings::Sendings;
-use super::watch::Watch;
+use super::watch::StatusPoller;
 use crate::clock::Clock;
 use crate::estate::Estate;
 
@@ -47,8 +47,8 @@ pub struct Aws {
     pub(super) kms: aws_sdk_kms::Client,
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) sns: aws_sdk_sns::Client,
-    pub(super) guard: Option<Guard>,
-    pub(super) watch: Watch,
+    pub(super) guard: Option<LeaseFence>,
+    pub(super) watch: StatusPoller,
     /// The Region that the clients talk to.
     pub region: String,
     pub(super) origin: Arc<Origin>,
@@ -84,7 +84,7 @@ struct Clients {
     kms: aws_sdk_kms::Client,
     secrets: aws_sdk_secretsmanager::Client,
     sns: aws_sdk_sns::Client,
-    watch: Watch,
+    watch: StatusPoller,
 }
 
 impl Origin {
@@ -106,7 +106,7 @@ impl Clients {
         let sns = aws_sdk_sns::config::Builder::from(config).interceptor(listen.clone()).build();
         let rds = aws_sdk_rds::Client::from_conf(rds);
         Self {
-            watch: Watch::new(rds.clone(), clock.clone()),
+            watch: StatusPoller::new(rds.clone(), clock.clone()),
             rds,
             docdb: aws_sdk_docdb::Client::from_conf(docdb),
             sts: aws_sdk_sts::Client::from_conf(sts),
@@ -196,7 +196,7 @@ impl Aws {
 
     /// The same clients, for a run that `guard` watches over.
     #[must_use]
-    pub fn guarded(&self, guard: Guard) -> Self {
+    pub fn guarded(&self, guard: LeaseFence) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(guard.attempt_timeout()))
             .operation_attempt_timeout(guard.attempt_timeout())

@@ -74,7 +74,7 @@ impl Aws {
     ///
     /// # Errors
     /// Where the call failed.
-    pub async fn look(&self, kind: DatabaseKind, resource: &Resource) -> Result<Option<(Tags, String)>> {
+    pub async fn describe(&self, kind: DatabaseKind, resource: &Resource) -> Result<Option<(Tags, String)>> {
         Ok(match resource.kind {
             ResourceKind::DbInstance => self.instance(&resource.id).await?.map(|found| (found.tags, found.status)),
             ResourceKind::DbCluster => self.cluster(kind, &resource.id).await?.map(|found| (found.tags, found.status)),

@@ -5,11 +5,11 @@ use aws_sdk_docdb::types as sdk;
 use super::connect::Aws;
 use super::convert::{date_time, endpoint, time};
 use super::dated::Dated;
-use super::error::{Error, Kind, Result, classify};
+use super::error::{Error, ErrorKind, Result, classify};
 use super::listing::{SnapshotName, all};
 use super::model::{Cluster, Member, Snapshot, Storage};
 use super::{BackupSource, Restore, RestoreSource};
-use crate::estate::{Capacity, Tags};
+use crate::estate::{ServerlessV2Scaling, Tags};
 
 /// One cluster, with its tags, or `None` where there is none of that name.
 pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
@@ -18,7 +18,7 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
     let answer = request.customize().interceptor(dated.clone()).send().await;
     let found = match answer.map_err(|error| classify("DescribeDBClusters", error)) {
         Ok(answer) => answer.db_clusters.unwrap_or_default().into_iter().next(),
-        Err(Error { kind: Kind::NotFound, .. }) => None,
+        Err(Error { kind: ErrorKind::NotFound, .. }) => None,
         Err(error) => return Err(error),
     };
     let Some(mut cluster) = found.map(cluster_from) else { return Ok(None) };
@@ -26,7 +26,7 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
     let answer = aws.docdb.list_tags_for_resource().resource_name(&cluster.arn).send().await;
     match answer.map_err(|error| classify("ListTagsForResource", error)) {
         Ok(answer) => cluster.tags = tags_from(answer.tag_list),
-        Err(Error { kind: Kind::NotFound, .. }) => return Ok(None),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => return Ok(None),
         Err(error) => return Err(error),
     }
     Ok(Some(cluster))
@@ -51,7 +51,7 @@ pub(super) async fn snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
         .await;
     match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
         Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(snapshot_from)),
-        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -81,7 +81,7 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
             operation: "RestoreDBClusterToPointInTime",
             code: None,
             message: format!("DocumentDB restores no cluster that is gone, such as `{resource_id}`, to a moment"),
-            kind: Kind::Invalid,
+            kind: ErrorKind::Invalid,
         }),
         RestoreSource::PointInTime { source: BackupSource::Existing(source), at } => {
             let request = aws
@@ -102,9 +102,9 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
     }
 }
 
-fn scaling(capacity: Capacity) -> sdk::ServerlessV2ScalingConfiguration {
+fn scaling(capacity: ServerlessV2Scaling) -> sdk::ServerlessV2ScalingConfiguration {
     let scaling = sdk::ServerlessV2ScalingConfiguration::builder();
-    scaling.min_capacity(capacity.least).max_capacity(capacity.most).build()
+    scaling.min_capacity(capacity.min).max_capacity(capacity.max).build()
 }
 
 pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {
@@ -147,7 +147,7 @@ fn cluster_from(from: sdk::DbCluster) -> Cluster {
         latest_restorable: time(from.latest_restorable_time),
         capacity: from
             .serverless_v2_scaling_configuration
-            .and_then(|scaling| Some(Capacity { least: scaling.min_capacity?, most: scaling.max_capacity? })),
+            .and_then(|scaling| Some(ServerlessV2Scaling { min: scaling.min_capacity?, max: scaling.max_capacity? })),
         password_pending: false,
         tags: Tags::new(),
     }

@@ -11,7 +11,7 @@ use aws_sigv4::sign::v4::SigningParams;
 use quick_xml::events::Event;
 
 use super::connect::Aws;
-use super::error::{Error, Kind, Result, of_code};
+use super::error::{Error, ErrorKind, Result, of_code};
 use crate::estate::Partition;
 
 const OPERATION: &str = "DescribeSecurityGroups";
@@ -96,9 +96,9 @@ impl Aws {
     ) -> Result<Vec<(&'static str, String)>> {
         let failed = |kind, message: String| Error { operation: OPERATION, code: None, message, kind };
         let provider = self.origin.config().credentials_provider();
-        let provider = provider.ok_or_else(|| failed(Kind::Credentials, "there are no credentials".to_owned()))?;
+        let provider = provider.ok_or_else(|| failed(ErrorKind::Credentials, "there are no credentials".to_owned()))?;
         let credentials = provider.provide_credentials().await;
-        let identity = credentials.map_err(|error| failed(Kind::Credentials, error.to_string()))?.into();
+        let identity = credentials.map_err(|error| failed(ErrorKind::Credentials, error.to_string()))?.into();
         let params = SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
@@ -106,10 +106,10 @@ impl Aws {
             .time(SystemTime::from(crate::clock::Clock::system().now()))
             .settings(SigningSettings::default())
             .build()
-            .map_err(|error| failed(Kind::Invalid, error.to_string()))?;
+            .map_err(|error| failed(ErrorKind::Invalid, error.to_string()))?;
         let request = SignableRequest::new("POST", url, headers.iter().copied(), SignableBody::Bytes(form.as_bytes()));
-        let request = request.map_err(|error| failed(Kind::Invalid, error.to_string()))?;
-        let signed = sign(request, &params.into()).map_err(|error| failed(Kind::Invalid, error.to_string()))?;
+        let request = request.map_err(|error| failed(ErrorKind::Invalid, error.to_string()))?;
+        let signed = sign(request, &params.into()).map_err(|error| failed(ErrorKind::Invalid, error.to_string()))?;
         let (instructions, _) = signed.into_parts();
         let (headers, _) = instructions.into_parts();
         Ok(headers.into_iter().map(|header| (header.name(), header.value().to_owned())).collect())
@@ -126,7 +126,7 @@ fn form(ids: &[String]) -> String {
 }
 
 fn unavailable(message: &str) -> Error {
-    Error { operation: OPERATION, code: None, message: message.to_owned(), kind: Kind::Unavailable }
+    Error { operation: OPERATION, code: None, message: message.to_owned(), kind: ErrorKind::Unavailable }
 }
 
 /// Every text in an element of this name. Nothing where it is no XML.

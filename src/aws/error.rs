@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// What a failed call means to its caller. Derived from the code on the wire, never from message text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The thing asked for is not there.
     NotFound,
     /// A thing of that name is there already.
@@ -49,7 +49,7 @@ pub struct Error {
     /// What AWS said, or what went wrong on the way.
     pub message: String,
     /// What it means.
-    pub kind: Kind,
+    pub kind: ErrorKind,
 }
 
 /// The result of a call.
@@ -58,7 +58,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.code {
-            None if self.kind == Kind::WrongAccount => f.write_str(&self.message),
+            None if self.kind == ErrorKind::WrongAccount => f.write_str(&self.message),
             Some(code) => write!(f, "`{}` answered `{code}`: {}", self.operation, self.message),
             None => write!(f, "`{}` got no answer: {}", self.operation, self.message),
         }
@@ -71,13 +71,13 @@ impl Error {
     /// Whether another try may go well: the far end is busy or away, and nothing is wrong with the call.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, Kind::Throttled | Kind::Unavailable)
+        matches!(self.kind, ErrorKind::Throttled | ErrorKind::Unavailable)
     }
 
     /// Whether nobody knows what became of the call: it may have done its work.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.kind == Kind::Unavailable
+        self.kind == ErrorKind::Unavailable
     }
 
     /// The operation and the code alone: AWS's text names accounts, roles and resources, which not everybody shall read.
@@ -85,7 +85,7 @@ impl Error {
     pub fn brief(&self) -> String {
         match &self.code {
             Some(code) => format!("`{}` answered `{code}`", self.operation),
-            None if self.kind == Kind::WrongAccount => "the credentials are of another account".to_owned(),
+            None if self.kind == ErrorKind::WrongAccount => "the credentials are of another account".to_owned(),
             None => format!("`{}` got no answer", self.operation),
         }
     }
@@ -93,7 +93,7 @@ impl Error {
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
-        if self.kind == Kind::Denied {
+        if self.kind == ErrorKind::Denied {
             return self.denial_hint();
         }
         match (self.code.as_deref(), self.kind) {
@@ -103,10 +103,10 @@ impl Error {
             (Some("PointInTimeRestoreNotEnabled"), _) => {
                 "automated backups are off: set a backup retention of at least 1 day on the source"
             }
-            (Some(code), Kind::NotFound) if code.contains("Snapshot") => {
+            (Some(code), ErrorKind::NotFound) if code.contains("Snapshot") => {
                 "the snapshot is gone, or of another account or Region: choose another point with `--point`"
             }
-            (Some(code), Kind::NotFound) if code.contains("SubnetGroup") => {
+            (Some(code), ErrorKind::NotFound) if code.contains("SubnetGroup") => {
                 "make the subnet group in this Region, or correct `subnet_group` under `[quarantine]`"
             }
             (Some("DBSubnetGroupDoesNotCoverEnoughAZs"), _) => {
@@ -154,36 +154,36 @@ impl Error {
     }
 }
 
-fn kind_hint(kind: Kind) -> &'static str {
+fn kind_hint(kind: ErrorKind) -> &'static str {
     match kind {
-        Kind::Denied => "check the credentials with `aws sts get-caller-identity`",
-        Kind::Credentials => {
+        ErrorKind::Denied => "check the credentials with `aws sts get-caller-identity`",
+        ErrorKind::Credentials => {
             "renew the credentials (`aws sso login`, or whatever issues them) and check them with `aws sts \
              get-caller-identity`"
         }
-        Kind::WrongAccount => {
+        ErrorKind::WrongAccount => {
             "use the estate's own credentials (`AWS_PROFILE`), or correct `account` under `[estate]`; nothing was done"
         }
-        Kind::Throttled => "another client is using up the account's API rate; try again, or later",
-        Kind::Unavailable => "check the network and `AWS_ENDPOINT_URL`, then run `drctl doctor`",
-        Kind::Quota => "remove unused resources, or raise the quota in Service Quotas",
-        Kind::Capacity => {
+        ErrorKind::Throttled => "another client is using up the account's API rate; try again, or later",
+        ErrorKind::Unavailable => "check the network and `AWS_ENDPOINT_URL`, then run `drctl doctor`",
+        ErrorKind::Quota => "remove unused resources, or raise the quota in Service Quotas",
+        ErrorKind::Capacity => {
             "AWS has none of this class free in the quarantine's zones: choose another `instance_class`, add zones to \
              the subnet group, or try again later (a real recovery would meet the same)"
         }
-        Kind::Network => {
+        ErrorKind::Network => {
             "check the quarantine: its subnets, their zones and free addresses, and that the security groups are of \
              the same VPC as `subnet_group`"
         }
-        Kind::MissingGroup => {
+        ErrorKind::MissingGroup => {
             "the source's parameter group or option group is not in this account and Region: make it again, since a \
              recovery needs it too"
         }
-        Kind::Key => {
+        ErrorKind::Key => {
             "enable the KMS key, or allow `kms:CreateGrant`, `kms:DescribeKey`, `kms:Decrypt` and `kms:GenerateDataKey` on \
              it, in its own policy too: `drctl iam-policy` prints with which conditions"
         }
-        Kind::NotFound | Kind::AlreadyExists | Kind::State | Kind::Invalid => {
+        ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::State | ErrorKind::Invalid => {
             "run `drctl doctor` to see what differs from the configuration"
         }
     }
@@ -213,9 +213,9 @@ where
             let message = error.message().unwrap_or("no message").to_owned();
             of_code(operation, error.code().map(str::to_owned), message)
         }
-        other if lacks_credentials(&other) => failure(operation, Kind::Credentials, &chain(&other)),
-        SdkError::ConstructionFailure(cause) => failure(operation, Kind::Invalid, &format!("{cause:?}")),
-        other => failure(operation, Kind::Unavailable, &chain(&other)),
+        other if lacks_credentials(&other) => failure(operation, ErrorKind::Credentials, &chain(&other)),
+        SdkError::ConstructionFailure(cause) => failure(operation, ErrorKind::Invalid, &format!("{cause:?}")),
+        other => failure(operation, ErrorKind::Unavailable, &chain(&other)),
     }
 }
 
@@ -229,7 +229,7 @@ fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<CredentialsError>)
 }
 
-fn failure(operation: &'static str, kind: Kind, message: &str) -> Error {
+fn failure(operation: &'static str, kind: ErrorKind, message: &str) -> Error {
     Error { operation, code: None, message: message.to_owned(), kind }
 }
 
@@ -247,29 +247,29 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn kind_of(code: Option<&str>) -> Kind {
-    let Some(code) = code else { return Kind::Unavailable };
+fn kind_of(code: Option<&str>) -> ErrorKind {
+    let Some(code) = code else { return ErrorKind::Unavailable };
     let has = |part: &str| code.contains(part);
     if has("ParameterGroupNotFound") || has("OptionGroupNotFound") {
-        Kind::MissingGroup
+        ErrorKind::MissingGroup
     } else if has("KMS") && !has("Throttling") && !has("Internal") || CODES_OF_KEYS.contains(&code) {
-        Kind::Key
+        ErrorKind::Key
     } else if has("NotFound") {
-        Kind::NotFound
+        ErrorKind::NotFound
     } else if has("AlreadyExists") {
-        Kind::AlreadyExists
+        ErrorKind::AlreadyExists
     } else if has("Throttl") || has("RequestLimitExceeded") || has("TooManyRequests") || code == "SlowDown" {
-        Kind::Throttled
+        ErrorKind::Throttled
     } else if has("QuotaExceeded") || has("LimitExceeded") {
-        Kind::Quota
+        ErrorKind::Quota
     } else if has("Insufficient") && has("Capacity") || CODES_OF_CAPACITY.contains(&code) {
-        Kind::Capacity
+        ErrorKind::Capacity
     } else if CODES_OF_NETWORK.contains(&code) {
-        Kind::Network
+        ErrorKind::Network
     } else if CODES_OF_CREDENTIALS.contains(&code) {
-        Kind::Credentials
+        ErrorKind::Credentials
     } else if is_denial(code) {
-        Kind::Denied
+        ErrorKind::Denied
     } else if has("InternalFailure")
         || has("InternalException")
         || has("DependencyTimeout")
@@ -280,11 +280,11 @@ fn kind_of(code: Option<&str>) -> Kind {
         || has("ServiceFailure")
         || code == "RequestTimeout"
     {
-        Kind::Unavailable
+        ErrorKind::Unavailable
     } else if has("Invalid") && has("State") || code == "DBInstanceNotReady" {
-        Kind::State
+        ErrorKind::State
     } else {
-        Kind::Invalid
+        ErrorKind::Invalid
     }
 }
 
@@ -343,50 +343,50 @@ mod tests {
     #[test]
     fn codes_on_the_wire_mean_what_the_api_says() {
         for (code, kind) in [
-            ("DBInstanceNotFound", Kind::NotFound),
-            ("DBClusterNotFoundFault", Kind::NotFound),
-            ("DBParameterGroupNotFound", Kind::MissingGroup),
-            ("DBClusterParameterGroupNotFound", Kind::MissingGroup),
-            ("OptionGroupNotFoundFault", Kind::MissingGroup),
-            ("DBClusterAlreadyExistsFault", Kind::AlreadyExists),
-            ("InstanceQuotaExceeded", Kind::Quota),
-            ("DBClusterQuotaExceededFault", Kind::Quota),
-            ("StorageQuotaExceeded", Kind::Quota),
-            ("InsufficientDBInstanceCapacity", Kind::Capacity),
-            ("InsufficientDBClusterCapacityFault", Kind::Capacity),
-            ("InsufficientStorageClusterCapacity", Kind::Capacity),
-            ("InvalidVPCNetworkStateFault", Kind::Network),
-            ("InvalidSubnet", Kind::Network),
-            ("Throttling", Kind::Throttled),
-            ("KMSThrottling", Kind::Throttled),
-            ("RequestLimitExceeded", Kind::Throttled),
-            ("KMSKeyNotAccessibleFault", Kind::Key),
-            ("KMSInvalidStateException", Kind::Key),
-            ("KMSAccessDenied", Kind::Key),
-            ("InvalidDBInstanceState", Kind::State),
-            ("InvalidDBClusterStateFault", Kind::State),
-            ("StateMachineDoesNotExist", Kind::Invalid),
-            ("AccessDenied", Kind::Denied),
-            ("UnauthorizedOperation", Kind::Denied),
-            ("AuthFailure", Kind::Denied),
-            ("InvalidGroup.NotFound", Kind::NotFound),
-            ("InvalidGroupId.Malformed", Kind::Invalid),
-            ("ExpiredToken", Kind::Credentials),
-            ("ExpiredTokenException", Kind::Credentials),
-            ("InternalFailure", Kind::Unavailable),
-            ("KMSInternalException", Kind::Unavailable),
-            ("DependencyTimeoutException", Kind::Unavailable),
-            ("InternalServiceError", Kind::Unavailable),
-            ("InvalidParameterValue", Kind::Invalid),
+            ("DBInstanceNotFound", ErrorKind::NotFound),
+            ("DBClusterNotFoundFault", ErrorKind::NotFound),
+            ("DBParameterGroupNotFound", ErrorKind::MissingGroup),
+            ("DBClusterParameterGroupNotFound", ErrorKind::MissingGroup),
+            ("OptionGroupNotFoundFault", ErrorKind::MissingGroup),
+            ("DBClusterAlreadyExistsFault", ErrorKind::AlreadyExists),
+            ("InstanceQuotaExceeded", ErrorKind::Quota),
+            ("DBClusterQuotaExceededFault", ErrorKind::Quota),
+            ("StorageQuotaExceeded", ErrorKind::Quota),
+            ("InsufficientDBInstanceCapacity", ErrorKind::Capacity),
+            ("InsufficientDBClusterCapacityFault", ErrorKind::Capacity),
+            ("InsufficientStorageClusterCapacity", ErrorKind::Capacity),
+            ("InvalidVPCNetworkStateFault", ErrorKind::Network),
+            ("InvalidSubnet", ErrorKind::Network),
+            ("Throttling", ErrorKind::Throttled),
+            ("KMSThrottling", ErrorKind::Throttled),
+            ("RequestLimitExceeded", ErrorKind::Throttled),
+            ("KMSKeyNotAccessibleFault", ErrorKind::Key),
+            ("KMSInvalidStateException", ErrorKind::Key),
+            ("KMSAccessDenied", ErrorKind::Key),
+            ("InvalidDBInstanceState", ErrorKind::State),
+            ("InvalidDBClusterStateFault", ErrorKind::State),
+            ("StateMachineDoesNotExist", ErrorKind::Invalid),
+            ("AccessDenied", ErrorKind::Denied),
+            ("UnauthorizedOperation", ErrorKind::Denied),
+            ("AuthFailure", ErrorKind::Denied),
+            ("InvalidGroup.NotFound", ErrorKind::NotFound),
+            ("InvalidGroupId.Malformed", ErrorKind::Invalid),
+            ("ExpiredToken", ErrorKind::Credentials),
+            ("ExpiredTokenException", ErrorKind::Credentials),
+            ("InternalFailure", ErrorKind::Unavailable),
+            ("KMSInternalException", ErrorKind::Unavailable),
+            ("DependencyTimeoutException", ErrorKind::Unavailable),
+            ("InternalServiceError", ErrorKind::Unavailable),
+            ("InvalidParameterValue", ErrorKind::Invalid),
         ] {
             assert_eq!(kind_of(Some(code)), kind, "{code}");
         }
-        assert_eq!(kind_of(None), Kind::Unavailable);
+        assert_eq!(kind_of(None), ErrorKind::Unavailable);
     }
 
     fn denied(message: &str) -> Error {
         let (code, message) = (Some("AccessDenied".to_owned()), message.to_owned());
-        Error { operation: "DeleteDBCluster", code, message, kind: Kind::Denied }
+        Error { operation: "DeleteDBCluster", code, message, kind: ErrorKind::Denied }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a restore is made with, read beforehand: subnet groups, option groups, parameter groups, instance classes.
 
 use super::connect::Aws;
-use super::error::{Error, Kind, Result, classify};
+use super::error::{Error, ErrorKind, Result, classify};
 use super::listing::all;
 use super::model::{OptionGroup, Orderable, SubnetGroup};
 use crate::estate::DatabaseKind;
@@ -25,7 +25,7 @@ impl Aws {
                 zones.dedup();
                 SubnetGroup { status: group.subnet_group_status.unwrap_or_default(), vpc: group.vpc_id, zones }
             })),
-            Err(Error { kind: Kind::NotFound | Kind::MissingGroup, .. }) => Ok(None),
+            Err(Error { kind: ErrorKind::NotFound | ErrorKind::MissingGroup, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -46,7 +46,7 @@ impl Aws {
                     options: options.filter_map(|option| option.option_name).collect(),
                 }
             })),
-            Err(Error { kind: Kind::NotFound | Kind::MissingGroup, .. }) => Ok(None),
+            Err(Error { kind: ErrorKind::NotFound | ErrorKind::MissingGroup, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -71,7 +71,7 @@ impl Aws {
         };
         match family {
             Ok(family) => Ok(family.map(Option::unwrap_or_default)),
-            Err(Error { kind: Kind::NotFound | Kind::MissingGroup, .. }) => Ok(None),
+            Err(Error { kind: ErrorKind::NotFound | ErrorKind::MissingGroup, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

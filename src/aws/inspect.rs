@@ -4,7 +4,7 @@ use aws_sdk_rds::types as sdk;
 
 use super::change::Change;
 use super::connect::Aws;
-use super::error::{Error, Kind, Result, classify};
+use super::error::{Error, ErrorKind, Result, classify};
 use super::model::{Resource, ResourceKind};
 use crate::estate::{HostPort, Tags};
 
@@ -51,7 +51,7 @@ impl Aws {
         let answer = self.rds.describe_db_instances().db_instance_identifier(id).send().await;
         let found = match answer.map_err(|error| classify("DescribeDBInstances", error)) {
             Ok(answer) => answer.db_instances.unwrap_or_default().into_iter().next(),
-            Err(Error { kind: Kind::NotFound, .. }) => None,
+            Err(Error { kind: ErrorKind::NotFound, .. }) => None,
             Err(error) => return Err(error),
         };
         let Some(mut sighting) = found.map(of_instance) else { return Ok(None) };
@@ -63,7 +63,7 @@ impl Aws {
         let answer = self.rds.describe_db_clusters().db_cluster_identifier(id).send().await;
         let found = match answer.map_err(|error| classify("DescribeDBClusters", error)) {
             Ok(answer) => answer.db_clusters.unwrap_or_default().into_iter().next(),
-            Err(Error { kind: Kind::NotFound, .. }) => None,
+            Err(Error { kind: ErrorKind::NotFound, .. }) => None,
             Err(error) => return Err(error),
         };
         let Some(mut sighting) = found.map(of_cluster) else { return Ok(None) };
@@ -83,7 +83,7 @@ impl Aws {
         match answer.map_err(|error| classify("ListTagsForResource", error)) {
             Ok(answer) => sighting.tags = tags_from(answer.tag_list),
             // It went away between the two calls.
-            Err(Error { kind: Kind::NotFound, .. }) => {}
+            Err(Error { kind: ErrorKind::NotFound, .. }) => {}
             Err(error) => return Err(error),
         }
         Ok(())

@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::convert::{endpoint, time};
 use super::error::{Result, classify};
 use super::model::{Cluster, Instance, Member, Storage};
-use crate::estate::{Capacity, Tags};
+use crate::estate::{ServerlessV2Scaling, Tags};
 
 /// Items read of any one listing.
 const MAX_ITEMS: usize = 20_000;
@@ -151,7 +151,7 @@ pub(super) fn cluster_from(from: sdk::DbCluster) -> Cluster {
         latest_restorable: time(from.latest_restorable_time),
         capacity: from
             .serverless_v2_scaling_configuration
-            .and_then(|scaling| Some(Capacity { least: scaling.min_capacity?, most: scaling.max_capacity? })),
+            .and_then(|scaling| Some(ServerlessV2Scaling { min: scaling.min_capacity?, max: scaling.max_capacity? })),
         password_pending: from.pending_modified_values.is_some_and(|pending| pending.master_user_password.is_some()),
         tags: tags_from(from.tag_list),
     }

@@ -2,7 +2,6 @@
 //!
 //! Reads are functions. What changes something is a [`Change`]: data that can be previewed before it is applied.
 
-mod account;
 mod backups;
 mod change;
 mod connect;
@@ -12,8 +11,8 @@ mod dated;
 mod docdb;
 mod ec2;
 mod error;
+mod fence;
 mod groups;
-mod guard;
 mod inspect;
 mod listing;
 mod model;
@@ -25,15 +24,15 @@ mod sendings;
 mod session;
 mod sns;
 mod status;
+mod sts;
 mod watch;
 
-pub use account::{Account, KeyState};
 pub use change::{BackupSource, Change, Restore, RestoreSource};
 pub use connect::{Aws, Destination, SandboxNote};
 pub(crate) use connect::{SANDBOX_HEADER, is_loopback};
 pub use ec2::SecurityGroup;
-pub use error::{Error, Kind, Result};
-pub use guard::Guard;
+pub use error::{Error, ErrorKind, Result};
+pub use fence::LeaseFence;
 pub use inspect::Sighting;
 pub use model::{
     AutomatedBackup, Cluster, Event, Instance, Member, OptionGroup, Orderable, Quota, Resource, ResourceKind, Snapshot,
@@ -46,4 +45,5 @@ pub use secrets::{
 pub use session::CredentialsLife;
 pub use sns::Publish;
 pub use status::{Status, judge as judge_status};
+pub use sts::{Account, KeyState};
 pub use watch::Watcher;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::estate::{Capacity, HostPort, Tags};
+use crate::estate::{HostPort, ServerlessV2Scaling, Tags};
 
 /// The kinds of thing that drctl makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -196,7 +196,7 @@ pub struct Cluster {
     /// The newest moment that PITR reaches; absent while the cluster itself is restoring.
     pub latest_restorable: Option<Timestamp>,
     /// How far Serverless v2 scales, where it is used.
-    pub capacity: Option<Capacity>,
+    pub capacity: Option<ServerlessV2Scaling>,
     /// Whether a password change is still to come.
     pub password_pending: bool,
     /// Tags.

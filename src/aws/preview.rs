@@ -12,7 +12,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use super::change::Change;
 use super::connect::Aws;
-use super::error::{Error, Kind, Result};
+use super::error::{Error, ErrorKind, Result};
 
 /// Shown instead of a password.
 const MASK: &str = "(random, kept in memory only)";
@@ -93,7 +93,7 @@ impl Aws {
                 operation: "the call",
                 code: None,
                 message: "was not written".to_owned(),
-                kind: Kind::Invalid,
+                kind: ErrorKind::Invalid,
             })
         })
     }

@@ -5,7 +5,7 @@ use aws_sdk_rds::types as sdk;
 use super::connect::Aws;
 use super::convert::time;
 use super::dated::Dated;
-use super::error::{Error, Kind, Result, classify};
+use super::error::{Error, ErrorKind, Result, classify};
 use super::listing::{SnapshotName, all, cluster_from, instance_from};
 use super::model::{Cluster, Event, Instance, Quota, ResourceKind, Snapshot, Storage};
 
@@ -22,7 +22,7 @@ pub(super) async fn instance(aws: &Aws, id: &str) -> Result<Option<Instance>> {
             let found = answer.db_instances.unwrap_or_default().into_iter().next().map(instance_from);
             Ok(found.map(|instance| Instance { described_at: dated.at(), ..instance }))
         }
-        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -37,7 +37,7 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
             let found = answer.db_clusters.unwrap_or_default().into_iter().next().map(cluster_from);
             Ok(found.map(|cluster| Cluster { described_at: dated.at(), ..cluster }))
         }
-        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -61,7 +61,7 @@ pub(super) async fn instance_snapshot(aws: &Aws, id: &str) -> Result<Option<Snap
         .await;
     match answer.map_err(|error| classify("DescribeDBSnapshots", error)) {
         Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next().map(instance_snapshot_from)),
-        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -85,7 +85,7 @@ pub(super) async fn cluster_snapshot(aws: &Aws, id: &str) -> Result<Option<Snaps
         .await;
     match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
         Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(cluster_snapshot_from)),
-        Err(Error { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

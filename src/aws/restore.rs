@@ -6,7 +6,7 @@ use super::connect::Aws;
 use super::convert::date_time;
 use super::error::{Result, classify};
 use super::{BackupSource, Restore, RestoreSource};
-use crate::estate::{Capacity, Tags};
+use crate::estate::{ServerlessV2Scaling, Tags};
 
 /// From this size on AWS lets a `gp3` volume of MySQL, MariaDB or PostgreSQL have I/O and throughput of its own; below
 /// it both are fixed, and naming them is refused.
@@ -139,9 +139,9 @@ fn provisioned(restore: &Restore) -> (Option<i32>, Option<i32>) {
     }
 }
 
-fn scaling(capacity: Capacity) -> sdk::ServerlessV2ScalingConfiguration {
+fn scaling(capacity: ServerlessV2Scaling) -> sdk::ServerlessV2ScalingConfiguration {
     let scaling = sdk::ServerlessV2ScalingConfiguration::builder();
-    scaling.min_capacity(capacity.least).max_capacity(capacity.most).build()
+    scaling.min_capacity(capacity.min).max_capacity(capacity.max).build()
 }
 
 pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use secrecy::SecretString;
 
 use super::connect::Aws;
-use super::error::{Kind, classify};
+use super::error::{ErrorKind, classify};
 use crate::estate::SecretRef;
 
 /// The largest secret that is read from a file.
@@ -73,7 +73,7 @@ async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>, stage: Opt
     let answer = request.send().await;
     let answer = answer.map_err(|error| classify("GetSecretValue", error)).map_err(|error| {
         // A missing right to the secret is named by AWS, one to its key is not.
-        let named = error.message.contains("to perform") || error.kind != Kind::Denied;
+        let named = error.message.contains("to perform") || error.kind != ErrorKind::Denied;
         let missing = if named { String::new() } else { format!(" without `{}`", error.denied_action()) };
         anyhow::Error::new(error).context(format!("failed to read `secretsmanager:{id}`{missing}"))
     })?;

@@ -4,7 +4,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use jiff::Timestamp;
 
 use super::connect::Aws;
-use super::error::{Error, Kind, Result};
+use super::error::{Error, ErrorKind, Result};
 
 /// Set by `aws configure export-credentials --format env` and by aws-vault beside the credentials; SDKs do not read it.
 const EXPIRATION_VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
@@ -36,7 +36,7 @@ impl Aws {
             operation: "the credentials",
             code: None,
             message: error.to_string(),
-            kind: Kind::Credentials,
+            kind: ErrorKind::Credentials,
         })?;
         let token = credentials.session_token();
         let in_environment = token.is_some() && std::env::var(TOKEN_VARIABLE).ok().as_deref() == token;

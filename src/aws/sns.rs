@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::connect::Aws;
-use super::error::{Error, Kind, Result, classify};
+use super::error::{Error, ErrorKind, Result, classify};
 
 /// A message to a topic.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -46,7 +46,7 @@ impl Aws {
                 operation: "Publish",
                 code: None,
                 message: error.to_string(),
-                kind: Kind::Invalid,
+                kind: ErrorKind::Invalid,
             })?;
             request = request.message_attributes(*name, attribute);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::sync::watch;
 
-use super::error::{Error, Kind, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::listing;
 use super::model::{Resource, ResourceKind};
 use crate::clock::Clock;
@@ -32,7 +32,7 @@ struct Round {
 
 /// Polls for everybody. Clones share one poller.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
+pub(super) struct StatusPoller {
     client: aws_sdk_rds::Client,
     clock: Clock,
     state: Arc<Mutex<State>>,
@@ -45,7 +45,7 @@ struct State {
     polling: bool,
 }
 
-impl Watch {
+impl StatusPoller {
     pub(super) fn new(client: aws_sdk_rds::Client, clock: Clock) -> Self {
         let (rounds, _) = watch::channel(Round { number: 0, found: Ok(Found::new()) });
         Self { client, clock, state: Arc::default(), rounds: Arc::new(rounds) }
@@ -79,14 +79,14 @@ impl Watch {
                 }
                 state.watched.keys().cloned().collect()
             };
-            let found = self.look(&names).await;
+            let found = self.describe_all(&names).await;
             let pause = pause_after(&found);
             self.rounds.send_modify(|round| *round = Round { number: round.number + 1, found });
             self.clock.sleep(pause).await;
         }
     }
 
-    async fn look(&self, names: &[(ResourceKind, String)]) -> Result<Found> {
+    async fn describe_all(&self, names: &[(ResourceKind, String)]) -> Result<Found> {
         let mut found = Found::new();
         for kind in [ResourceKind::DbInstance, ResourceKind::DbCluster] {
             let of_kind: Vec<String> =
@@ -125,7 +125,7 @@ fn pause_after(found: &Result<Found>) -> Duration {
 /// Somebody's interest in one resource. Polling stops when nobody is interested any more.
 #[derive(Debug)]
 pub struct Watcher {
-    watch: Watch,
+    watch: StatusPoller,
     key: (ResourceKind, String),
     rounds: watch::Receiver<Round>,
     after: u64,
@@ -143,7 +143,7 @@ impl Watcher {
                 operation: "DescribeDBInstances",
                 code: None,
                 message: "the poller has stopped".to_owned(),
-                kind: Kind::Unavailable,
+                kind: ErrorKind::Unavailable,
             });
         };
         self.after = round.number;

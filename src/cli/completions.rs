@@ -15,6 +15,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "drctl", &mut script);
-    output::data(&String::from_utf8(script)?);
+    output::print(&String::from_utf8(script)?);
     Ok(Exit::Passed)
 }

@@ -16,16 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, setup};
+use super::{bootstrap, progress};
 use crate::aws::{Aws, Destination};
 use crate::clock::Clock;
 use crate::config::{Loaded, changes};
+use crate::context::AppContext;
 use crate::daemon::{Agent, Health, Plan, never, plan, wait_for_account};
 use crate::duration;
 use crate::estate::{Estate, State, StateLocation};
-use crate::runbook::Environment;
 use crate::store::{DaemonLock, Store};
-use crate::web::{self, Watched};
+use crate::web::{self, EstateHandle};
 
 /// After a stop so long is waited for agents beyond their own bound.
 const STOP_MARGIN: Duration = Duration::from_mins(2);
@@ -61,14 +61,14 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args, format: Format) -> any
         return show_plan(&loaded, within, format);
     }
     every_schedule_fires(&loaded)?;
-    let stop = setup::on_signal(
+    let stop = bootstrap::on_signal(
         || tracing::info!("stopping; interrupt again to leave at once"),
-        || setup::leave(Exit::Interrupted),
+        || bootstrap::leave(Exit::Interrupted),
     );
     let hangup = signal(SignalKind::hangup())?;
     let listener = listen(&loaded).await?;
     let mut service = Service::default();
-    service.take_up(loaded).await?;
+    service.apply_config(loaded).await?;
     announce(&listener)?;
     let stopped = CancellationToken::new();
     let web = tokio::spawn(web::serve(listener, Arc::clone(&service.watched), stopped.clone()));
@@ -104,7 +104,7 @@ fn load(configs: &[PathBuf]) -> anyhow::Result<Vec<Loaded>> {
         found.sort();
         files.extend(found);
     }
-    let loaded: Vec<Loaded> = files.iter().map(|file| setup::load(file)).collect::<anyhow::Result<_>>()?;
+    let loaded: Vec<Loaded> = files.iter().map(|file| bootstrap::load(file)).collect::<anyhow::Result<_>>()?;
     let mut names = BTreeMap::new();
     for one in &loaded {
         if let Some(other) = names.insert(one.estate.name.clone(), &one.path) {
@@ -135,33 +135,33 @@ fn show_plan(loaded: &[Loaded], within: Duration, format: Format) -> anyhow::Res
         let (tests, chores): (Vec<_>, Vec<_>) = planned.iter().partition(|one| one.is_test());
         for one in tests {
             let at = one.at.strftime("%a %Y-%m-%d %H:%M:%SZ");
-            output::data(&format!("{at}  {:<16} {:<36} {}", one.estate, one.job, one.timetable));
+            output::print(&format!("{at}  {:<16} {:<36} {}", one.estate, one.job, one.timetable));
         }
         let mut named = BTreeSet::new();
         for one in chores.into_iter().filter(|one| named.insert((&one.estate, &one.job))) {
             let at = one.at.strftime("%a %Y-%m-%d %H:%M:%SZ");
-            output::data(&format!("{at}  {:<16} {:<36} {}, and so on", one.estate, one.job, one.timetable));
+            output::print(&format!("{at}  {:<16} {:<36} {}, and so on", one.estate, one.job, one.timetable));
         }
         if planned.iter().any(|one| one.timetable.starts_with("rate(")) {
-            output::talk("note: rates are counted from now here; the daemon counts from when it first read them");
+            output::status("note: rates are counted from now here; the daemon counts from when it first read them");
         }
     }
     if is_cut {
-        output::talk(&format!("note: only the first {} are shown; ask for a shorter time", planned.len()));
+        output::status(&format!("note: only the first {} are shown; ask for a shorter time", planned.len()));
     }
     for one in &never {
-        output::talk(&format!("warning: `{}` of `{}` never runs: `{}`", one.job, one.estate, one.timetable));
+        output::status(&format!("warning: `{}` of `{}` never runs: `{}`", one.job, one.estate, one.timetable));
     }
     let untested =
         estates.iter().flat_map(|estate| &estate.databases).filter(|database| database.test.timetable.is_none());
     for database in untested {
-        output::talk(&format!("note: `{}` has no `schedule`: the daemon does not test it", database.id));
+        output::status(&format!("note: `{}` has no `schedule`: the daemon does not test it", database.id));
     }
     Ok(if never.is_empty() { Exit::Passed } else { Exit::Failed })
 }
 
 /// An estate with its agent.
-struct Tended {
+struct ManagedEstate {
     /// The configuration's text, to see what a reload changes.
     text: String,
     estate: Arc<Estate>,
@@ -174,18 +174,18 @@ struct Tended {
 /// The agents, and the stores that they share.
 #[derive(Default)]
 struct Service {
-    tended: BTreeMap<String, Tended>,
+    managed: BTreeMap<String, ManagedEstate>,
     retired: Vec<JoinHandle<()>>,
     stores: Vec<(State, Store, DaemonLock)>,
-    watched: Arc<RwLock<Vec<Watched>>>,
+    watched: Arc<RwLock<Vec<EstateHandle>>>,
 }
 
 impl Service {
     /// Makes the agents those of these configurations. Where one cannot be, nothing changes.
-    async fn take_up(&mut self, loaded: Vec<Loaded>) -> anyhow::Result<()> {
+    async fn apply_config(&mut self, loaded: Vec<Loaded>) -> anyhow::Result<()> {
         let mut fresh = Vec::new();
         for one in &loaded {
-            let known = self.tended.get(&one.estate.name);
+            let known = self.managed.get(&one.estate.name);
             if known.is_some_and(|known| known.text == one.text) {
                 continue;
             }
@@ -201,17 +201,17 @@ impl Service {
             fresh.push((one, self.store(one).await?));
         }
         let gone: Vec<String> =
-            self.tended.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
+            self.managed.keys().filter(|name| loaded.iter().all(|one| one.estate.name != **name)).cloned().collect();
         for name in gone {
             tracing::info!(estate = name, "the estate is no longer configured");
             self.retire(&name);
         }
         for (one, store) in fresh {
             let (name, estate) = (one.estate.name.clone(), Arc::new(one.estate.clone()));
-            if !self.tended.contains_key(&name) {
+            if !self.managed.contains_key(&name) {
                 tracing::info!(estate = name, databases = estate.databases.len(), "taking up an estate");
             }
-            if let Some(old) = self.tended.get(&name) {
+            if let Some(old) = self.managed.get(&name) {
                 if old.estate.daemon.listen != estate.daemon.listen {
                     tracing::warn!(estate = name, "`[daemon] listen` is taken over at the next start");
                 }
@@ -220,11 +220,11 @@ impl Service {
                 }
             }
             self.retire(&name);
-            let watched = Watched { estate, store, clock: Clock::system(), health: Health::default() };
+            let watched = EstateHandle { estate, store, clock: Clock::system(), health: Health::default() };
             let (at_work, stop) = (Arc::default(), CancellationToken::new());
-            let task = tokio::spawn(tend(watched.clone(), Arc::clone(&at_work), stop.clone()));
+            let task = tokio::spawn(supervise(watched.clone(), Arc::clone(&at_work), stop.clone()));
             let estate = Arc::clone(&watched.estate);
-            self.tended.insert(name, Tended { text: one.text.clone(), estate, at_work, stop, task });
+            self.managed.insert(name, ManagedEstate { text: one.text.clone(), estate, at_work, stop, task });
             if let Ok(mut all) = self.watched.write() {
                 all.push(watched);
             }
@@ -234,7 +234,7 @@ impl Service {
 
     /// Stops an agent's intake. What it carries goes on, and is waited for at the end.
     fn retire(&mut self, name: &str) {
-        if let Some(old) = self.tended.remove(name) {
+        if let Some(old) = self.managed.remove(name) {
             old.stop.cancel();
             self.retired.push(old.task);
         }
@@ -253,7 +253,7 @@ impl Service {
         if let Some((_, store, _)) = self.stores.iter().find(|(known, ..)| is_same(known)) {
             return Ok(store.clone());
         }
-        let store = setup::store(loaded).await?;
+        let store = bootstrap::store(loaded).await?;
         let lock = store.lock_for_daemon().map_err(|error| {
             output::usage(format!("{error:#}"), "stop it, or share the work through PostgreSQL: `[state] url`")
         })?;
@@ -280,11 +280,11 @@ impl Service {
     async fn reload(&mut self, configs: &[PathBuf]) {
         let loaded = load(configs).and_then(|loaded| every_schedule_fires(&loaded).map(|()| loaded));
         let taken = match loaded {
-            Ok(loaded) => self.take_up(loaded).await,
+            Ok(loaded) => self.apply_config(loaded).await,
             Err(error) => Err(error),
         };
         match taken {
-            Ok(()) => tracing::info!(estates = self.tended.len(), "the configuration was read again"),
+            Ok(()) => tracing::info!(estates = self.managed.len(), "the configuration was read again"),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the new configuration was not taken; the old one stays");
             }
@@ -293,11 +293,11 @@ impl Service {
 
     async fn stop(self) {
         let bound =
-            self.tended.values().map(|tended| tended.estate.daemon.drain).max().unwrap_or_default() + STOP_MARGIN;
-        for tended in self.tended.values() {
+            self.managed.values().map(|tended| tended.estate.daemon.drain).max().unwrap_or_default() + STOP_MARGIN;
+        for tended in self.managed.values() {
             tended.stop.cancel();
         }
-        let tasks = self.tended.into_values().map(|tended| tended.task).chain(self.retired);
+        let tasks = self.managed.into_values().map(|tended| tended.task).chain(self.retired);
         let all = futures_util::future::join_all(tasks);
         if tokio::time::timeout(bound, all).await.is_err() {
             tracing::error!("not everything ended in time; what was under way is carried on after the next start");
@@ -307,12 +307,12 @@ impl Service {
 
 /// An estate's agent, from the moment at which AWS says who it is. What keeps AWS from answering keeps no other estate
 /// waiting, and can be mended meanwhile.
-async fn tend(watched: Watched, at_work: Arc<AtomicBool>, stop: CancellationToken) {
-    let Watched { estate, store, clock, health } = watched;
+async fn supervise(watched: EstateHandle, at_work: Arc<AtomicBool>, stop: CancellationToken) {
+    let EstateHandle { estate, store, clock, health } = watched;
     let let_in = stop.run_until_cancelled(Box::pin(wait_for_account(&estate, &clock, &health))).await;
     let Some((aws, account)) = let_in else { return };
     at_work.store(true, Ordering::Relaxed);
-    let environment = Environment {
+    let app = AppContext {
         estate,
         aws,
         account: account.id,
@@ -323,7 +323,7 @@ async fn tend(watched: Watched, at_work: Arc<AtomicBool>, stop: CancellationToke
         notify: true,
         reporter: progress::logged(),
     };
-    Agent::new(environment, health).run(stop).await;
+    Agent::new(app, health).run(stop).await;
 }
 
 /// Takes the port before anything is begun.
@@ -344,7 +344,7 @@ async fn listen(loaded: &[Loaded]) -> anyhow::Result<TcpListener> {
 
 fn announce(listener: &TcpListener) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    output::data(&format!("listening on http://{address}"));
+    output::print(&format!("listening on http://{address}"));
     tracing::info!(%address, "serving /metrics, /healthz and /readyz");
     Ok(())
 }
@@ -357,14 +357,14 @@ fn tell_supervisor(states: &[NotifyState<'_>]) {
 }
 
 /// Tells the supervisor that all agents go round. Where one hangs it is not told, and restarts us.
-async fn keep_beating(watched: Arc<RwLock<Vec<Watched>>>, stop: CancellationToken) {
+async fn keep_beating(watched: Arc<RwLock<Vec<EstateHandle>>>, stop: CancellationToken) {
     let every = sd_notify::watchdog_enabled().map_or(BEAT, |bound| bound / 2);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(every) => {}
         }
-        let alive = watched.read().is_ok_and(|watched| watched.iter().all(|one| one.health.standing().alive));
+        let alive = watched.read().is_ok_and(|watched| watched.iter().all(|one| one.health.status().alive));
         if alive {
             tell_supervisor(&[NotifyState::Watchdog]);
         }

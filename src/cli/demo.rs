@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, restore_test as shown, setup};
+use super::{bootstrap, progress, restore_test as shown};
 use crate::aws::Destination;
 use crate::config::{self, Loaded};
+use crate::context::AppContext;
 use crate::estate::{Database, StateLocation};
 use crate::report::{self, TestReport};
 use crate::restore_test::{self, Options};
-use crate::runbook::Environment;
 use crate::sandbox::{self, Sandbox, SourceOptions};
 use crate::store::RunState;
 
@@ -27,8 +27,8 @@ const ESTATES: [(&str, &str); 4] = [
     ("ecap.toml", include_str!("../../examples/ecap.toml")),
 ];
 /// The database whose backup turns out to be damaged, once all have passed.
-const LIAR: &str = "bookstore-postgres";
-const LIE: &str = "rows";
+const CORRUPTED_TARGET: &str = "bookstore-postgres";
+const CORRUPTION: &str = "rows";
 const PARALLEL: usize = 5;
 
 #[derive(Debug, clap::Args)]
@@ -69,53 +69,53 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
     let all: Vec<_> = estates.iter().map(|loaded| loaded.estate.clone()).collect();
     let sandbox = Sandbox::start(&all, &options).await?;
     for missing in &sandbox.missing {
-        output::talk(&format!("warning: {missing}"));
+        output::status(&format!("warning: {missing}"));
     }
-    output::talk(&format!(
+    output::status(&format!(
         "a sandbox serves on http://{}: an AWS of our own with real databases, {} times real speed",
         sandbox.address, args.time_scale
     ));
     for database in estates.iter_mut().flat_map(|loaded| &mut loaded.estate.databases) {
         database.test.ca = Some(sandbox.ca.clone());
     }
-    let cancel = setup::cancel_on_signal();
-    let result = two_acts(&sandbox, &estates, &cancel, format).await;
+    let cancel = bootstrap::cancel_on_signal();
+    let result = run_scenario(&sandbox, &estates, &cancel, format).await;
     sandbox.stop().await;
     result
 }
 
-async fn two_acts(
+async fn run_scenario(
     sandbox: &Sandbox,
     estates: &[Loaded],
     cancel: &CancellationToken,
     format: Format,
 ) -> anyhow::Result<Exit> {
-    output::talk("restoring one database of each kind from its backup, and proving the data:\n");
+    output::status("restoring one database of each kind from its backup, and proving the data:\n");
     let reporter = progress::reporter();
-    let mut environments: Vec<Environment> = Vec::new();
+    let mut environments: Vec<AppContext> = Vec::new();
     for loaded in estates {
         let destination = Destination::Sandbox(sandbox.address);
-        let connected = setup::environment_at(&destination, loaded, cancel.clone(), reporter.clone()).await?;
+        let connected = bootstrap::app_at(&destination, loaded, cancel.clone(), reporter.clone()).await?;
         environments.push(connected.0);
     }
-    let first = futures_util::future::join_all(environments.iter().map(|environment| {
-        let databases = environment.estate.databases.clone();
-        test(environment, databases)
+    let first = futures_util::future::join_all(environments.iter().map(|app| {
+        let databases = app.estate.databases.clone();
+        test(app, databases)
     }));
     let reports: Vec<TestReport> = first.await.into_iter().flatten().collect();
     if cancel.is_cancelled() {
         return Ok(Exit::Interrupted);
     }
-    output::talk(&format!("\nnow the backups of {LIAR} lose some rows, and nobody is told:\n"));
-    sandbox.damage(LIAR, LIE)?;
+    output::status(&format!("\nnow the backups of {CORRUPTED_TARGET} lose some rows, and nobody is told:\n"));
+    sandbox.damage(CORRUPTED_TARGET, CORRUPTION)?;
     let mut lies = Vec::new();
-    for environment in &environments {
+    for app in &environments {
         let liar: Vec<_> =
-            environment.estate.databases.iter().filter(|database| database.id == LIAR).cloned().collect();
-        let environment = Environment { reporter: progress::reporter(), ..environment.clone() };
-        lies.extend(test(&environment, liar).await);
+            app.estate.databases.iter().filter(|database| database.id == CORRUPTED_TARGET).cloned().collect();
+        let app = AppContext { reporter: progress::reporter(), ..app.clone() };
+        lies.extend(test(&app, liar).await);
     }
-    output::talk("");
+    output::status("");
     let caught = lies.iter().any(|report| report.outcome == RunState::Failed);
     let proved = reports.len();
     let wanted: usize = estates.iter().map(|loaded| loaded.estate.databases.len()).sum();
@@ -123,27 +123,27 @@ async fn two_acts(
     if format == Format::Text {
         // The one that failed is worth reading in full; the others are in the table.
         for report in &lies {
-            output::data(&report::test_as_text(report));
-            output::data("");
+            output::print(&report::test_as_text(report));
+            output::print("");
         }
     }
     let all: Vec<TestReport> = reports.into_iter().chain(lies).collect();
     match format {
         Format::Json => shown::show("demo", true, &all, format)?,
-        _ => output::data(&report::table(&all)),
+        _ => output::print(&report::table(&all)),
     }
     if exit == Exit::Passed && proved == wanted && caught {
-        output::talk("\nfive databases came back and were proved; one backup was caught lying.");
-        output::talk("next: `drctl doctor --config examples/bookstore.toml`, and your own estate file");
+        output::status("\nfive databases came back and were proved; one backup was caught lying.");
+        output::status("next: `drctl doctor --config examples/bookstore.toml`, and your own estate file");
         return Ok(Exit::Passed);
     }
     Ok(if exit == Exit::Passed { Exit::Failed } else { exit })
 }
 
-async fn test(environment: &Environment, databases: Vec<Database>) -> Vec<TestReport> {
+async fn test(app: &AppContext, databases: Vec<Database>) -> Vec<TestReport> {
     let plans = databases.into_iter().filter_map(|database| {
         let runbook = restore_test::shipped_runbook(&database).ok()?;
         Some((database, runbook))
     });
-    shown::test_all(environment, plans.collect(), &Options::default(), PARALLEL).await.0
+    shown::test_all(app, plans.collect(), &Options::default(), PARALLEL).await.0
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, setup};
+use super::{bootstrap, progress};
 use crate::aws::ResourceKind;
 use crate::reap::{Kept, keep};
 
@@ -15,9 +15,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
-    let loaded = setup::load(config)?;
-    let cancel = setup::cancel_on_signal();
-    let (environment, _) = setup::environment(&loaded, cancel, progress::silent()).await?;
+    let loaded = bootstrap::load(config)?;
+    let cancel = bootstrap::cancel_on_signal();
+    let (environment, _) = bootstrap::app(&loaded, cancel, progress::silent()).await?;
     let Some(kept) = keep(&environment, &args.id).await? else {
         let message = format!("there is no `{}` in any Region that this estate has worked in", args.id);
         return Err(output::usage(message, "`drctl runs list` and `drctl reap --dry-run` name what there is"));
@@ -33,22 +33,22 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
 fn tell(kept: &Kept) {
     let resource = &kept.resource;
     let place = kept.endpoint.as_ref().map_or_else(|| "no endpoint yet".to_owned(), ToString::to_string);
-    output::data(&format!("kept {} in {}: {place}", resource.id, resource.region));
+    output::print(&format!("kept {} in {}: {place}", resource.id, resource.region));
     for member in &kept.members {
-        output::data(&format!("kept {member}"));
+        output::print(&format!("kept {member}"));
     }
     if kept.run_at_work {
-        output::talk(
+        output::status(
             "its run is still at work: it will leave the copy alone, and end as stuck; then keep it once more",
         );
     } else if kept.run_id.is_none() {
-        output::talk("no run in this state has made it: its tags are gone, and nothing is journalled");
+        output::status("no run in this state has made it: its tags are gone, and nothing is journalled");
     }
-    output::talk(
+    output::status(
         "drctl no longer removes it, and no longer looks after it. What else it needs before people rely on it:",
     );
     for line in next_steps(kept) {
-        output::talk(&format!("- {line}"));
+        output::status(&format!("- {line}"));
     }
 }
 

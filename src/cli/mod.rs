@@ -1,5 +1,6 @@
 //! The command line: one file per verb, the only place that prints, and where the parts are wired together.
 
+mod bootstrap;
 mod completions;
 mod daemon;
 mod demo;
@@ -16,7 +17,6 @@ mod runbook;
 mod runs;
 mod sandbox;
 mod schedule;
-mod setup;
 mod status;
 
 use std::path::PathBuf;
@@ -108,17 +108,17 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
         Verb::Demo(args) => demo::run(&args, cli.output).await,
         Verb::Sandbox(args) => sandbox::run(&cli.config, &args).await,
-        Verb::Status => status::run(setup::only(&cli.config)?, cli.output).await,
-        Verb::RestoreTest(args) => restore_test::run(setup::only(&cli.config)?, &args, cli.output).await,
+        Verb::Status => status::run(bootstrap::only(&cli.config)?, cli.output).await,
+        Verb::RestoreTest(args) => restore_test::run(bootstrap::only(&cli.config)?, &args, cli.output).await,
         Verb::Runbook(verb) => runbook::run(&verb, cli.output),
-        Verb::Runs(verb) => runs::run(setup::only(&cli.config)?, &verb, cli.output).await,
+        Verb::Runs(verb) => runs::run(bootstrap::only(&cli.config)?, &verb, cli.output).await,
         Verb::Daemon(args) => daemon::run(&cli.config, &args, cli.output).await,
-        Verb::Notify(verb) => notify::run(setup::only(&cli.config)?, &verb, cli.output).await,
+        Verb::Notify(verb) => notify::run(bootstrap::only(&cli.config)?, &verb, cli.output).await,
         Verb::Schedule(args) => schedule::run(&args, cli.output),
-        Verb::Reap(args) => reap::run(setup::only(&cli.config)?, &args, cli.output).await,
-        Verb::Keep(args) => keep::run(setup::only(&cli.config)?, &args, cli.output).await,
-        Verb::Doctor => doctor::run(setup::only(&cli.config)?, cli.output).await,
-        Verb::IamPolicy(args) => iam_policy::run(setup::only(&cli.config)?, &args, cli.output),
+        Verb::Reap(args) => reap::run(bootstrap::only(&cli.config)?, &args, cli.output).await,
+        Verb::Keep(args) => keep::run(bootstrap::only(&cli.config)?, &args, cli.output).await,
+        Verb::Doctor => doctor::run(bootstrap::only(&cli.config)?, cli.output).await,
+        Verb::IamPolicy(args) => iam_policy::run(bootstrap::only(&cli.config)?, &args, cli.output),
         Verb::Completions(args) => completions::run(&args),
     }
 }

@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, setup};
+use super::{bootstrap, progress};
 use crate::aws::resolve_local_secret;
-use crate::estate::{Channel, Estate, Event, SecretRef, Way};
-use crate::notify::{Deliverer, Finding, Message, Parcel, Pulse, Reason, address, ping, render, send};
-use crate::runbook::Environment;
+use crate::context::AppContext;
+use crate::estate::{Channel, Estate, Event, SecretRef, Transport};
+use crate::notify::{
+    Deliverer, Envelope, Finding, HeartbeatState, Message, ReasonName, address, render, send, send_heartbeat,
+};
 use crate::store::Store;
 
 #[derive(Debug, clap::Subcommand)]
@@ -32,8 +34,8 @@ pub(super) enum Verb {
 }
 
 pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::Result<Exit> {
-    let loaded = setup::load(config)?;
-    let environment = async || setup::environment(&loaded, CancellationToken::new(), progress::silent()).await;
+    let loaded = bootstrap::load(config)?;
+    let app = async || bootstrap::app(&loaded, CancellationToken::new(), progress::silent()).await;
     match verb {
         Verb::Test { channel, preview: only } => {
             let channels = find(&loaded.estate, channel)?;
@@ -42,15 +44,15 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
                 channels.into_iter().try_for_each(|channel| preview(channel, &message))?;
                 return Ok(Exit::Passed);
             }
-            let environment = environment().await?.0;
+            let app = app().await?.0;
             let mut exits = Vec::new();
             for channel in channels {
-                exits.push(test(&environment, channel, format).await?);
+                exits.push(test(&app, channel, format).await?);
             }
             Ok(Exit::worst(exits))
         }
-        Verb::List => list(&setup::store(&loaded).await?, &loaded.estate, format).await,
-        Verb::Retry => retry(&environment().await?.0, format).await,
+        Verb::List => list(&bootstrap::store(&loaded).await?, &loaded.estate, format).await,
+        Verb::Retry => retry(&app().await?.0, format).await,
     }
 }
 
@@ -71,7 +73,7 @@ fn find<'e>(estate: &'e Estate, name: &str) -> anyhow::Result<Vec<&'e Channel>> 
 fn trial(estate: &Estate, at: Timestamp) -> Message {
     Message {
         event: Event::Failed,
-        because: Reason::Trial,
+        because: ReasonName::Trial,
         estate: estate.name.clone(),
         environment: estate.environment.clone(),
         target: "example-database".to_owned(),
@@ -93,33 +95,33 @@ fn trial(estate: &Estate, at: Timestamp) -> Message {
 }
 
 fn preview(channel: &Channel, message: &Message) -> anyhow::Result<()> {
-    match render(channel, Parcel { id: "trial", message })? {
-        serde_json::Value::String(text) => output::data(&text),
+    match render(channel, Envelope { id: "trial", message })? {
+        serde_json::Value::String(text) => output::print(&text),
         other => output::json(&other)?,
     }
     for secret in channel.way.secrets() {
         match secret {
-            SecretRef::SecretsManager { .. } => output::talk(&format!("it takes `{secret}`, not looked up here")),
+            SecretRef::SecretsManager { .. } => output::status(&format!("it takes `{secret}`, not looked up here")),
             local => match resolve_local_secret(local) {
-                Ok(_) => output::talk(&format!("it takes `{secret}`, which is there")),
-                Err(error) => output::talk(&format!("warning: it takes a secret that is not there: {error:#}")),
+                Ok(_) => output::status(&format!("it takes `{secret}`, which is there")),
+                Err(error) => output::status(&format!("warning: it takes a secret that is not there: {error:#}")),
             },
         }
     }
-    output::talk(&format!("preview: nothing was sent; it would go by {}", channel.way.name()));
+    output::status(&format!("preview: nothing was sent; it would go by {}", channel.way.name()));
     Ok(())
 }
 
-async fn test(environment: &Environment, channel: &Channel, format: Format) -> anyhow::Result<Exit> {
-    let now = environment.clock.now();
-    let sent = if let Way::Ping { url, .. } = &channel.way {
-        match address(environment, url).await {
-            Ok(url) => ping(&url, &Pulse::Success, now).await,
+async fn test(app: &AppContext, channel: &Channel, format: Format) -> anyhow::Result<Exit> {
+    let now = app.clock.now();
+    let sent = if let Transport::Heartbeat { url, .. } = &channel.way {
+        match address(app, url).await {
+            Ok(url) => send_heartbeat(&url, &HeartbeatState::Success, now).await,
             Err(error) => Err(error),
         }
     } else {
         let id = format!("trial-{}", now.as_millisecond());
-        send(environment, channel, Parcel { id: &id, message: &trial(&environment.estate, now) }).await
+        send(app, channel, Envelope { id: &id, message: &trial(&app.estate, now) }).await
     };
     if format == Format::Json {
         let error = sent.as_ref().err().map(ToString::to_string);
@@ -130,13 +132,13 @@ async fn test(environment: &Environment, channel: &Channel, format: Format) -> a
     }
     match sent {
         Ok(()) => {
-            output::data(&format!("{}: sent by {}", channel.name, channel.way.name()));
+            output::print(&format!("{}: sent by {}", channel.name, channel.way.name()));
             Ok(Exit::Passed)
         }
         Err(error) => {
-            output::talk(&format!("error: {}: {error}", channel.name));
-            let again = if error.again { "it may go well later; " } else { "" };
-            output::talk(&format!("hint: {again}`drctl notify test {} --preview` shows what is sent", channel.name));
+            output::status(&format!("error: {}: {error}", channel.name));
+            let again = if error.retryable { "it may go well later; " } else { "" };
+            output::status(&format!("hint: {again}`drctl notify test {} --preview` shows what is sent", channel.name));
             Ok(Exit::Failed)
         }
     }
@@ -160,25 +162,25 @@ async fn list(store: &Store, estate: &Estate, format: Format) -> anyhow::Result<
     }
     for dead in &dead {
         let error = dead.error.as_deref().unwrap_or_default();
-        output::data(&format!("{}  {}  {}  {error}", dead.outgoing.id, dead.outgoing.channel, dead.created_at));
+        output::print(&format!("{}  {}  {}  {error}", dead.outgoing.id, dead.outgoing.channel, dead.created_at));
     }
     if dead.is_empty() {
-        output::talk("nothing was given up");
+        output::status("nothing was given up");
     } else {
-        output::talk("hint: `drctl notify retry` sends them again");
+        output::status("hint: `drctl notify retry` sends them again");
     }
     Ok(Exit::Passed)
 }
 
-async fn retry(environment: &Environment, format: Format) -> anyhow::Result<Exit> {
-    let name = &environment.estate.name;
-    let revived = environment.store.revive_messages(name, environment.clock.now()).await?;
-    let sent = Deliverer::new(environment.clone()).pass().await?;
-    let dead = environment.store.dead_messages(name).await?.len();
+async fn retry(app: &AppContext, format: Format) -> anyhow::Result<Exit> {
+    let name = &app.estate.name;
+    let revived = app.store.revive_messages(name, app.clock.now()).await?;
+    let sent = Deliverer::new(app.clone()).deliver_due().await?;
+    let dead = app.store.dead_messages(name).await?.len();
     if format == Format::Json {
         output::json(&json!({ "schema": "drctl.retry/1", "revived": revived, "sent": sent, "dead": dead }))?;
     } else {
-        output::data(&format!("{revived} tried again, {sent} sent, {dead} given up again"));
+        output::print(&format!("{revived} tried again, {sent} sent, {dead} given up again"));
     }
     Ok(if dead == 0 { Exit::Passed } else { Exit::Failed })
 }

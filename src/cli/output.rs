@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use super::exit::Exit;
 use crate::aws;
-use crate::config::Invalid;
+use crate::config::ConfigError;
 use crate::store::{NotWritten, OpenError, RunState};
 
 /// What to do where the state cannot be opened or written.
@@ -65,19 +65,19 @@ impl Write for PlainJson {
 }
 
 /// Data. A reader that has gone away is no error.
-pub(super) fn data(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", text.trim_end());
 }
 
 /// Data for programs.
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    data(&crate::text::plain_json(&serde_json::to_string_pretty(value)?));
+    print(&crate::text::plain_json(&serde_json::to_string_pretty(value)?));
     Ok(())
 }
 
 /// Talk.
-pub(super) fn talk(text: &str) {
+pub(super) fn status(text: &str) {
     let mut err = std::io::stderr().lock();
     let _ = writeln!(err, "{}", crate::text::printable(text));
 }
@@ -102,10 +102,10 @@ pub(super) fn paint(text: &str, state: RunState) -> String {
 
 /// One error chain, a hint where there is one, and the exit code that fits.
 pub(super) fn fail(error: &anyhow::Error) -> Exit {
-    talk(&format!("error: {error:#}"));
+    status(&format!("error: {error:#}"));
     let (exit, hint) = advice(error);
     if let Some(hint) = hint {
-        talk(&format!("hint: {hint}"));
+        status(&format!("hint: {hint}"));
     }
     exit
 }
@@ -114,11 +114,12 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
     if let Some(hinted) = error.downcast_ref::<Hinted>() {
         return (hinted.exit, Some(hinted.hint.clone()));
     }
-    if error.downcast_ref::<Invalid>().is_some() {
+    if error.downcast_ref::<ConfigError>().is_some() {
         return (Exit::Usage, None);
     }
     if let Some(error) = error.downcast_ref::<aws::Error>() {
-        let is_refusal = matches!(error.kind, aws::Kind::Denied | aws::Kind::Credentials | aws::Kind::WrongAccount);
+        let is_refusal =
+            matches!(error.kind, aws::ErrorKind::Denied | aws::ErrorKind::Credentials | aws::ErrorKind::WrongAccount);
         let exit = if is_refusal { Exit::Usage } else { Exit::Unknown };
         return (exit, Some(error.hint()));
     }

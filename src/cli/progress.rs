@@ -7,8 +7,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output;
+use crate::context::{Reporter, RunEvent};
 use crate::duration;
-use crate::runbook::{Happening, Reporter};
 use crate::store::RunState;
 use crate::verify::Outcome;
 
@@ -31,9 +31,9 @@ pub(super) fn silent() -> Reporter {
 
 /// A reporter for a log: beginnings, ends, and checks that are not in order.
 pub(super) fn logged() -> Reporter {
-    Reporter::new(|database, happening| match happening {
-        Happening::Began { run_id, .. } => tracing::info!(database, run.id = run_id, "a test is under way"),
-        Happening::Checked(check) if check.outcome != Outcome::Passed => {
+    Reporter::new(|database, event| match event {
+        RunEvent::Began { run_id, .. } => tracing::info!(database, run.id = run_id, "a test is under way"),
+        RunEvent::Checked(check) if check.outcome != Outcome::Passed => {
             tracing::warn!(
                 database,
                 check = check.name,
@@ -42,26 +42,26 @@ pub(super) fn logged() -> Reporter {
                 "not in order"
             );
         }
-        other => tracing::debug!(database, happening = describe(other), "progress"),
+        other => tracing::debug!(database, event = describe(other), "progress"),
     })
 }
 
 fn plain() -> Reporter {
-    Reporter::new(|target, happening| {
-        output::talk(&format!("{target}: {}", describe(happening)));
+    Reporter::new(|target, event| {
+        output::status(&format!("{target}: {}", describe(event)));
     })
 }
 
 /// A line for a log.
-fn describe(happening: &Happening) -> String {
-    match happening {
-        Happening::Began { run_id, objective } => {
+fn describe(event: &RunEvent) -> String {
+    match event {
+        RunEvent::Began { run_id, objective } => {
             format!("run {run_id} began; the objective is {}", duration::show(*objective))
         }
-        Happening::Phase(name) => format!("{name} ..."),
-        Happening::Status { resource, status } => format!("{} is {status}", resource.id),
-        Happening::Checked(check) => format!("{} {}: {}", mark(check.outcome), check.name, check.actual),
-        Happening::Ended { state, reason } => format!("{}: {reason}", state.name().to_uppercase()),
+        RunEvent::Phase(name) => format!("{name} ..."),
+        RunEvent::Status { resource, status } => format!("{} is {status}", resource.id),
+        RunEvent::Checked(check) => format!("{} {}: {}", mark(check.outcome), check.name, check.actual),
+        RunEvent::Ended { state, reason } => format!("{}: {reason}", state.name().to_uppercase()),
     }
 }
 
@@ -84,23 +84,23 @@ struct Line {
 fn live() -> Reporter {
     let lines: Arc<Mutex<BTreeMap<String, Line>>> = Arc::default();
     let all = MultiProgress::new();
-    Reporter::new(move |target, happening| {
+    Reporter::new(move |target, event| {
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.entry(target.to_owned()).or_insert_with(|| new_line(&all, target));
-        match happening {
-            Happening::Began { objective, .. } => line.objective = *objective,
-            Happening::Phase(name) => {
+        match event {
+            RunEvent::Began { objective, .. } => line.objective = *objective,
+            RunEvent::Phase(name) => {
                 line.phase.clone_from(name);
                 line.status.clear();
             }
-            Happening::Status { resource, status } => line.status = format!("{} is {status}", resource.id),
-            Happening::Checked(check) => {
+            RunEvent::Status { resource, status } => line.status = format!("{} is {status}", resource.id),
+            RunEvent::Checked(check) => {
                 line.status = format!("{}: {}", check.name, check.outcome.name());
                 if check.outcome != Outcome::Passed {
                     let _ = all.println(format!("{target}: {} {}: {}", mark(check.outcome), check.name, check.actual));
                 }
             }
-            Happening::Ended { state, reason } => {
+            RunEvent::Ended { state, reason } => {
                 let text = format!("{} {}", coloured(*state), crate::text::clean(reason));
                 line.bar.finish_with_message(text);
                 return;

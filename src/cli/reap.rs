@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, setup};
+use super::{bootstrap, progress};
 use crate::reap::{DeadRuns, Reaped, reap};
 
 #[derive(Debug, clap::Args)]
@@ -15,9 +15,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
-    let loaded = setup::load(config)?;
-    let cancel = setup::cancel_on_signal();
-    let (environment, _) = setup::environment(&loaded, cancel.clone(), progress::silent()).await?;
+    let loaded = bootstrap::load(config)?;
+    let cancel = bootstrap::cancel_on_signal();
+    let (environment, _) = bootstrap::app(&loaded, cancel.clone(), progress::silent()).await?;
     // The first signal ends the waiting at once: what was told to go goes, and the next reaping sees to the rest.
     let leave = environment.leave.clone();
     let stopped = cancel.clone();
@@ -42,25 +42,25 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
 fn tell(reaped: &Reaped, dry_run: bool) {
     let verb = if dry_run { "would remove" } else { "removed" };
     for id in &reaped.removed {
-        output::data(&format!("{verb} {id}"));
+        output::print(&format!("{verb} {id}"));
     }
     for run in &reaped.at_work {
-        output::talk(&format!("left alone: {run}"));
+        output::status(&format!("left alone: {run}"));
     }
     for remains in &reaped.left_alone {
-        output::data(&format!("LEFT ALONE {} in {}: {}", remains.id, remains.region, remains.reason));
-        output::talk(&format!("hint: {}", remains.hint));
+        output::print(&format!("LEFT ALONE {} in {}: {}", remains.id, remains.region, remains.reason));
+        output::status(&format!("hint: {}", remains.hint));
     }
     for remains in &reaped.remains {
-        output::data(&format!("STUCK {} in {}: {}", remains.id, remains.region, remains.reason));
-        output::talk(&format!("hint: {}", remains.hint));
+        output::print(&format!("STUCK {} in {}: {}", remains.id, remains.region, remains.reason));
+        output::status(&format!("hint: {}", remains.hint));
     }
     for unseen in &reaped.unseen {
-        output::data(&format!("UNKNOWN {}: {}", unseen.region, unseen.reason));
-        output::talk(&format!("hint: {}", unseen.hint));
+        output::print(&format!("UNKNOWN {}: {}", unseen.region, unseen.reason));
+        output::status(&format!("hint: {}", unseen.hint));
     }
     let nothing = reaped.removed.is_empty() && reaped.remains.is_empty();
     if nothing && reaped.left_alone.is_empty() && reaped.unseen.is_empty() {
-        output::talk("nothing to remove");
+        output::status("nothing to remove");
     }
 }

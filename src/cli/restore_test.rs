@@ -11,13 +11,14 @@ use tokio::task::JoinSet;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, setup};
+use super::{bootstrap, progress};
+use crate::context::AppContext;
 use crate::duration;
 use crate::estate::Database;
 use crate::notify::Deliverer;
 use crate::report::{self, RestoreTests, TestReport};
 use crate::restore_test::{self, Options};
-use crate::runbook::{Environment, Failure, Preview, Runbook, Step, lint};
+use crate::runbook::{Failure, Preview, Runbook, Step, lint};
 
 /// Tests at the same time, unless asked otherwise.
 const PARALLEL: usize = 4;
@@ -44,7 +45,7 @@ pub(super) struct Args {
     dry_run: bool,
     /// Forget what the last passed run found: this run's catalogue, counts and content become the new measure.
     #[arg(long)]
-    accept_changes: bool,
+    update_baseline: bool,
     /// Tell the estate's channels, as the daemon does: for whoever runs this from a timer of their own.
     #[arg(long)]
     notify: bool,
@@ -63,27 +64,27 @@ fn parse_parallel(text: &str) -> Result<usize, String> {
 }
 
 pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
-    let loaded = setup::load(config)?;
+    let loaded = bootstrap::load(config)?;
     let databases = choose(&loaded.estate.databases, args)?;
     let plans: Vec<(Database, Runbook)> = databases
         .into_iter()
         .map(|database| Ok((database.clone(), runbook_for(database, args.runbook.as_deref())?)))
         .collect::<anyhow::Result<_>>()?;
-    let cancel = setup::cancel_on_signal();
-    let (mut environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
-    environment.notify = args.notify;
-    let options = Options { point: args.point.clone(), keep_for: args.keep_for, accept_changes: args.accept_changes };
+    let cancel = bootstrap::cancel_on_signal();
+    let (mut app, _) = bootstrap::app(&loaded, cancel, progress::reporter()).await?;
+    app.notify = args.notify;
+    let options = Options { point: args.point.clone(), keep_for: args.keep_for, update_baseline: args.update_baseline };
     if args.dry_run {
-        return dry_run(&environment, &plans, &options, format).await;
+        return dry_run(&app, &plans, &options, format).await;
     }
-    let (reports, mut exits) = test_all(&environment, plans, &options, args.parallel).await;
+    let (reports, mut exits) = test_all(&app, plans, &options, args.parallel).await;
     if args.notify
-        && let Err(error) = Deliverer::new(environment.clone()).pass().await
+        && let Err(error) = Deliverer::new(app.clone()).deliver_due().await
     {
-        output::talk(&format!("warning: not everybody could be told: {error:#}; `drctl notify retry` tries again"));
+        output::status(&format!("warning: not everybody could be told: {error:#}; `drctl notify retry` tries again"));
     }
-    let simulated = environment.clock.is_simulated();
-    show(&environment.estate.name, simulated, &reports, format)?;
+    let simulated = app.clock.is_simulated();
+    show(&app.estate.name, simulated, &reports, format)?;
     exits.extend(reports.iter().map(|report| Exit::of(report.outcome)));
     Ok(Exit::worst(exits))
 }
@@ -115,7 +116,7 @@ fn runbook_for(database: &Database, file: Option<&Path>) -> anyhow::Result<Runbo
     let runbook = Runbook::parse(&shown, &text)?;
     let problems = lint(&runbook, &crate::action::registry());
     if !problems.is_empty() {
-        return Err(crate::config::Invalid { file: shown, problems }.into());
+        return Err(crate::config::ConfigError { file: shown, problems }.into());
     }
     let fits = runbook.inputs.iter().all(|input| input.engines.is_empty() || input.engines.contains(&database.kind));
     if !fits {
@@ -126,7 +127,7 @@ fn runbook_for(database: &Database, file: Option<&Path>) -> anyhow::Result<Runbo
 }
 
 async fn dry_run(
-    environment: &Environment,
+    app: &AppContext,
     plans: &[(Database, Runbook)],
     options: &Options,
     format: Format,
@@ -134,7 +135,7 @@ async fn dry_run(
     let mut exits = vec![Exit::Passed];
     let mut targets = Vec::new();
     for (database, runbook) in plans {
-        let previewed = restore_test::dry_run(environment, database, runbook, options).await;
+        let previewed = restore_test::dry_run(app, database, runbook, options).await;
         if let Err(failure) = &previewed {
             exits.push(Exit::of(failure.state));
         }
@@ -146,7 +147,7 @@ async fn dry_run(
     if format == Format::Json {
         output::json(&json!({ "schema": "drctl.dry-run/1", "targets": targets }))?;
     }
-    output::talk("dry run: nothing was changed");
+    output::status("dry run: nothing was changed");
     Ok(Exit::worst(exits))
 }
 
@@ -154,24 +155,24 @@ async fn dry_run(
 type Previewed = Result<Vec<(Step, Preview)>, Failure>;
 
 fn show_preview(database: &Database, runbook: &Runbook, previewed: &Previewed) {
-    output::data(&format!("{} by runbook `{}`:", database.id, runbook.name));
+    output::print(&format!("{} by runbook `{}`:", database.id, runbook.name));
     let previews = match previewed {
         Ok(previews) => previews,
         Err(failure) => {
-            output::talk(&format!("error: {}: {}", database.id, failure.message()));
+            output::status(&format!("error: {}: {}", database.id, failure.message()));
             if let Some(hint) = &failure.hint {
-                output::talk(&format!("hint: {hint}"));
+                output::status(&format!("hint: {hint}"));
             }
             return;
         }
     };
     for (step, preview) in previews {
-        output::data(&format!("  step `{}` ({})", step.id, step.action));
+        output::print(&format!("  step `{}` ({})", step.id, step.action));
         for note in &preview.notes {
-            output::data(&format!("    {note}"));
+            output::print(&format!("    {note}"));
         }
         for call in &preview.calls {
-            output::data(&format!("    {}", call.to_string().replace('\n', "\n    ")));
+            output::print(&format!("    {}", call.to_string().replace('\n', "\n    ")));
         }
     }
 }
@@ -201,7 +202,7 @@ fn preview_as_json(database: &Database, runbook: &Runbook, previewed: &Previewed
 
 /// Tests several databases, a few at a time. What could not even be started has no report, but an exit.
 pub(super) async fn test_all(
-    environment: &Environment,
+    app: &AppContext,
     plans: Vec<(Database, Runbook)>,
     options: &Options,
     parallel: usize,
@@ -209,10 +210,10 @@ pub(super) async fn test_all(
     let permits = Arc::new(Semaphore::new(parallel));
     let mut tasks = JoinSet::new();
     for (at, (database, runbook)) in plans.into_iter().enumerate() {
-        let (environment, options, permits) = (environment.clone(), options.clone(), Arc::clone(&permits));
+        let (app, options, permits) = (app.clone(), options.clone(), Arc::clone(&permits));
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            (at, restore_test::test(&environment, &database, &runbook, &options).await)
+            (at, restore_test::test(&app, &database, &runbook, &options).await)
         });
     }
     let (mut reports, mut exits) = (Vec::new(), Vec::new());
@@ -221,7 +222,7 @@ pub(super) async fn test_all(
             Ok((at, Ok(report))) => reports.push((at, report)),
             Ok((_, Err(error))) => exits.push(output::fail(&error)),
             Err(error) => {
-                output::talk(&format!("error: a test broke off: {error}"));
+                output::status(&format!("error: a test broke off: {error}"));
                 exits.push(Exit::Unknown);
             }
         }
@@ -238,14 +239,14 @@ pub(super) fn show(estate: &str, simulated: bool, reports: &[TestReport], format
     for report in reports {
         let text = report::test_as_text(report);
         let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        output::data(&format!("{} {rest}", output::paint(word, report.outcome)));
-        output::data("");
+        output::print(&format!("{} {rest}", output::paint(word, report.outcome)));
+        output::print("");
     }
     if reports.len() > 1 {
-        output::data(&report::table(reports));
+        output::print(&report::table(reports));
     }
     if simulated {
-        output::talk("simulated: this was the sandbox, not AWS");
+        output::status("simulated: this was the sandbox, not AWS");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::output::{self, Format};
 use crate::action;
-use crate::config::Invalid;
+use crate::config::ConfigError;
 use crate::restore_test::{CLUSTER_RUNBOOK, INSTANCE_RUNBOOK};
 use crate::runbook::{Runbook, lint};
 
@@ -40,7 +40,7 @@ pub(super) fn run(verb: &Verb, format: Format) -> anyhow::Result<Exit> {
             let names: Vec<_> = SHIPPED.iter().map(|(shipped, _)| *shipped).collect();
             let hint = format!("the shipped ones are {}", names.join(", "));
             let (_, text) = found.ok_or_else(|| output::usage(format!("there is no runbook `{name}`"), hint))?;
-            output::data(text);
+            output::print(text);
             Ok(Exit::Passed)
         }
         Verb::Lint { files } => {
@@ -79,40 +79,40 @@ fn list(format: Format) -> anyhow::Result<Exit> {
         return Ok(Exit::Passed);
     }
     for book in runbooks {
-        output::data(&format!("{:<24} {}", book.name, book.title));
+        output::print(&format!("{:<24} {}", book.name, book.title));
     }
-    output::data("\nactions:");
+    output::print("\nactions:");
     for spec in specs {
-        output::data(&format!("  {:<22} {}", spec.name, spec.about));
+        output::print(&format!("  {:<22} {}", spec.name, spec.about));
         for argument in spec.arguments {
             let need = if argument.required { "" } else { " (optional)" };
-            output::data(&format!("    {:<20} {}{need}", argument.name, argument.about));
+            output::print(&format!("    {:<20} {}{need}", argument.name, argument.about));
         }
-        output::data(&format!("    yields               {}", spec.fields.join(", ")));
+        output::print(&format!("    yields               {}", spec.fields.join(", ")));
     }
     Ok(Exit::Passed)
 }
 
 /// What is wrong with a file; no problems where nothing is.
-fn lint_file(file: &std::path::Path) -> anyhow::Result<Invalid> {
+fn lint_file(file: &std::path::Path) -> anyhow::Result<ConfigError> {
     let shown = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("failed to read the runbook `{shown}`"))?;
     Ok(match Runbook::parse(&shown, &text) {
-        Ok(runbook) => Invalid { file: shown, problems: lint(&runbook, &action::registry()) },
+        Ok(runbook) => ConfigError { file: shown, problems: lint(&runbook, &action::registry()) },
         Err(invalid) => invalid,
     })
 }
 
-fn show_lint(linted: &[Invalid], format: Format) -> anyhow::Result<()> {
+fn show_lint(linted: &[ConfigError], format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
         let files: Vec<_> = linted.iter().map(|file| json!({ "file": file.file, "problems": file.problems })).collect();
         return output::json(&json!({ "schema": "drctl.lint/1", "files": files }));
     }
     for file in linted {
         if file.problems.is_empty() {
-            output::talk(&format!("{}: fine", file.file));
+            output::status(&format!("{}: fine", file.file));
         } else {
-            output::talk(&format!("error: {file}"));
+            output::status(&format!("error: {file}"));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{progress, restore_test as shown, setup};
+use super::{bootstrap, progress, restore_test as shown};
 use crate::report::TestReport;
 use crate::store::{Run, RunState};
 use crate::{restore_test, text};
@@ -42,37 +42,37 @@ pub(super) enum Verb {
 }
 
 pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::Result<Exit> {
-    let loaded = setup::load(config)?;
+    let loaded = bootstrap::load(config)?;
     match verb {
         Verb::List { target, most } => {
-            let runs = setup::store(&loaded).await?.runs(target.as_deref(), *most).await?;
+            let runs = bootstrap::store(&loaded).await?.runs(target.as_deref(), *most).await?;
             list(&runs, format)?;
             Ok(Exit::Passed)
         }
         Verb::Show { id } => {
-            let store = setup::store(&loaded).await?;
+            let store = bootstrap::store(&loaded).await?;
             let run = store.run(id).await?;
             let journal = store.journal(&run.new.id).await?;
             show(&run, &journal, format)?;
             Ok(Exit::Passed)
         }
         Verb::Backup { file } => {
-            setup::store(&loaded).await?.back_up(file).await?;
-            output::talk(&format!("written to `{}`", file.display()));
+            bootstrap::store(&loaded).await?.back_up(file).await?;
+            output::status(&format!("written to `{}`", file.display()));
             Ok(Exit::Passed)
         }
         Verb::Resume { id } => {
-            let cancel = setup::cancel_on_signal();
-            let (environment, _) = setup::environment(&loaded, cancel, progress::reporter()).await?;
-            let run = environment.store.run(id).await?;
+            let cancel = bootstrap::cancel_on_signal();
+            let (app, _) = bootstrap::app(&loaded, cancel, progress::reporter()).await?;
+            let run = app.store.run(id).await?;
             if run.state != RunState::Running {
                 let message = format!("run `{}` has ended: it is {}", run.new.id, run.state);
                 let hint = if run.state == RunState::Stuck { "use `drctl reap`" } else { "start a new test" };
                 return Err(output::usage(message, hint));
             }
-            let report = restore_test::resume(&environment, &run).await?;
+            let report = restore_test::resume(&app, &run).await?;
             let exit = Exit::of(report.outcome);
-            shown::show(&environment.estate.name, environment.clock.is_simulated(), &[report], format)?;
+            shown::show(&app.estate.name, app.clock.is_simulated(), &[report], format)?;
             Ok(exit)
         }
     }
@@ -84,14 +84,14 @@ fn list(runs: &[Run], format: Format) -> anyhow::Result<()> {
         return output::json(&json!({ "schema": "drctl.runs/1", "runs": runs }));
     }
     if runs.is_empty() {
-        output::talk("no runs yet: start one with `drctl restore-test TARGET`");
+        output::status("no runs yet: start one with `drctl restore-test TARGET`");
     }
     for run in runs {
         let (new, state) = (&run.new, run.state.name());
         let started = new.started_at.strftime("%Y-%m-%d %H:%M:%SZ");
         let reason = text::clean(run.reason.as_deref().unwrap_or("at work, or its process was killed"));
         let rehearsal = if new.simulated { "(rehearsal) " } else { "" };
-        output::data(&format!("{}  {started}  {:<20}  {state:<11}  {rehearsal}{reason}", new.id, new.target));
+        output::print(&format!("{}  {started}  {:<20}  {state:<11}  {rehearsal}{reason}", new.id, new.target));
     }
     Ok(())
 }
@@ -115,10 +115,10 @@ fn show(run: &Run, journal: &[(jiff::Timestamp, crate::store::Entry)], format: F
     }
     if let Some(report) = &run.report {
         let report: TestReport = serde_json::from_value(report.clone())?;
-        output::data(&crate::report::test_as_text(&report));
+        output::print(&crate::report::test_as_text(&report));
     } else {
-        output::data(&format!("{}  {}  not ended", run.new.id, run.new.target));
-        output::talk(&format!("hint: `drctl runs resume {}` carries it on, `drctl reap` undoes it", run.new.id));
+        output::print(&format!("{}  {}  not ended", run.new.id, run.new.target));
+        output::status(&format!("hint: `drctl runs resume {}` carries it on, `drctl reap` undoes it", run.new.id));
     }
     for (at, entry) in journal {
         let mut entry = serde_json::to_value(entry)?;
@@ -127,7 +127,7 @@ fn show(run: &Run, journal: &[(jiff::Timestamp, crate::store::Entry)], format: F
             fields.remove("outputs");
         }
         let entry = text::plain_json(&entry.to_string());
-        output::data(&format!("  {}  {entry}", at.strftime("%H:%M:%S%.3f")));
+        output::print(&format!("  {}  {entry}", at.strftime("%H:%M:%S%.3f")));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::exit::Exit;
-use super::{output, setup};
+use super::{bootstrap, output};
 use crate::estate::Estate;
 use crate::sandbox::{AwsBehaviour, Options, Sandbox, SourceOptions};
 
@@ -82,7 +82,7 @@ fn sources(args: &Args, estates: &[Estate]) -> anyhow::Result<SourceOptions> {
 pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit> {
     let mut estates: Vec<Estate> = Vec::new();
     for config in configs {
-        estates.push(setup::load(config)?.estate);
+        estates.push(bootstrap::load(config)?.estate);
     }
     let (listen, time_scale, corrupt) = (args.listen, args.time_scale, args.corrupt.clone());
     let (ca_file, sources) = (args.ca_file.clone(), sources(args, &estates)?);
@@ -100,9 +100,9 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
     };
     let sandbox = Sandbox::start(&estates, &options).await?;
     for missing in &sandbox.missing {
-        output::talk(&format!("warning: {missing}"));
+        output::status(&format!("warning: {missing}"));
     }
-    output::talk(&format!(
+    output::status(&format!(
         "the sandbox serves on http://{} at {} times real speed; account 123456789012; Ctrl-C ends it",
         sandbox.address, args.time_scale
     ));
@@ -111,15 +111,15 @@ pub(super) async fn run(configs: &[PathBuf], args: &Args) -> anyhow::Result<Exit
     environment.push(("AWS_REGION", region.to_owned()));
     let all: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     for line in &sandbox.about {
-        output::talk(line);
+        output::status(line);
     }
-    output::talk(&format!("in another terminal: export {}", all.join(" ")));
-    output::talk(&format!("and under each [database.restore_test]: ca = \"{}\"", sandbox.ca.display()));
+    output::status(&format!("in another terminal: export {}", all.join(" ")));
+    output::status(&format!("and under each [database.restore_test]: ca = \"{}\"", sandbox.ca.display()));
     environment.push(("DRCTL_SANDBOX_CA", sandbox.ca.display().to_string()));
     let all: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    output::data(&all.join("\n"));
-    setup::wait_for_signal().await;
-    output::talk("stopping");
+    output::print(&all.join("\n"));
+    bootstrap::wait_for_signal().await;
+    output::status("stopping");
     sandbox.stop().await;
     Ok(Exit::Passed)
 }

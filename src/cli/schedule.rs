@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
     let from = args.from.unwrap_or_else(|| Clock::system().now());
     let next: Vec<Timestamp> = schedule.upcoming(from, &zone).take(args.count.into()).collect();
     if next.is_empty() {
-        output::talk(&format!("warning: `{schedule}` never fires after {}", from.strftime("%Y-%m-%dT%H:%M:%SZ")));
+        output::status(&format!("warning: `{schedule}` never fires after {}", from.strftime("%Y-%m-%dT%H:%M:%SZ")));
     }
     if format == Format::Json {
         output::json(&json!({
@@ -54,9 +54,9 @@ pub(super) fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
         Dialect::Rate => format!("counted from {}", from.strftime("%Y-%m-%dT%H:%M:%SZ")),
         _ => args.timezone.clone(),
     };
-    output::data(&format!("{schedule} ({}): {}, {zone_or_start}", schedule.dialect().name(), schedule.describe()));
+    output::print(&format!("{schedule} ({}): {}, {zone_or_start}", schedule.dialect().name(), schedule.describe()));
     for at in next {
-        output::data(&format!("  {}", at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z")));
+        output::print(&format!("  {}", at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z")));
     }
     Ok(Exit::Passed)
 }

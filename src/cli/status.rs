@@ -5,9 +5,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::bootstrap;
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::setup;
 use crate::clock::Clock;
 use crate::duration;
 use crate::estate::{Database, Estate};
@@ -76,8 +76,8 @@ struct KeptCopy {
 }
 
 pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
-    let loaded = setup::load(config)?;
-    let store = setup::store(&loaded).await?;
+    let loaded = bootstrap::load(config)?;
+    let store = bootstrap::store(&loaded).await?;
     let now = Clock::system().now();
     let status = collect(&loaded.estate, &store, now).await?;
     if format == Format::Json {
@@ -108,7 +108,7 @@ async fn collect(estate: &Estate, store: &Store, now: Timestamp) -> anyhow::Resu
         targets.push(target(database, last, &planned, now));
     }
     let mut unfinished = Vec::new();
-    for run in store.unsettled(&estate.name).await? {
+    for run in store.unfinished_runs(&estate.name).await? {
         let is_at_work = run.state == RunState::Running && store.is_at_work(&run.new.id).await?;
         unfinished.push(of_run(&run, is_at_work));
     }
@@ -196,13 +196,13 @@ fn exit(status: &Status) -> Exit {
 }
 
 fn show(status: &Status, now: Timestamp) {
-    output::data(&format!("estate {} ({})", status.estate, status.environment));
+    output::print(&format!("estate {} ({})", status.estate, status.environment));
     let width = status.targets.iter().map(|target| target.target.chars().count()).max().unwrap_or(0).clamp(6, 32);
     let line = |cells: [&str; 5]| {
         let [target, result, ended, proved, next] = cells;
         format!("{target:<width$}  {result:<11}  {ended:<11}  {proved:<11}  {next}")
     };
-    output::data(&line(["TARGET", "RESULT", "ENDED", "PROVED", "NEXT TEST"]));
+    output::print(&line(["TARGET", "RESULT", "ENDED", "PROVED", "NEXT TEST"]));
     for target in &status.targets {
         let result = target.outcome.map_or("never", RunState::name);
         let next = match (target.overdue_since, target.next_at) {
@@ -211,25 +211,25 @@ fn show(status: &Status, now: Timestamp) {
             (None, None) => "not scheduled".to_owned(),
         };
         let cells = [&target.target, result, &ago(target.ended_at, now), &ago(target.proved_at, now), &next];
-        output::data(&line(cells.map(|cell| cell)));
+        output::print(&line(cells.map(|cell| cell)));
         let is_well = matches!(target.outcome, Some(RunState::Passed) | None);
         if let (Some(reason), Some(run), false) = (&target.reason, &target.run_id, is_well) {
-            output::data(&format!("  {}", crate::text::clean(reason)));
-            output::data(&format!("  the whole report: `drctl runs show {run}`"));
+            output::print(&format!("  {}", crate::text::clean(reason)));
+            output::print(&format!("  the whole report: `drctl runs show {run}`"));
         }
     }
     if status.targets.iter().any(|target| target.simulated) {
-        output::data("Some results are of the sandbox, not of AWS.");
+        output::print("Some results are of the sandbox, not of AWS.");
     }
     for run in &status.unfinished {
         let Unfinished { run_id, target, state, reason, hint, .. } = run;
-        output::data(&format!("{state}: run {run_id} of {target}: {}", crate::text::clean(reason)));
-        output::data(&format!("  hint: {hint}"));
+        output::print(&format!("{state}: run {run_id} of {target}: {}", crate::text::clean(reason)));
+        output::print(&format!("  hint: {hint}"));
     }
     for copy in &status.kept {
         let until = copy.until.map_or_else(|| "for ever".to_owned(), |until| format!("until {}", minute(until)));
-        output::data(&format!("kept: `{}` in {}, a copy of {}, {until}", copy.id, copy.region, copy.target));
-        output::data(&format!("  hint: `drctl keep {}` keeps it for ever", copy.id));
+        output::print(&format!("kept: `{}` in {}, a copy of {}, {until}", copy.id, copy.region, copy.target));
+        output::print(&format!("  hint: `drctl keep {}` keeps it for ever", copy.id));
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::notify::refuse_plain_http;
 use super::problem::shown;
 use super::reader::Section;
-use crate::estate::{Address, Daemon, Missed, State, StateLocation, Timetable};
+use crate::estate::{Address, Daemon, Missed, State, StateLocation, ZonedSchedule};
 use crate::schedule::Schedule;
 
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
@@ -40,16 +40,16 @@ pub(super) fn zone(section: &Section<'_, '_>) -> Zone {
 }
 
 /// The schedule under `key`, in the `timezone` beside it, or in `default`.
-pub(super) fn timetable(section: &Section<'_, '_>, key: &'static str, default: &Zone) -> Option<Timetable> {
+pub(super) fn timetable(section: &Section<'_, '_>, key: &'static str, default: &Zone) -> Option<ZonedSchedule> {
     let text = section.text(key);
     let zone = if section.has("timezone") { parse_zone(section) } else { Some(default.clone()) };
     in_zone(section, key, &text?, &zone?)
 }
 
-fn in_zone(section: &Section<'_, '_>, key: &'static str, text: &str, zone: &Zone) -> Option<Timetable> {
+fn in_zone(section: &Section<'_, '_>, key: &'static str, text: &str, zone: &Zone) -> Option<ZonedSchedule> {
     let Zone(zone, zone_name) = zone.clone();
     match Schedule::parse(text) {
-        Ok(schedule) => Some(Timetable { schedule, zone, zone_name }),
+        Ok(schedule) => Some(ZonedSchedule { schedule, zone, zone_name }),
         Err(invalid) => {
             section.report(
                 key,
@@ -72,7 +72,7 @@ pub(super) fn default(zone: &Zone) -> Option<Daemon> {
         parallel: usize::try_from(DEFAULT_PARALLEL).ok()?,
         drain: DEFAULT_DRAIN,
         otlp: None,
-        reap: Some(Timetable { schedule, zone, zone_name }),
+        reap: Some(ZonedSchedule { schedule, zone, zone_name }),
     })
 }
 

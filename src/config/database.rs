@@ -6,8 +6,8 @@ use super::daemon::{self, Zone};
 use super::notify::secret;
 use super::reader::Section;
 use crate::estate::{
-    Capacity, ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe,
-    Protocol, RestoreTest, TlsMode,
+    ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe, Protocol,
+    RestoreTest, ServerlessV2Scaling, TlsMode,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -181,11 +181,12 @@ fn option_group(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option
 }
 
 /// `0.5-16`: the least and the most capacity units of Serverless v2, in steps of a half.
-fn capacity(text: &str) -> Option<Capacity> {
+fn capacity(text: &str) -> Option<ServerlessV2Scaling> {
     let (least, most) = text.split_once('-')?;
     let (least, most): (f64, f64) = (least.trim().parse().ok()?, most.trim().parse().ok()?);
     let is_step = |units: f64| (0.0..=256.0).contains(&units) && (units * 2.0).fract() == 0.0;
-    (is_step(least) && is_step(most) && most >= 1.0 && least <= most).then_some(Capacity { least, most })
+    (is_step(least) && is_step(most) && most >= 1.0 && least <= most)
+        .then_some(ServerlessV2Scaling { min: least, max: most })
 }
 
 fn provisioned(section: &Section<'_, '_>, key: &'static str, kind: Option<DatabaseKind>) -> Option<i32> {
@@ -318,8 +319,8 @@ mod tests {
 
     #[test]
     fn serverless_capacity_is_a_range_in_half_units() {
-        assert_eq!(capacity("0.5-16").map(|capacity| (capacity.least, capacity.most)), Some((0.5, 16.0)));
-        assert_eq!(capacity("0-1").map(|capacity| capacity.least), Some(0.0));
+        assert_eq!(capacity("0.5-16").map(|capacity| (capacity.min, capacity.max)), Some((0.5, 16.0)));
+        assert_eq!(capacity("0-1").map(|capacity| capacity.min), Some(0.0));
         for wrong in ["16-0.5", "0.3-4", "0.5", "1-300", "a-b", "0-0.5"] {
             assert_eq!(capacity(wrong), None, "{wrong}");
         }

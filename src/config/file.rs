@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::problem::Invalid;
+use super::problem::ConfigError;
 use super::reader::{Section, Source};
-use super::{daemon, database, notify, outline};
-use crate::estate::{Estate, Objectives, Quarantine, StateLocation, Way};
+use super::{daemon, database, notify, reserved};
+use crate::estate::{Estate, Objectives, Quarantine, StateLocation, Transport};
 
 /// The largest configuration that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
         *state = directory.join(&state);
     }
     for channel in &mut estate.channels {
-        if let Way::Email(email) = &mut channel.way {
+        if let Transport::Email(email) = &mut channel.way {
             email.ca = email.ca.take().map(|ca| directory.join(ca));
         }
     }
@@ -57,7 +57,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
 ///
 /// # Errors
 /// With every problem that the text has.
-pub fn parse(file: &str, text: &str) -> Result<Estate, Invalid> {
+pub fn parse(file: &str, text: &str) -> Result<Estate, ConfigError> {
     let source = Source::new(file, text, 0);
     let table = source.parse()?;
     let estate = read(&source.root(table.get_ref()));
@@ -80,11 +80,11 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     let daemon = daemon_section.map_or_else(|| daemon::default(&zone), |section| daemon::read(&section, &zone));
     let sections = root.sections("database");
     let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives, &zone)).collect();
-    report_twins(&sections, "id", "target");
+    report_duplicates(&sections, "id", "target");
     let sections = root.sections("notify");
     let channels: Vec<_> = sections.iter().map(notify::read).collect();
-    report_twins(&sections, "name", "channel");
-    outline::check(root);
+    report_duplicates(&sections, "name", "channel");
+    reserved::check(root);
     let Some(head) = root.section("estate") else {
         root.report("estate", "is missing", "add `[estate]` with `name` and `region`");
         root.finish();
@@ -147,7 +147,7 @@ fn read_quarantine(section: &Section<'_, '_>) -> Quarantine {
 }
 
 /// Names are unique over all tables: a target's name must mean one thing.
-fn report_twins(sections: &[Section<'_, '_>], key: &'static str, what: &str) {
+fn report_duplicates(sections: &[Section<'_, '_>], key: &'static str, what: &str) {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for section in sections {
         let Some(id) = section.raw(key).and_then(|value| value.as_str()) else { continue };

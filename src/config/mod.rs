@@ -7,11 +7,11 @@ mod daemon;
 mod database;
 mod file;
 mod notify;
-mod outline;
 mod problem;
 mod reader;
+mod reserved;
 
 pub use changes::changes;
 pub use file::{Loaded, load, parse};
-pub use problem::{Invalid, Problem};
+pub use problem::{ConfigError, Diagnostic};
 pub use reader::{Section, Source};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::problem::shown;
 use super::reader::Section;
-use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Way, is_private_on_the_way};
+use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Transport, is_private_on_the_way};
 
 const SLACK_API: &str = "https://slack.com/api";
 const PAGERDUTY_API: &str = "https://events.pagerduty.com";
@@ -53,9 +53,9 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Vec<Channel>> {
     section.finish();
     let (name, ways) = (name?, ways?);
     let is_one = ways.len() == 1;
-    let channel = |way: Way| {
+    let channel = |way: Transport| {
         let name = match &way {
-            Way::Email(email) if !is_one => format!("{name}/{}", bare(&email.to)),
+            Transport::Email(email) if !is_one => format!("{name}/{}", bare(&email.to)),
             _ => name.clone(),
         };
         Channel { name, on: on.clone(), way }
@@ -84,17 +84,17 @@ fn events(section: &Section<'_, '_>) -> BTreeSet<Event> {
     events
 }
 
-fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
+fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Transport> {
     match key {
         "slack" if way.has("token") => {
             let channel = way.required_text("channel");
             refuse_plain_http(way, "api");
             let api = way.text("api").unwrap_or_else(|| SLACK_API.to_owned());
-            Some(Way::SlackBot { token: secret(way, "token")?, channel: channel?, api })
+            Some(Transport::SlackBot { token: secret(way, "token")?, channel: channel?, api })
         }
         "slack" => {
             required(way, "webhook", "add `webhook = \"env:SLACK_WEBHOOK_URL\"`, or `token` and `channel`");
-            Some(Way::SlackWebhook { webhook: secret(way, "webhook")? })
+            Some(Transport::SlackWebhook { webhook: secret(way, "webhook")? })
         }
         "sns" => {
             required(way, "topic_arn", "add `topic_arn = \"arn:aws:sns:...\"`");
@@ -102,18 +102,18 @@ fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
             let topic_arn = way.parsed("topic_arn", expected, |text| {
                 (text.starts_with("arn:") && text.split(':').count() == 6).then(|| text.to_owned())
             });
-            Some(Way::Sns { topic_arn: topic_arn? })
+            Some(Transport::Sns { topic_arn: topic_arn? })
         }
         "pagerduty" => {
             required(way, "routing_key", "add `routing_key = \"env:PAGERDUTY_ROUTING_KEY\"`");
             refuse_plain_http(way, "api");
             let api = way.text("api").unwrap_or_else(|| PAGERDUTY_API.to_owned());
-            Some(Way::PagerDuty { routing_key: secret(way, "routing_key")?, api })
+            Some(Transport::PagerDuty { routing_key: secret(way, "routing_key")?, api })
         }
         "webhook" => {
             required(way, "url", "add `url = \"https://...\"` or `url = \"env:NAME\"`");
             let key = if way.has("key") { Some(secret(way, "key")?) } else { None };
-            Some(Way::Webhook { url: address(way)?, key })
+            Some(Transport::Webhook { url: address(way)?, key })
         }
         _ => {
             required(way, "url", "add `url = \"env:HEALTHCHECKS_URL\"`");
@@ -121,7 +121,7 @@ fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Way> {
             if every.is_zero() {
                 way.report("every", "must be longer than nothing", "write `every = \"5m\"`");
             }
-            Some(Way::Ping { url: address(way)?, every })
+            Some(Transport::Heartbeat { url: address(way)?, every })
         }
     }
 }
@@ -172,7 +172,7 @@ pub(super) fn secret(section: &Section<'_, '_>, key: &'static str) -> Option<Sec
 }
 
 /// A mail to each recipient.
-fn mails(way: &Section<'_, '_>) -> Option<Vec<Way>> {
+fn mails(way: &Section<'_, '_>) -> Option<Vec<Transport>> {
     for (key, hint) in [
         ("smtp", "add `smtp = \"smtps://mail.example.com\"`"),
         ("from", "add `from = \"drctl@example.com\"`"),
@@ -211,7 +211,7 @@ fn mails(way: &Section<'_, '_>) -> Option<Vec<Way>> {
         password: password.clone(),
         ca: ca.clone(),
     };
-    Some(to.into_iter().map(|to| Way::Email(mail(to))).collect())
+    Some(to.into_iter().map(|to| Transport::Email(mail(to))).collect())
 }
 
 fn server(text: &str) -> Option<(String, u16, Encryption)> {

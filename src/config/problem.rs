@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One mistake in a file that a person wrote.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Problem {
+pub struct Diagnostic {
     /// The line, from 1.
     pub line: usize,
     /// The key with its tables, such as `database[2].rto`.
@@ -36,14 +36,14 @@ pub(super) fn shown(value: &str) -> String {
 
 /// Everything that is wrong with one file.
 #[derive(Clone, Debug, thiserror::Error)]
-pub struct Invalid {
+pub struct ConfigError {
     /// The file's name as the user gave it.
     pub file: String,
     /// At least one problem, in the order of the lines.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
         let plural = if count == 1 { "" } else { "s" };

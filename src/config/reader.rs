@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Invalid, Problem, shown};
+use super::problem::{ConfigError, Diagnostic, shown};
 use crate::duration;
 
 /// The text that is being read, and what was found wrong with it so far.
@@ -19,7 +19,7 @@ pub struct Source<'t> {
     lines_before: usize,
     /// Where each line ends; found when the first line is asked for.
     line_ends: OnceCell<Vec<usize>>,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<Diagnostic>>,
     /// Problems beyond those that are kept.
     more: Cell<usize>,
 }
@@ -38,15 +38,15 @@ impl<'t> Source<'t> {
     ///
     /// # Errors
     /// Where it is no TOML.
-    pub fn parse(&self) -> Result<Spanned<DeTable<'t>>, Invalid> {
+    pub fn parse(&self) -> Result<Spanned<DeTable<'t>>, ConfigError> {
         DeTable::parse(self.text).map_err(|error| {
-            let problem = Problem {
+            let problem = Diagnostic {
                 line: self.line(error.span().map_or(0, |span| span.start)),
                 key: "TOML".to_owned(),
                 message: error.message().to_owned(),
                 hint: "see https://toml.io for how TOML is written".to_owned(),
             };
-            Invalid { file: self.file.to_owned(), problems: vec![problem] }
+            ConfigError { file: self.file.to_owned(), problems: vec![problem] }
         })
     }
 
@@ -70,7 +70,7 @@ impl<'t> Source<'t> {
             self.more.set(self.more.get() + 1);
             return;
         }
-        problems.push(Problem { line, key: key.to_owned(), message: message.into(), hint: hint.into() });
+        problems.push(Diagnostic { line, key: key.to_owned(), message: message.into(), hint: hint.into() });
     }
 
     fn has_room(&self) -> bool {
@@ -81,7 +81,7 @@ impl<'t> Source<'t> {
     ///
     /// # Errors
     /// With every problem that was kept.
-    pub fn finish<T>(self, value: Option<T>) -> Result<T, Invalid> {
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, ConfigError> {
         let mut problems = self.problems.into_inner();
         match value {
             Some(value) if problems.is_empty() => Ok(value),
@@ -91,9 +91,9 @@ impl<'t> Source<'t> {
                 if let (Some(last), 1..) = (problems.last(), more) {
                     let (message, hint) =
                         (format!("{more} more problems are not shown"), "correct these first".to_owned());
-                    problems.push(Problem { line: last.line, key: "...".to_owned(), message, hint });
+                    problems.push(Diagnostic { line: last.line, key: "...".to_owned(), message, hint });
                 }
-                Err(Invalid { file: self.file.to_owned(), problems })
+                Err(ConfigError { file: self.file.to_owned(), problems })
             }
         }
     }

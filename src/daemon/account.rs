@@ -24,7 +24,7 @@ pub async fn wait_for_account(estate: &Estate, clock: &Clock, health: &Health) -
                 let hint = error.hint();
                 tracing::error!(estate = estate.name, %error, hint, "AWS does not say who we are; nothing is tested until it does");
                 health.asked_aws(Err(error.brief()));
-                health.went_round();
+                health.record_heartbeat();
             }
         }
         tokio::time::sleep(PAUSE).await;

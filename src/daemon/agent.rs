@@ -9,17 +9,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::choose::{Chore, Chosen, decide};
 use super::delivery::deliver;
+use super::due::{DueDecision, JobAction, decide};
 use super::health::Health;
+use super::heartbeat;
 use super::jobs;
-use super::pulse;
 use crate::aws::resolve_secret;
+use crate::context::AppContext;
 use crate::notify::{Deliverer, address, export};
 use crate::reap::{DeadRuns, Reaped, Remains, Unseen, reap};
 use crate::report::TestReport;
-use crate::restore_test::{self, Carried};
-use crate::runbook::Environment;
+use crate::restore_test::{self, RunProgress};
 use crate::store::{Entry, NewRun, Owner};
 
 /// Between two rounds at most, so that a clock that was set, or a run that was left, is noticed soon.
@@ -48,7 +48,7 @@ const LAST_DELIVERY: Duration = Duration::from_secs(10);
 /// One estate's agent.
 #[derive(Debug)]
 pub struct Agent {
-    environment: Environment,
+    app: AppContext,
     health: Health,
     running: JoinSet<()>,
     /// The runs that this process carries.
@@ -68,9 +68,9 @@ pub struct Agent {
 impl Agent {
     /// An agent for an estate. Does nothing yet.
     #[must_use]
-    pub fn new(environment: Environment, health: Health) -> Self {
+    pub fn new(app: AppContext, health: Health) -> Self {
         Self {
-            environment,
+            app,
             health,
             running: JoinSet::new(),
             ours: Arc::default(),
@@ -86,17 +86,17 @@ impl Agent {
 
     /// Goes round until `stop`, then waits for what is about to end, and leaves the rest to be carried on.
     pub async fn run(mut self, stop: CancellationToken) {
-        let environment = self.environment.clone();
-        let estate = environment.estate.name.clone();
+        let app = self.app.clone();
+        let estate = app.estate.name.clone();
         let helpers = stop.child_token();
         let channels = {
-            let (environment, stop) = (environment.clone(), helpers.clone());
-            tokio::spawn(async move { stop.run_until_cancelled(look_at_channels(&environment)).await })
+            let (app, stop) = (app.clone(), helpers.clone());
+            tokio::spawn(async move { stop.run_until_cancelled(look_at_channels(&app)).await })
         };
-        let delivery = tokio::spawn(deliver(environment.clone(), Arc::clone(&self.ended), helpers.clone()));
-        let pulse = tokio::spawn(pulse::keep(environment.clone(), self.health.clone(), helpers.clone()));
+        let delivery = tokio::spawn(deliver(app.clone(), Arc::clone(&self.ended), helpers.clone()));
+        let pulse = tokio::spawn(heartbeat::run(app.clone(), self.health.clone(), helpers.clone()));
         while !stop.is_cancelled() {
-            let pause = match self.round().await {
+            let pause = match self.reconcile().await {
                 Ok(pause) => {
                     self.health.passed(Ok(()));
                     pause
@@ -118,17 +118,17 @@ impl Agent {
         helpers.cancel();
         self.drain().await;
         let _ = tokio::join!(delivery, pulse, channels);
-        let last = Deliverer::new(environment);
-        let _ = tokio::time::timeout(LAST_DELIVERY, last.pass()).await;
+        let last = Deliverer::new(app);
+        let _ = tokio::time::timeout(LAST_DELIVERY, last.deliver_due()).await;
     }
 
     async fn drain(&mut self) {
-        let bound = self.environment.estate.daemon.drain;
+        let bound = self.app.estate.daemon.drain;
         let all = async { while self.running.join_next().await.is_some() {} };
         if tokio::time::timeout(bound, all).await.is_err() {
             tracing::info!(left = self.running.len(), "leaving runs to be carried on after the next start");
         }
-        self.environment.leave.cancel();
+        self.app.leave.cancel();
         while self.running.join_next().await.is_some() {}
         if let Some(reaping) = self.reaping.take() {
             reaping.abort();
@@ -136,14 +136,14 @@ impl Agent {
     }
 
     /// One round. Returns how long nothing is to be done, in this machine's time.
-    async fn round(&mut self) -> anyhow::Result<Duration> {
+    async fn reconcile(&mut self) -> anyhow::Result<Duration> {
         self.ask_aws().await;
         self.note_presence();
         while self.running.try_join_next().is_some() {}
         let planned = self.planned.as_ref();
         if planned.is_none_or(|planned| planned.worked_seconds() >= PLAN_EVERY.as_secs_f64()) {
             self.plan().await?;
-            self.planned = Some(self.environment.clock.stopwatch());
+            self.planned = Some(self.app.clock.stopwatch());
         }
         if self.is_elsewhere {
             // Nothing is begun with credentials of an account that the estate is not worked on in.
@@ -160,10 +160,10 @@ impl Agent {
 
     /// A long gap between two rounds is an absence: the host was asleep, or its clock was set.
     fn note_presence(&mut self) {
-        let now = self.environment.clock.now();
+        let now = self.app.clock.now();
         // A round may take long: AWS does not answer, or, in the sandbox, the clock is fast.
-        let slow = if self.environment.clock.is_simulated() { SIMULATED_ROUND * 3 } else { SLOW_ROUND };
-        let gap = self.environment.estate.daemon.missed_after.max(slow);
+        let slow = if self.app.clock.is_simulated() { SIMULATED_ROUND * 3 } else { SLOW_ROUND };
+        let gap = self.app.estate.daemon.missed_after.max(slow);
         let gap = SignedDuration::try_from(gap).unwrap_or(SignedDuration::MAX);
         self.present = match self.present {
             Some((since, last)) if now.duration_since(last) <= gap => Some((since, now)),
@@ -173,35 +173,35 @@ impl Agent {
 
     /// Asks AWS who we are: is it there, does it know us; and what time is it in the sandbox.
     async fn ask_aws(&mut self) {
-        let simulated = self.environment.clock.is_simulated();
+        let simulated = self.app.clock.is_simulated();
         let due = self.asked_aws.as_ref().is_none_or(|asked| asked.worked_seconds() >= ASK_AWS_EVERY.as_secs_f64());
         if !due && !simulated {
             return;
         }
-        let answer = self.environment.aws.account_of(Some(&self.environment.account)).await;
-        self.is_elsewhere = answer.as_ref().is_err_and(|error| error.kind == crate::aws::Kind::WrongAccount);
+        let answer = self.app.aws.account_of(Some(&self.app.account)).await;
+        self.is_elsewhere = answer.as_ref().is_err_and(|error| error.kind == crate::aws::ErrorKind::WrongAccount);
         if let Err(error) = &answer {
-            tracing::warn!(estate = self.environment.estate.name, %error, "AWS does not answer");
+            tracing::warn!(estate = self.app.estate.name, %error, "AWS does not answer");
         } else {
-            self.asked_aws = Some(self.environment.clock.stopwatch());
+            self.asked_aws = Some(self.app.clock.stopwatch());
         }
         self.health.asked_aws(answer.map(drop).map_err(|error| error.brief()));
     }
 
     /// Makes the store's jobs those of the configuration.
     async fn plan(&self) -> anyhow::Result<()> {
-        let Environment { store, estate, clock, .. } = &self.environment;
+        let AppContext { store, estate, clock, .. } = &self.app;
         let now = clock.now();
         let list: Vec<_> = jobs::jobs(estate).into_iter().map(|(job, _)| job).collect();
         let when = |job: &crate::store::Job| {
-            let due_at = jobs::work(estate, &job.name).and_then(|(_, timetable)| timetable.next(now, now));
+            let due_at = jobs::kind_of(estate, &job.name).and_then(|(_, timetable)| timetable.next(now, now));
             jobs::occurrence(&estate.name, &job.name, due_at, estate.daemon.jitter)
         };
-        store.plan_jobs(self.environment.scope(), now, &list, when).await?;
+        store.plan_jobs(self.app.scope(), now, &list, when).await?;
         if self.planned.is_some() {
             return Ok(());
         }
-        for planned in store.jobs(self.environment.scope()).await? {
+        for planned in store.jobs(self.app.scope()).await? {
             let next = planned.start_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
             tracing::info!(
                 estate = estate.name,
@@ -216,7 +216,7 @@ impl Agent {
 
     /// Whether more can be started now.
     fn has_room(&self) -> bool {
-        self.running.len() < self.environment.estate.daemon.parallel
+        self.running.len() < self.app.estate.daemon.parallel
     }
 
     fn is_ours(&self, run_id: &str) -> bool {
@@ -225,7 +225,7 @@ impl Agent {
 
     /// Takes over what a schedule started and nobody carries: its agent was killed, stopped or cut off.
     async fn carry_on_others(&mut self) -> anyhow::Result<()> {
-        let Environment { store, estate, clock, account, .. } = self.environment.clone();
+        let AppContext { store, estate, clock, account, .. } = self.app.clone();
         for run in store.scheduled_running(&estate.name).await? {
             let elsewhere = run.new.simulated != clock.is_simulated() || run.new.account != account;
             if elsewhere && self.told_elsewhere.insert(run.new.id.clone()) {
@@ -264,46 +264,45 @@ impl Agent {
 
     /// Starts one job whose time has come; false where there is none.
     async fn start_next(&mut self) -> anyhow::Result<bool> {
-        let environment = self.environment.clone();
-        let Environment { store, estate, clock, .. } = &environment;
+        let app = self.app.clone();
+        let AppContext { store, estate, clock, .. } = &app;
         let now = clock.now();
         let names: Vec<String> = jobs::jobs(estate).into_iter().map(|(job, _)| job.name).collect();
         if names.is_empty() {
             return Ok(false);
         }
         let since = self.present.map_or(now, |(since, _)| since);
-        let claimed =
-            store.claim_job(self.environment.scope(), now, &names, |due| decide(&environment, due, now, since)).await?;
+        let claimed = store.claim_job(self.app.scope(), now, &names, |due| decide(&app, due, now, since)).await?;
         let Some((due, chosen, owner)) = claimed else { return Ok(false) };
-        let Chosen { work, missed } = chosen;
+        let DueDecision { work, missed } = chosen;
         if missed > 0 {
-            let then = if matches!(work, Chore::Nothing) { "left out, as `missed` says" } else { "done once, now" };
+            let then = if matches!(work, JobAction::Nothing) { "left out, as `missed` says" } else { "done once, now" };
             tracing::warn!(estate = estate.name, job = due.name, due_at = %due.due_at, missed, then, "a job was missed");
         }
         match (work, owner) {
-            (Chore::Test(new), Some(owner)) => self.spawn(*new, owner, Vec::new()),
-            (Chore::Reap, _) => self.reap(),
+            (JobAction::Test(new), Some(owner)) => self.spawn(*new, owner, Vec::new()),
+            (JobAction::Reap, _) => self.reap(),
             _ => {}
         }
         Ok(true)
     }
 
     fn spawn(&mut self, new: NewRun, owner: Owner, history: Vec<(Timestamp, Entry)>) {
-        let (environment, ours, ended) = (self.environment.clone(), Arc::clone(&self.ours), Arc::clone(&self.ended));
+        let (app, ours, ended) = (self.app.clone(), Arc::clone(&self.ours), Arc::clone(&self.ended));
         ours.lock().unwrap_or_else(PoisonError::into_inner).insert(new.id.clone());
         self.running.spawn(async move {
             let id = new.id.clone();
             let _carried = Carrying { id: id.clone(), ours, ended };
-            match restore_test::carry_on(&environment, &new, owner, history).await {
-                Ok(Carried::Done(report)) => {
+            match restore_test::drive(&app, &new, owner, history).await {
+                Ok(RunProgress::Finished(report)) => {
                     let outcome = report.outcome.name();
                     tracing::info!(run.id = %id, database = new.target, outcome, reason = report.reason, "a test has ended");
-                    trace(&environment, &report).await;
+                    trace(&app, &report).await;
                 }
-                Ok(Carried::Left) => {}
+                Ok(RunProgress::Yielded) => {}
                 Err(error) => {
                     tracing::error!(run.id = %id, error = format!("{error:#}"), "a test broke off; it is tried again later");
-                    let leave = environment.leave.clone();
+                    let leave = app.leave.clone();
                     let _ = leave.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_BREAK)).await;
                 }
             }
@@ -315,19 +314,19 @@ impl Agent {
         if self.reaping.as_ref().is_some_and(|reaping| !reaping.is_finished()) {
             return;
         }
-        let environment = self.environment.clone();
+        let app = self.app.clone();
         self.reaping = Some(tokio::spawn(async move {
-            match reap(&environment, false, DeadRuns::OfPeople).await {
+            match reap(&app, false, DeadRuns::OfPeople).await {
                 Ok(reaped) => {
                     for id in &reaped.removed {
-                        tracing::info!(estate = environment.estate.name, resource = id, "removed");
+                        tracing::info!(estate = app.estate.name, resource = id, "removed");
                     }
-                    tell_reaped(&environment.estate.name, &reaped);
+                    tell_reaped(&app.estate.name, &reaped);
                 }
                 Err(error) => tracing::error!(error = format!("{error:#}"), "reaping failed"),
             }
-            let old = environment.clock.now().checked_sub(KEEP_MESSAGES).unwrap_or(Timestamp::MIN);
-            if let Err(error) = environment.store.forget_sent(&environment.estate.name, old).await {
+            let old = app.clock.now().checked_sub(KEEP_MESSAGES).unwrap_or(Timestamp::MIN);
+            if let Err(error) = app.store.forget_sent(&app.estate.name, old).await {
                 tracing::warn!(error = format!("{error:#}"), "old messages could not be forgotten");
             }
         }));
@@ -335,16 +334,16 @@ impl Agent {
 
     /// Between two rounds at most, as the clock shows it.
     fn longest_round(&self) -> Duration {
-        let Environment { estate, clock, .. } = &self.environment;
+        let AppContext { estate, clock, .. } = &self.app;
         if clock.is_simulated() { SIMULATED_ROUND } else { ROUND.min(estate.state.lease / 2) }
     }
 
     /// Until the next job is due, but not so long that a change of the clock goes unnoticed.
     async fn pause(&self) -> anyhow::Result<Duration> {
-        let Environment { store, clock, .. } = &self.environment;
+        let AppContext { store, clock, .. } = &self.app;
         let longest = self.longest_round();
         let now = clock.now();
-        let planned = store.jobs(self.environment.scope()).await?;
+        let planned = store.jobs(self.app.scope()).await?;
         let overdue = planned.iter().filter(|planned| planned.start_at.is_some_and(|at| at < now));
         let stalled = overdue.clone().find(|one| one.start_at.is_some_and(|at| now.duration_since(at) > STALLED_AFTER));
         self.health.waits(overdue.count(), stalled.map(|one| one.job.name.clone()));
@@ -371,10 +370,10 @@ fn tell_reaped(estate: &str, reaped: &Reaped) {
 }
 
 /// A channel without its secret would be noticed only when there is something to tell.
-async fn look_at_channels(environment: &Environment) {
-    for channel in &environment.estate.channels {
+async fn look_at_channels(app: &AppContext) {
+    for channel in &app.estate.channels {
         for secret in channel.way.secrets() {
-            if let Err(error) = resolve_secret(&environment.aws, secret).await {
+            if let Err(error) = resolve_secret(&app.aws, secret).await {
                 let error = format!("{error:#}");
                 tracing::error!(channel = channel.name, error, "a channel cannot send; messages to it wait");
             }
@@ -383,10 +382,10 @@ async fn look_at_channels(environment: &Environment) {
 }
 
 /// Tells a collector of a run, where there is one.
-async fn trace(environment: &Environment, report: &TestReport) {
-    let Some(collector) = &environment.estate.daemon.otlp else { return };
-    let sent = match address(environment, collector).await {
-        Ok(collector) => export(environment, &collector, report).await,
+async fn trace(app: &AppContext, report: &TestReport) {
+    let Some(collector) = &app.estate.daemon.otlp else { return };
+    let sent = match address(app, collector).await {
+        Ok(collector) => export(app, &collector, report).await,
         Err(error) => Err(error),
     };
     if let Err(error) = sent {

@@ -26,7 +26,7 @@ struct Inner {
 
 /// An agent's answer.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Standing {
+pub struct HealthStatus {
     /// Whether it goes round.
     pub alive: bool,
     /// What keeps it from doing its work.
@@ -53,7 +53,7 @@ impl Health {
     }
 
     /// The agent is alive, whatever it could do.
-    pub(super) fn went_round(&self) {
+    pub(super) fn record_heartbeat(&self) {
         self.inner().last_pass = Clock::system().stopwatch();
     }
 
@@ -101,7 +101,7 @@ impl Health {
 
     /// How it stands.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> HealthStatus {
         let inner = self.inner();
         let alive = inner.last_pass.worked_seconds() < HUNG_AFTER.as_secs_f64();
         let told =
@@ -111,6 +111,6 @@ impl Health {
         if !alive {
             trouble.push(format!("no pass for {} s", HUNG_AFTER.as_secs()));
         }
-        Standing { alive, trouble }
+        HealthStatus { alive, trouble }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::estate::{Daemon, Database, Estate, Missed, Timetable};
+use crate::estate::{Daemon, Database, Estate, Missed, ZonedSchedule};
 use crate::store::{DueJob, Job};
 
 const TEST: &str = "restore-test/";
@@ -19,7 +19,7 @@ const MAX_PLANNED: usize = 100_000;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Work<'e> {
+pub(super) enum JobKind<'e> {
     /// Tests a database.
     Test(&'e Database),
     /// Removes what has expired.
@@ -27,7 +27,7 @@ pub(super) enum Work<'e> {
 }
 
 /// The jobs of an estate with their timetables.
-pub(super) fn jobs(estate: &Estate) -> Vec<(Job, &Timetable)> {
+pub(super) fn jobs(estate: &Estate) -> Vec<(Job, &ZonedSchedule)> {
     let tests = estate.databases.iter().filter_map(|database| {
         let timetable = database.test.timetable.as_ref()?;
         let name = format!("{TEST}{}", database.id);
@@ -41,12 +41,12 @@ pub(super) fn jobs(estate: &Estate) -> Vec<(Job, &Timetable)> {
 }
 
 /// What a job of this name does, and when.
-pub(super) fn work<'e>(estate: &'e Estate, name: &str) -> Option<(Work<'e>, &'e Timetable)> {
+pub(super) fn kind_of<'e>(estate: &'e Estate, name: &str) -> Option<(JobKind<'e>, &'e ZonedSchedule)> {
     if name == REAP {
-        return estate.daemon.reap.as_ref().map(|timetable| (Work::Reap, timetable));
+        return estate.daemon.reap.as_ref().map(|timetable| (JobKind::Reap, timetable));
     }
     let database = estate.database(name.strip_prefix(TEST)?)?;
-    database.test.timetable.as_ref().map(|timetable| (Work::Test(database), timetable))
+    database.test.timetable.as_ref().map(|timetable| (JobKind::Test(database), timetable))
 }
 
 /// When a job is due, and when it starts: a little later, always the same for the same occurrence.
@@ -71,7 +71,7 @@ pub(super) fn occurrence(
 
 /// What becomes of a job whose time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct MisfireDecision {
     /// Whether it is done now.
     pub(super) start: bool,
     /// How often it was due while nobody was there; 0 where it is on time.
@@ -82,25 +82,25 @@ pub(super) struct Taken {
 
 /// Decides. However often it was missed, it is done once. It was missed where it should have started before anybody was
 /// there to start it.
-pub(super) fn take(
+pub(super) fn judge_misfire(
     job: &DueJob,
-    timetable: &Timetable,
+    timetable: &ZonedSchedule,
     daemon: &Daemon,
     now: Timestamp,
     present_since: Timestamp,
-) -> Taken {
+) -> MisfireDecision {
     // What only waited for its turn was not missed.
     let absent = job.start_at < present_since;
     let late = absent && Duration::try_from(now.duration_since(job.start_at)).unwrap_or_default() > daemon.missed_after;
     let missed = if late { 1 + times_between(timetable, job, now) } else { 0 };
-    Taken {
+    MisfireDecision {
         start: !late || daemon.missed == Missed::Run,
         missed,
         due_at: timetable.next(now.max(job.due_at), job.anchor_at),
     }
 }
 
-fn times_between(timetable: &Timetable, job: &DueJob, now: Timestamp) -> usize {
+fn times_between(timetable: &ZonedSchedule, job: &DueJob, now: Timestamp) -> usize {
     let later = std::iter::successors(Some(job.due_at), |at| timetable.next(*at, job.anchor_at));
     later.skip(1).take_while(|at| *at <= now).take(MAX_COUNTED).count()
 }
@@ -140,7 +140,7 @@ pub struct Plan {
 pub fn plan(estates: &[&Estate], from: Timestamp, within: Duration) -> Plan {
     let end = SignedDuration::try_from(within).ok().and_then(|within| from.checked_add(within).ok());
     let end = end.unwrap_or(Timestamp::MAX);
-    let all: Vec<(&Estate, Job, &Timetable)> = all_jobs(estates).collect();
+    let all: Vec<(&Estate, Job, &ZonedSchedule)> = all_jobs(estates).collect();
     let first = all.iter().enumerate().filter_map(|(number, (_, _, timetable))| {
         timetable.next(from, from).filter(|at| *at <= end).map(|at| Reverse((at, number)))
     });
@@ -166,7 +166,7 @@ pub fn never(estates: &[&Estate], from: Timestamp) -> Vec<Planned> {
     never.map(|(estate, job, _)| planned(estate, &job, from)).collect()
 }
 
-fn all_jobs<'e>(estates: &[&'e Estate]) -> impl Iterator<Item = (&'e Estate, Job, &'e Timetable)> {
+fn all_jobs<'e>(estates: &[&'e Estate]) -> impl Iterator<Item = (&'e Estate, Job, &'e ZonedSchedule)> {
     estates.iter().flat_map(|estate| jobs(estate).into_iter().map(|(job, timetable)| (*estate, job, timetable)))
 }
 
@@ -192,26 +192,26 @@ mod tests {
     #[test]
     fn what_was_missed_is_done_once_or_left_out() {
         let estate = crate::config::parse("x", FILE).unwrap();
-        let (_, timetable) = work(&estate, "restore-test/db").unwrap();
+        let (_, timetable) = kind_of(&estate, "restore-test/db").unwrap();
         let monday = due("2026-11-23T06:00:00Z");
         let now = "2026-11-23T06:10:00Z".parse().unwrap();
         let next: Timestamp = "2026-11-30T06:00:00Z".parse().unwrap();
-        let on_time = Taken { start: true, missed: 0, due_at: Some(next) };
+        let on_time = MisfireDecision { start: true, missed: 0, due_at: Some(next) };
         let here: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
-        assert_eq!(take(&monday, timetable, &estate.daemon, now, here), on_time);
+        assert_eq!(judge_misfire(&monday, timetable, &estate.daemon, now, here), on_time);
         let now = "2026-12-08T00:00:00Z".parse().unwrap();
         let next: Timestamp = "2026-12-14T06:00:00Z".parse().unwrap();
-        let skipped = Taken { start: false, missed: 3, due_at: Some(next) };
-        assert_eq!(take(&monday, timetable, &estate.daemon, now, here), skipped);
+        let skipped = MisfireDecision { start: false, missed: 3, due_at: Some(next) };
+        assert_eq!(judge_misfire(&monday, timetable, &estate.daemon, now, here), skipped);
         // Who was there all the time had no room for it.
-        let waited = Taken { start: true, missed: 0, ..skipped };
-        assert_eq!(take(&monday, timetable, &estate.daemon, now, monday.start_at), waited);
+        let waited = MisfireDecision { start: true, missed: 0, ..skipped };
+        assert_eq!(judge_misfire(&monday, timetable, &estate.daemon, now, monday.start_at), waited);
         let daemon = Daemon { missed: Missed::Run, ..estate.daemon.clone() };
-        assert_eq!(take(&monday, timetable, &daemon, now, here), Taken { start: true, ..skipped });
+        assert_eq!(judge_misfire(&monday, timetable, &daemon, now, here), MisfireDecision { start: true, ..skipped });
         // The clock was set back an hour after the job had been moved on: nothing is due twice.
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
         assert_eq!(
-            take(&monday, timetable, &estate.daemon, now, here).due_at,
+            judge_misfire(&monday, timetable, &estate.daemon, now, here).due_at,
             Some("2026-11-30T06:00:00Z".parse().unwrap())
         );
     }

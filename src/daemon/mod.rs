@@ -3,13 +3,13 @@
 
 mod account;
 mod agent;
-mod choose;
 mod delivery;
+mod due;
 mod health;
+mod heartbeat;
 mod jobs;
-mod pulse;
 
 pub use account::wait_for_account;
 pub use agent::Agent;
-pub use health::{Health, Standing};
+pub use health::{Health, HealthStatus};
 pub use jobs::{Plan, Planned, never, plan};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::notify::Address;
-use super::timetable::Timetable;
+use super::timetable::ZonedSchedule;
 
 /// `[daemon]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Daemon {
     /// A collector that takes runs as traces.
     pub otlp: Option<Address>,
     /// When what has expired is removed.
-    pub reap: Option<Timetable>,
+    pub reap: Option<ZonedSchedule>,
 }
 
 /// What becomes of a run that was due while nobody was there.

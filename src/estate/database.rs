@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Objectives;
 use super::access::{HostPort, SecretRef, TlsMode};
 use super::check::CustomCheck;
-use super::timetable::Timetable;
+use super::timetable::ZonedSchedule;
 
 /// The kinds of database that drctl restores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub struct Database {
 #[derive(Clone, Debug)]
 pub struct RestoreTest {
     /// When the daemon tests it; never by itself where absent.
-    pub timetable: Option<Timetable>,
+    pub timetable: Option<ZonedSchedule>,
     /// What to restore from.
     pub point: PointChoice,
     /// How far back `random` may reach.
@@ -136,7 +136,7 @@ pub struct RestoreTest {
     /// The copy's option group; the source's own where absent and the quarantine's VPC takes it.
     pub option_group: Option<String>,
     /// How far the copy's Serverless v2 scales; as its source where absent.
-    pub capacity: Option<Capacity>,
+    pub capacity: Option<ServerlessV2Scaling>,
     /// The copy's storage type; the source's own where absent.
     pub storage_type: Option<String>,
     /// Provisioned I/O operations per second; the source's own where absent.
@@ -178,11 +178,11 @@ pub enum ContentMode {
 
 /// How far Serverless v2 scales, in its capacity units. Without it a cluster takes no `db.serverless` instance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Capacity {
+pub struct ServerlessV2Scaling {
     /// The least.
-    pub least: f64,
+    pub min: f64,
     /// The most.
-    pub most: f64,
+    pub max: f64,
 }
 
 /// What to restore from.

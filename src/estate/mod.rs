@@ -16,10 +16,10 @@ use std::time::Duration;
 pub use access::{HostPort, SecretRef, TlsMode};
 pub use check::{Comparison, CustomCheck, Expectation, Number, Probe};
 pub use daemon::{Daemon, Missed, State, StateLocation};
-pub use database::{Capacity, ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest};
-pub use notify::{Address, Channel, Email, Encryption, Event, Way, is_private_on_the_way};
+pub use database::{ContentMode, Database, DatabaseKind, PointChoice, Protocol, RestoreTest, ServerlessV2Scaling};
+pub use notify::{Address, Channel, Email, Encryption, Event, Transport, is_private_on_the_way};
 pub use partition::Partition;
-pub use timetable::Timetable;
+pub use timetable::ZonedSchedule;
 
 /// Everything that one `drctl.toml` describes.
 #[derive(Clone, Debug)]

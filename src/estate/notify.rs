@@ -100,12 +100,12 @@ pub struct Channel {
     /// What is told there.
     pub on: BTreeSet<Event>,
     /// How.
-    pub way: Way,
+    pub way: Transport,
 }
 
 /// How people are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// Slack's incoming webhook.
     SlackWebhook {
         /// Its address: whoever knows it can post.
@@ -142,7 +142,7 @@ pub enum Way {
         key: Option<SecretRef>,
     },
     /// A dead man's switch: somebody else who notices silence.
-    Ping {
+    Heartbeat {
         /// Its address: whoever knows it can keep it quiet.
         url: Address,
         /// How often.
@@ -150,7 +150,7 @@ pub enum Way {
     },
 }
 
-impl Way {
+impl Transport {
     /// The secrets that it takes.
     #[must_use]
     pub fn secrets(&self) -> Vec<&SecretRef> {
@@ -165,7 +165,7 @@ impl Way {
             Self::Sns { .. } => Vec::new(),
             Self::Email(email) => email.password.iter().collect(),
             Self::Webhook { url, key } => of_address(url).into_iter().chain(key).collect(),
-            Self::Ping { url, .. } => of_address(url).into_iter().collect(),
+            Self::Heartbeat { url, .. } => of_address(url).into_iter().collect(),
         }
     }
 
@@ -178,7 +178,7 @@ impl Way {
             Self::Email(_) => "email",
             Self::PagerDuty { .. } => "pagerduty",
             Self::Webhook { .. } => "webhook",
-            Self::Ping { .. } => "ping",
+            Self::Heartbeat { .. } => "ping",
         }
     }
 }

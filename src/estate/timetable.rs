@@ -9,7 +9,7 @@ use crate::schedule::Schedule;
 
 /// A schedule and the calendar that it is read on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Timetable {
+pub struct ZonedSchedule {
     /// When.
     pub schedule: Schedule,
     /// Whose calendar.
@@ -18,7 +18,7 @@ pub struct Timetable {
     pub zone_name: String,
 }
 
-impl Timetable {
+impl ZonedSchedule {
     /// The first time strictly after `after`; a rate counts from `anchor`.
     #[must_use]
     pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
@@ -26,7 +26,7 @@ impl Timetable {
     }
 }
 
-impl fmt::Display for Timetable {
+impl fmt::Display for ZonedSchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.schedule, self.zone_name)
     }

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::decide::{Because, Decision, decide_cleanup, decide_verdict};
-use super::message::{Finding, Message, Reason, cut};
+use super::decide::{Decision, NotifyReason, decide_cleanup, decide_verdict};
+use super::message::{Finding, Message, ReasonName, cut};
 use crate::duration::show_seconds;
-use crate::estate::{Estate, Event, Way};
+use crate::estate::{Estate, Event, Transport};
 use crate::report::TestReport;
-use crate::store::{Alert, AlertCheck, Before, Outgoing, RunState, Told};
+use crate::store::{Alert, AlertCheck, AlertTransition, AlertsBefore, OutboxMessage, RunState};
 use crate::verify::Outcome;
 
 /// What people are told of a test, given what was wrong before: of its verdict, and of what it left behind. Neither has a say
@@ -20,20 +20,20 @@ pub fn compose(
     report: &TestReport,
     at: Timestamp,
     simulated: bool,
-    before: &Before,
-) -> anyhow::Result<Told> {
-    let mut told = Told::default();
+    before: &AlertsBefore,
+) -> anyhow::Result<AlertTransition> {
+    let mut told = AlertTransition::default();
     for (check, decision) in decisions(report, at, before) {
         if decision.tell.is_some() {
             let message = message(estate, report, at, simulated, check, &decision)?;
-            told.messages.extend(outgoing(estate, report, &message, check, &decision, before.epoch)?);
+            told.messages.extend(outgoing(estate, report, &message, check, &decision, before.fencing_token)?);
         }
         told.alerts.extend(decision.alert);
     }
     Ok(told)
 }
 
-fn decisions(report: &TestReport, at: Timestamp, before: &Before) -> [(AlertCheck, Decision); 2] {
+fn decisions(report: &TestReport, at: Timestamp, before: &AlertsBefore) -> [(AlertCheck, Decision); 2] {
     let was = |check: AlertCheck| before.alerts.iter().find(|alert| alert.check == check);
     let of_test = was(AlertCheck::RestoreTest);
     let verdict = match &report.verdict {
@@ -64,7 +64,7 @@ fn outgoing(
     check: AlertCheck,
     decision: &Decision,
     epoch: i64,
-) -> anyhow::Result<Vec<Outgoing>> {
+) -> anyhow::Result<Vec<OutboxMessage>> {
     let text = serde_json::to_string(message)?;
     let alert = decision.about.as_ref().map(Alert::key).unwrap_or_default();
     let prefix = match check {
@@ -72,8 +72,8 @@ fn outgoing(
         AlertCheck::Cleanup => format!("{}-{check}", report.run_id),
     };
     let listening = estate.channels.iter().filter(|channel| channel.on.contains(&message.event));
-    let told = listening.filter(|channel| !matches!(channel.way, Way::Ping { .. }));
-    let of_channel = |channel: &crate::estate::Channel| Outgoing {
+    let told = listening.filter(|channel| !matches!(channel.way, Transport::Heartbeat { .. }));
+    let of_channel = |channel: &crate::estate::Channel| OutboxMessage {
         id: format!("{prefix}-{}-{}-{epoch}", message.event.name(), channel.name),
         channel: channel.name.clone(),
         alert: alert.clone(),
@@ -116,11 +116,11 @@ fn message(
     Ok(Message {
         event,
         because: match because {
-            Because::IsNew => Reason::First,
-            Because::IsStillSo => Reason::Still,
-            Because::HasChanged(_) => Reason::Changed,
-            Because::HasRecovered(_) => Reason::Recovered,
-            Because::IsInOrder => Reason::Passed,
+            NotifyReason::IsNew => ReasonName::First,
+            NotifyReason::IsStillSo => ReasonName::Still,
+            NotifyReason::HasChanged(_) => ReasonName::Changed,
+            NotifyReason::HasRecovered(_) => ReasonName::Recovered,
+            NotifyReason::IsInOrder => ReasonName::Passed,
         },
         estate: estate.name.clone(),
         environment: estate.environment.clone(),
@@ -182,14 +182,14 @@ mod tests {
     }
 
     /// What the store would hand over when run `number` ends.
-    fn before(runs: &[Story], number: usize, alerts: &[Alert]) -> Before {
+    fn before(runs: &[Story], number: usize, alerts: &[Alert]) -> AlertsBefore {
         let others = || runs.iter().enumerate().filter(|(other, run)| *other != number && run.has_ended);
-        Before {
+        AlertsBefore {
             alerts: alerts.to_vec(),
             is_newest: others().all(|(other, _)| other < number),
             had_ended: runs[number].has_ended,
             others_are_stuck: others().any(|(_, run)| run.is_stuck),
-            epoch: 1,
+            fencing_token: 1,
         }
     }
 

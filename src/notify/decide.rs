@@ -10,7 +10,7 @@ const REMIND_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum NotifyReason {
     /// It was in order before.
     IsNew,
     /// It has been wrong for at least a day since they were told.
@@ -27,7 +27,7 @@ pub enum Because {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// What is told, and why; `None` where silence is right.
-    pub tell: Option<(Event, Because)>,
+    pub tell: Option<(Event, NotifyReason)>,
     /// What is wrong from now on.
     pub alert: Option<Alert>,
     /// What the message belongs to: the alert, or the one that has just ended.
@@ -92,9 +92,9 @@ fn wrong(
     at: Timestamp,
 ) -> Decision {
     let because = match before {
-        None => Some(Because::IsNew),
-        Some(alert) if alert.outcome != outcome => Some(Because::HasChanged(alert.outcome)),
-        Some(alert) if at.duration_since(alert.told_at) >= REMIND_AFTER => Some(Because::IsStillSo),
+        None => Some(NotifyReason::IsNew),
+        Some(alert) if alert.outcome != outcome => Some(NotifyReason::HasChanged(alert.outcome)),
+        Some(alert) if at.duration_since(alert.told_at) >= REMIND_AFTER => Some(NotifyReason::IsStillSo),
         Some(_) => None,
     };
     let alert = Alert {
@@ -112,8 +112,8 @@ fn wrong(
 
 fn in_order(before: Option<&Alert>) -> Decision {
     let tell = match before {
-        Some(alert) => (Event::Recovered, Because::HasRecovered(alert.outcome)),
-        None => (Event::Passed, Because::IsInOrder),
+        Some(alert) => (Event::Recovered, NotifyReason::HasRecovered(alert.outcome)),
+        None => (Event::Passed, NotifyReason::IsInOrder),
     };
     Decision { tell: Some(tell), alert: None, about: before.cloned() }
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     /// A target's story: when a run ended how, and what was told.
-    fn story(runs: &[(i64, RunState)]) -> Vec<Option<(Event, Because)>> {
+    fn story(runs: &[(i64, RunState)]) -> Vec<Option<(Event, NotifyReason)>> {
         let mut alert = None;
         let tell = runs.iter().map(|(seconds, ended)| {
             let decision = decide_verdict(alert.as_ref(), "run", *ended, at(*seconds), true);
@@ -151,13 +151,13 @@ mod tests {
             (28 * HOUR, RunState::Passed),
         ]);
         let expected = [
-            Some((Event::Passed, Because::IsInOrder)),
-            Some((Event::Failed, Because::IsNew)),
+            Some((Event::Passed, NotifyReason::IsInOrder)),
+            Some((Event::Failed, NotifyReason::IsNew)),
             None,
-            Some((Event::Failed, Because::IsStillSo)),
+            Some((Event::Failed, NotifyReason::IsStillSo)),
             None,
-            Some((Event::Recovered, Because::HasRecovered(RunState::Failed))),
-            Some((Event::Passed, Because::IsInOrder)),
+            Some((Event::Recovered, NotifyReason::HasRecovered(RunState::Failed))),
+            Some((Event::Passed, NotifyReason::IsInOrder)),
         ];
         assert_eq!(told, expected);
     }
@@ -172,11 +172,11 @@ mod tests {
             (5, RunState::Passed),
         ]);
         let expected = [
-            Some((Event::Unknown, Because::IsNew)),
+            Some((Event::Unknown, NotifyReason::IsNew)),
             None,
             None,
-            Some((Event::Failed, Because::HasChanged(RunState::Unknown))),
-            Some((Event::Recovered, Because::HasRecovered(RunState::Failed))),
+            Some((Event::Failed, NotifyReason::HasChanged(RunState::Unknown))),
+            Some((Event::Recovered, NotifyReason::HasRecovered(RunState::Failed))),
         ];
         assert_eq!(told, expected);
     }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn what_is_left_behind_is_told_once_and_its_end_when_nothing_of_any_run_is() {
         let stuck = decide_cleanup(None, "a", true, false, at(0));
-        assert_eq!(stuck.tell, Some((Event::Stuck, Because::IsNew)));
+        assert_eq!(stuck.tell, Some((Event::Stuck, NotifyReason::IsNew)));
         let alert = stuck.alert.unwrap();
         assert_eq!(alert.key(), "a-cleanup");
         // Another run of the target is clean: the first one's copy is still there.

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use super::channels::{Parcel, send};
-use super::http::NotSent;
-use super::message::{Message, Reason};
-use crate::estate::{Channel, Event, Way};
-use crate::runbook::Environment;
-use crate::store::{Sendable, Sent};
+use super::channels::{Envelope, send};
+use super::http::DeliveryError;
+use super::message::{Message, ReasonName};
+use crate::context::AppContext;
+use crate::estate::{Channel, Event, Transport};
+use crate::store::{ClaimedMessage, DeliveryOutcome};
 
 /// Messages claimed at once. They are sent one by one, before the claim runs out, unless they are too many.
 const BATCH_FOR_PROGRAMS: u32 = 5;
@@ -30,22 +30,22 @@ const ATTEMPTS: u32 = 60;
 /// Delivers the messages of one estate.
 #[derive(Clone, Debug)]
 pub struct Deliverer {
-    environment: Environment,
+    app: AppContext,
 }
 
 impl Deliverer {
     /// Delivers by this environment's channels.
     #[must_use]
-    pub fn new(environment: Environment) -> Self {
-        Self { environment }
+    pub fn new(app: AppContext) -> Self {
+        Self { app }
     }
 
     /// Sends whatever is due, by every channel. Returns how many messages arrived.
     ///
     /// # Errors
     /// Where the store could not be read or written; what was sent then goes out once more, with the same id.
-    pub async fn pass(&self) -> anyhow::Result<usize> {
-        let sent = self.environment.estate.channels.iter().map(|channel| self.serve(channel));
+    pub async fn deliver_due(&self) -> anyhow::Result<usize> {
+        let sent = self.app.estate.channels.iter().map(|channel| self.deliver_channel(channel));
         let sent: Vec<anyhow::Result<usize>> = futures_util::future::join_all(sent).await;
         sent.into_iter().sum()
     }
@@ -54,9 +54,9 @@ impl Deliverer {
     ///
     /// # Errors
     /// See [`Deliverer::pass`].
-    pub async fn serve(&self, channel: &Channel) -> anyhow::Result<usize> {
-        let Environment { store, estate, clock, .. } = &self.environment;
-        let for_people = !matches!(channel.way, Way::PagerDuty { .. } | Way::Webhook { .. });
+    pub async fn deliver_channel(&self, channel: &Channel) -> anyhow::Result<usize> {
+        let AppContext { store, estate, clock, .. } = &self.app;
+        let for_people = !matches!(channel.way, Transport::PagerDuty { .. } | Transport::Webhook { .. });
         let batch = if for_people { BATCH_FOR_PEOPLE } else { BATCH_FOR_PROGRAMS };
         let mut arrived = 0;
         loop {
@@ -70,7 +70,7 @@ impl Deliverer {
                     Ok(message) => sound.push((sendable, message)),
                     Err(error) => {
                         let error = format!("the message cannot be read: {error}");
-                        store.mark_sent(&sendable.outgoing.id, &Sent::Dead { error }).await?;
+                        store.mark_sent(&sendable.outgoing.id, &DeliveryOutcome::Dead { error }).await?;
                     }
                 }
             }
@@ -82,7 +82,7 @@ impl Deliverer {
                     // The others would fare no better: they wait as long, and it counts as no attempt of theirs.
                     Some(at) => {
                         for held in parcels.by_ref().flat_map(|bundle| bundle.sendables) {
-                            store.mark_sent(&held.outgoing.id, &Sent::Held { at }).await?;
+                            store.mark_sent(&held.outgoing.id, &DeliveryOutcome::Held { at }).await?;
                         }
                         return Ok(arrived);
                     }
@@ -92,9 +92,9 @@ impl Deliverer {
     }
 
     /// Sends one bundle. Returns until when the channel is to be left alone, where it does not answer as it should.
-    async fn send(&self, channel: &Channel, bundle: &Bundle) -> anyhow::Result<Option<Timestamp>> {
-        let parcel = Parcel { id: &bundle.id, message: &bundle.message };
-        let result = send(&self.environment, channel, parcel).await;
+    async fn send(&self, channel: &Channel, bundle: &Batch) -> anyhow::Result<Option<Timestamp>> {
+        let parcel = Envelope { id: &bundle.id, message: &bundle.message };
+        let result = send(&self.app, channel, parcel).await;
         if channel.way.name() == "slack" {
             tokio::time::sleep(SLACK_PACE).await;
         }
@@ -102,36 +102,36 @@ impl Deliverer {
         for sendable in &bundle.sendables {
             let id = &sendable.outgoing.id;
             let sent = match &result {
-                Ok(()) => Sent::Delivered,
-                Err(not_sent) => next_attempt(sendable.attempts, not_sent, self.environment.clock.now()),
+                Ok(()) => DeliveryOutcome::Delivered,
+                Err(not_sent) => next_attempt(sendable.attempts, not_sent, self.app.clock.now()),
             };
             match &sent {
-                Sent::Delivered | Sent::Held { .. } => {}
-                Sent::Later { at, error } => {
+                DeliveryOutcome::Delivered | DeliveryOutcome::Held { .. } => {}
+                DeliveryOutcome::Later { at, error } => {
                     leave_alone = leave_alone.max(Some(*at));
                     tracing::warn!(channel = channel.name, id, %at, error, "not sent; trying again later");
                 }
-                Sent::Dead { error } => {
+                DeliveryOutcome::Dead { error } => {
                     let hint = "`drctl notify retry` tries it again";
                     tracing::error!(channel = channel.name, id, error, hint, "given up");
                 }
             }
-            self.environment.store.mark_sent(id, &sent).await?;
+            self.app.store.mark_sent(id, &sent).await?;
         }
         Ok(leave_alone)
     }
 }
 
 /// Messages that go out as one.
-struct Bundle {
+struct Batch {
     /// What the far end can know a repeat by.
     id: String,
     message: Message,
-    sendables: Vec<Sendable>,
+    sendables: Vec<ClaimedMessage>,
 }
 
-fn singly(sound: Vec<(Sendable, Message)>) -> Vec<Bundle> {
-    let bundle = |(sendable, message): (Sendable, Message)| Bundle {
+fn singly(sound: Vec<(ClaimedMessage, Message)>) -> Vec<Batch> {
+    let bundle = |(sendable, message): (ClaimedMessage, Message)| Batch {
         id: sendable.outgoing.id.clone(),
         message,
         sendables: vec![sendable],
@@ -140,7 +140,7 @@ fn singly(sound: Vec<(Sendable, Message)>) -> Vec<Bundle> {
 }
 
 /// One message for many. Its id is that of just these.
-fn digest(sound: Vec<(Sendable, Message)>) -> Bundle {
+fn digest(sound: Vec<(ClaimedMessage, Message)>) -> Batch {
     let worst = sound.iter().map(|(_, message)| message.event).max_by_key(|event| match event {
         Event::Passed => 0,
         Event::Recovered => 1,
@@ -160,7 +160,7 @@ fn digest(sound: Vec<(Sendable, Message)>) -> Bundle {
     let last = &sound[sound.len() - 1].1;
     let message = Message {
         event: worst.unwrap_or(last.event),
-        because: Reason::Digest,
+        because: ReasonName::Digest,
         target: format!("{} messages", sound.len()),
         incident: None,
         since: None,
@@ -170,20 +170,20 @@ fn digest(sound: Vec<(Sendable, Message)>) -> Bundle {
         next: "`drctl runs list` shows them all".to_owned(),
         ..last.clone()
     };
-    Bundle { id, message, sendables: sound.into_iter().map(|(sendable, _)| sendable).collect() }
+    Batch { id, message, sendables: sound.into_iter().map(|(sendable, _)| sendable).collect() }
 }
 
 /// When to try again: after twice as long as before, give or take a half, and not before the far end wants it.
-fn next_attempt(attempts: u32, not_sent: &NotSent, now: Timestamp) -> Sent {
+fn next_attempt(attempts: u32, not_sent: &DeliveryError, now: Timestamp) -> DeliveryOutcome {
     let error = not_sent.text.clone();
-    if !not_sent.again || attempts + 1 >= ATTEMPTS {
-        return Sent::Dead { error };
+    if !not_sent.retryable || attempts + 1 >= ATTEMPTS {
+        return DeliveryOutcome::Dead { error };
     }
     let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(attempts.min(16))).min(LONGEST_PAUSE);
     let own = doubled.mul_f64(rand::rng().random_range(0.5..1.5));
     let pause = not_sent.pause.map_or(own, |asked| asked.max(own));
     let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(30));
-    Sent::Later { at: now.checked_add(pause).unwrap_or(now), error }
+    DeliveryOutcome::Later { at: now.checked_add(pause).unwrap_or(now), error }
 }
 
 #[cfg(test)]
@@ -192,22 +192,25 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let again = NotSent::again("no answer");
+        let again = DeliveryError::again("no answer");
         let after = |attempts| match next_attempt(attempts, &again, Timestamp::UNIX_EPOCH) {
-            Sent::Later { at, .. } => at.as_second(),
+            DeliveryOutcome::Later { at, .. } => at.as_second(),
             _ => panic!("given up after {attempts}"),
         };
         assert!((2..=8).contains(&after(0)) && (20..=60).contains(&after(3)));
         assert!((900..=2700).contains(&after(ATTEMPTS - 2)));
-        assert!(matches!(next_attempt(ATTEMPTS - 1, &again, Timestamp::UNIX_EPOCH), Sent::Dead { .. }));
-        assert!(matches!(next_attempt(0, &NotSent::never("no"), Timestamp::UNIX_EPOCH), Sent::Dead { .. }));
+        assert!(matches!(next_attempt(ATTEMPTS - 1, &again, Timestamp::UNIX_EPOCH), DeliveryOutcome::Dead { .. }));
+        assert!(matches!(
+            next_attempt(0, &DeliveryError::never("no"), Timestamp::UNIX_EPOCH),
+            DeliveryOutcome::Dead { .. }
+        ));
     }
 
     #[test]
     fn the_far_end_says_how_long() {
-        let busy = NotSent { pause: Some(Duration::from_secs(77)), ..NotSent::again("429") };
+        let busy = DeliveryError { pause: Some(Duration::from_secs(77)), ..DeliveryError::again("429") };
         assert!(
-            matches!(next_attempt(5, &busy, Timestamp::UNIX_EPOCH), Sent::Later { at, .. } if at.as_second() >= 77)
+            matches!(next_attempt(5, &busy, Timestamp::UNIX_EPOCH), DeliveryOutcome::Later { at, .. } if at.as_second() >= 77)
         );
     }
 }

@@ -9,7 +9,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::http::NotSent;
+use super::http::DeliveryError;
 use super::message::Message;
 use crate::estate::{Email, Encryption, Event};
 
@@ -88,16 +88,20 @@ fn escape(text: &str) -> String {
 }
 
 /// Sends a mail.
-pub(super) async fn send(email: &Email, password: Option<SecretString>, mail: lettre::Message) -> Result<(), NotSent> {
-    let transport = transport(email, password).map_err(|error| NotSent::never(format!("{error:#}")))?;
+pub(super) async fn send(
+    email: &Email,
+    password: Option<SecretString>,
+    mail: lettre::Message,
+) -> Result<(), DeliveryError> {
+    let transport = transport(email, password).map_err(|error| DeliveryError::never(format!("{error:#}")))?;
     match tokio::time::timeout(TIMEOUT, transport.send(mail)).await {
         Ok(Ok(_)) => Ok(()),
         // A 5xx is the server's last word; a 4xx, such as greylisting, is not.
         Ok(Err(error)) if error.is_permanent() && !is_about_login(&error) => {
-            Err(NotSent::never(format!("the mail server refused: {error}")))
+            Err(DeliveryError::never(format!("the mail server refused: {error}")))
         }
-        Ok(Err(error)) => Err(NotSent::again(format!("the mail could not be handed over: {error}"))),
-        Err(_) => Err(NotSent::again(format!("the mail server did not answer within {} s", TIMEOUT.as_secs()))),
+        Ok(Err(error)) => Err(DeliveryError::again(format!("the mail could not be handed over: {error}"))),
+        Err(_) => Err(DeliveryError::again(format!("the mail server did not answer within {} s", TIMEOUT.as_secs()))),
     }
 }
 
@@ -133,13 +137,13 @@ fn transport(email: &Email, password: Option<SecretString>) -> anyhow::Result<As
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::message::Reason;
+    use crate::notify::message::ReasonName;
 
     #[test]
     fn the_id_of_a_mail_has_one_at_sign() {
         let message = Message {
             event: Event::Failed,
-            because: Reason::First,
+            because: ReasonName::First,
             estate: "shop".to_owned(),
             environment: "prod".to_owned(),
             target: "db".to_owned(),

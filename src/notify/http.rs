@@ -21,30 +21,30 @@ const MAX_QUOTE_CHARS: usize = 120;
 /// Why a message did not arrive.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
-pub struct NotSent {
+pub struct DeliveryError {
     /// What went wrong. Never holds a secret.
     pub text: String,
     /// Whether another attempt may go well.
-    pub again: bool,
+    pub retryable: bool,
     /// How long the far end wants to be left alone.
     pub pause: Option<Duration>,
 }
 
-impl NotSent {
+impl DeliveryError {
     /// Worth another attempt.
     pub(super) fn again(text: impl Into<String>) -> Self {
-        Self { text: text.into(), again: true, pause: None }
+        Self { text: text.into(), retryable: true, pause: None }
     }
 
     /// Not worth another attempt: the message or the configuration is at fault.
     pub(super) fn never(text: impl Into<String>) -> Self {
-        Self { text: text.into(), again: false, pause: None }
+        Self { text: text.into(), retryable: false, pause: None }
     }
 }
 
 /// The one client. It follows no redirects, since a message goes where the configuration says, and keeps no connection:
 /// between two messages lie hours.
-fn client() -> Result<&'static Client, NotSent> {
+fn client() -> Result<&'static Client, DeliveryError> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
         return Ok(client);
@@ -57,26 +57,28 @@ fn client() -> Result<&'static Client, NotSent> {
         .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
         .build();
     // Such as a host without certificates of authorities, which can be mended.
-    let built = built.map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error))))?;
+    let built = built.map_err(|error| DeliveryError::again(format!("{:#}", anyhow::Error::new(error))))?;
     Ok(CLIENT.get_or_init(|| built))
 }
 
 /// The beginning of a request. Without TLS it goes to this machine only: messages name what is wrong where, and addresses and
 /// headers hold secrets.
-pub(super) fn post(url: &str) -> Result<RequestBuilder, NotSent> {
+pub(super) fn post(url: &str) -> Result<RequestBuilder, DeliveryError> {
     if !is_private_on_the_way(url) {
-        return Err(NotSent::again("not sent: the address is neither https nor http on this machine; correct it"));
+        return Err(DeliveryError::again(
+            "not sent: the address is neither https nor http on this machine; correct it",
+        ));
     }
     Ok(client()?.post(url))
 }
 
 /// Sends a request and reads the body of a 2xx answer.
-pub(super) async fn send(request: RequestBuilder, now: Timestamp) -> Result<String, NotSent> {
+pub(super) async fn send(request: RequestBuilder, now: Timestamp) -> Result<String, DeliveryError> {
     // The address of a webhook is a secret: errors must not repeat it.
     let answer = request
         .send()
         .await
-        .map_err(|error| NotSent::again(format!("{:#}", anyhow::Error::new(error.without_url()))))?;
+        .map_err(|error| DeliveryError::again(format!("{:#}", anyhow::Error::new(error.without_url()))))?;
     let status = answer.status();
     let pause = pause(&answer, now);
     let body = body(answer).await;
@@ -93,7 +95,11 @@ pub(super) async fn send(request: RequestBuilder, now: Timestamp) -> Result<Stri
         StatusCode::TOO_MANY_REQUESTS,
     ];
     let again = status.is_server_error() || mendable.contains(&status);
-    Err(NotSent { text: format!("the far end answered {status}: {quote}"), again, pause: pause.filter(|_| again) })
+    Err(DeliveryError {
+        text: format!("the far end answered {status}: {quote}"),
+        retryable: again,
+        pause: pause.filter(|_| again),
+    })
 }
 
 async fn body(mut answer: Response) -> String {

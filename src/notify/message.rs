@@ -13,7 +13,7 @@ const MAX_TEXT_CHARS: usize = 300;
 /// Why people are told, as it is stored and sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum ReasonName {
     /// It was in order before.
     First,
     /// It has been wrong for a while.
@@ -47,7 +47,7 @@ pub struct Message {
     /// What happened.
     pub event: Event,
     /// Why it is told.
-    pub because: Reason,
+    pub because: ReasonName,
     /// The estate.
     pub estate: String,
     /// Its environment.
@@ -83,8 +83,8 @@ impl Message {
     pub fn title(&self) -> String {
         let rehearsal = if self.simulated { "rehearsal: " } else { "" };
         let word = match self.because {
-            Reason::Trial => "trial message".to_owned(),
-            Reason::Still => format!("still {}", self.event.name()),
+            ReasonName::Trial => "trial message".to_owned(),
+            ReasonName::Still => format!("still {}", self.event.name()),
             _ => self.event.name().to_owned(),
         };
         let title = format!("{rehearsal}{} {word} ({}, {})", self.target, self.estate, self.environment);
@@ -97,13 +97,13 @@ impl Message {
     pub fn context(&self) -> String {
         let since = self.since.map_or_else(String::new, show);
         match self.because {
-            Reason::First => format!("new, at {}", show(self.at)),
-            Reason::Still => format!("not in order since {since}"),
-            Reason::Changed => format!("not in order since {since}; now in another way"),
-            Reason::Recovered => format!("in order again after {}", self.outage()),
-            Reason::Passed => format!("in order, at {}", show(self.at)),
-            Reason::Trial => format!("sent at {}", show(self.at)),
-            Reason::Digest => format!("several messages in one, at {}", show(self.at)),
+            ReasonName::First => format!("new, at {}", show(self.at)),
+            ReasonName::Still => format!("not in order since {since}"),
+            ReasonName::Changed => format!("not in order since {since}; now in another way"),
+            ReasonName::Recovered => format!("in order again after {}", self.outage()),
+            ReasonName::Passed => format!("in order, at {}", show(self.at)),
+            ReasonName::Trial => format!("sent at {}", show(self.at)),
+            ReasonName::Digest => format!("several messages in one, at {}", show(self.at)),
         }
     }
 

@@ -3,17 +3,17 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::http::{self, NotSent};
+use super::http::{self, DeliveryError};
+use crate::context::AppContext;
 use crate::report::{TestReport, trace};
-use crate::runbook::Environment;
 
 /// Sends a run to a collector such as `http://127.0.0.1:4318`.
 ///
 /// # Errors
 /// Where the collector did not take it.
-pub async fn export(environment: &Environment, collector: &SecretString, report: &TestReport) -> Result<(), NotSent> {
-    let estate = &environment.estate;
+pub async fn export(app: &AppContext, collector: &SecretString, report: &TestReport) -> Result<(), DeliveryError> {
+    let estate = &app.estate;
     let url = format!("{}/v1/traces", collector.expose_secret().trim_end_matches('/'));
     let request = http::post(&url)?.json(&trace(report, &estate.name, &estate.environment));
-    http::send(request, environment.clock.now()).await.map(drop)
+    http::send(request, app.clock.now()).await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Message, Reason, cut_to};
+use super::message::{Message, ReasonName, cut_to};
 use crate::estate::Event;
 
 const SUMMARY_CHARS: usize = 1024;
@@ -15,13 +15,13 @@ pub(super) fn payload(message: &Message, routing_key: &str) -> Option<Value> {
     let key = format!("drctl/{}/{}/{}/{incident}", message.estate, message.environment, message.target);
     let key = cut_to(&key, DEDUP_KEY_CHARS);
     let action = match (message.event, message.because) {
-        (_, Reason::Trial) => "trigger",
+        (_, ReasonName::Trial) => "trigger",
         (Event::Recovered, _) => "resolve",
         (Event::Passed, _) => return None,
         _ => "trigger",
     };
     let severity = match (message.event, message.because) {
-        (_, Reason::Trial) => "info",
+        (_, ReasonName::Trial) => "info",
         (Event::Failed, _) => "critical",
         (Event::Stuck, _) => "error",
         _ => "warning",

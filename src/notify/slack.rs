@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::http::{self, NotSent};
+use super::http::{self, DeliveryError};
 use super::message::{Message, cut_to};
 use crate::text::lines_to;
 
@@ -51,13 +51,13 @@ fn escape(text: &str) -> String {
 }
 
 /// Posts to an incoming webhook.
-pub(super) async fn post(webhook: &SecretString, message: &Message, now: Timestamp) -> Result<(), NotSent> {
+pub(super) async fn post(webhook: &SecretString, message: &Message, now: Timestamp) -> Result<(), DeliveryError> {
     let body = http::send(http::post(webhook.expose_secret())?.json(&payload(message)), now).await?;
     // Anything else with a 200 is a proxy's page, not Slack.
     if body.trim() == "ok" {
         return Ok(());
     }
-    Err(NotSent::again("the far end answered 200, but not as Slack does"))
+    Err(DeliveryError::again("the far end answered 200, but not as Slack does"))
 }
 
 /// Whether an address is of the API's own host or below it: Slack's API at `slack.com` names `files.slack.com`.
@@ -77,7 +77,7 @@ pub(super) struct Bot<'b> {
 
 impl Bot<'_> {
     /// Posts, into a thread where there is one. Returns what names the message.
-    pub(super) async fn post(&self, message: &Message, thread: Option<&str>) -> Result<String, NotSent> {
+    pub(super) async fn post(&self, message: &Message, thread: Option<&str>) -> Result<String, DeliveryError> {
         let mut payload = payload(message);
         payload["channel"] = json!(self.channel);
         if let Some(thread) = thread {
@@ -87,19 +87,19 @@ impl Bot<'_> {
         }
         let answer = self.call(self.request("chat.postMessage")?.json(&payload)).await?;
         let reference = answer["ts"].as_str();
-        Ok(reference.ok_or_else(|| NotSent::again("Slack did not name the message"))?.to_owned())
+        Ok(reference.ok_or_else(|| DeliveryError::again("Slack did not name the message"))?.to_owned())
     }
 
     /// Attaches a report to a thread.
-    pub(super) async fn attach(&self, thread: &str, report: &str) -> Result<(), NotSent> {
+    pub(super) async fn attach(&self, thread: &str, report: &str) -> Result<(), DeliveryError> {
         let form = [("filename", REPORT_FILE.to_owned()), ("length", report.len().to_string())];
         let place = self.call(self.request("files.getUploadURLExternal")?.form(&form)).await?;
         let (url, id) = (place["upload_url"].as_str(), place["file_id"].as_str());
         let (Some(url), Some(id)) = (url, id) else {
-            return Err(NotSent::never("Slack named no place for the report"));
+            return Err(DeliveryError::never("Slack named no place for the report"));
         };
         if !is_of(url, self.api) {
-            return Err(NotSent::never(
+            return Err(DeliveryError::never(
                 "Slack named a place for the report that is not its own; nothing was sent there",
             ));
         }
@@ -110,15 +110,15 @@ impl Bot<'_> {
         self.call(self.request("files.completeUploadExternal")?.json(&complete)).await.map(drop)
     }
 
-    fn request(&self, method: &str) -> Result<reqwest::RequestBuilder, NotSent> {
+    fn request(&self, method: &str) -> Result<reqwest::RequestBuilder, DeliveryError> {
         Ok(http::post(&format!("{}/{method}", self.api))?.bearer_auth(self.token.expose_secret()))
     }
 
     /// Slack's API answers 200 to almost everything, and says inside how it went.
-    async fn call(&self, request: reqwest::RequestBuilder) -> Result<Value, NotSent> {
+    async fn call(&self, request: reqwest::RequestBuilder) -> Result<Value, DeliveryError> {
         let body = http::send(request, self.now).await?;
         let Ok(answer) = serde_json::from_str::<Value>(&body) else {
-            return Err(NotSent::again("the far end answered 200, but not as Slack does"));
+            return Err(DeliveryError::again("the far end answered 200, but not as Slack does"));
         };
         if answer["ok"] == true {
             return Ok(answer);
@@ -138,7 +138,7 @@ impl Bot<'_> {
             "not_in_channel",
         ];
         let text = format!("Slack answered `{error}`");
-        Err(if mendable.contains(&error) { NotSent::again(text) } else { NotSent::never(text) })
+        Err(if mendable.contains(&error) { DeliveryError::again(text) } else { DeliveryError::never(text) })
     }
 }
 

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 
 use super::regions;
 use crate::aws::{Aws, Change, Resource, ResourceKind, Sighting};
+use crate::context::AppContext;
 use crate::estate::HostPort;
 use crate::restore_test;
-use crate::runbook::{EXPIRES_TAG, Environment, RUN_TAG};
+use crate::runbook::{EXPIRES_TAG, RUN_TAG};
 use crate::store::{Entry, RunState};
 
 /// A copy that was kept.
@@ -39,10 +40,10 @@ pub struct Kept {
 ///
 /// # Errors
 /// Where AWS or the store could not be asked, or it is nothing that drctl has made.
-pub async fn keep(environment: &Environment, id: &str) -> anyhow::Result<Option<Kept>> {
-    let Some((aws, resource, found)) = find(environment, id).await? else { return Ok(None) };
+pub async fn keep(app: &AppContext, id: &str) -> anyhow::Result<Option<Kept>> {
+    let Some((aws, resource, found)) = find(app, id).await? else { return Ok(None) };
     // The journal knows better than a tag that somebody may have written over.
-    let of_journal = environment.store.runs_that_made(&environment.estate.name, &resource.id).await?.into_iter().next();
+    let of_journal = app.store.runs_that_made(&app.estate.name, &resource.id).await?.into_iter().next();
     let run_id = of_journal.or_else(|| found.tags.get(RUN_TAG).cloned());
     let run_id = run_id.with_context(|| format!("`{id}` carries no tag of drctl, and no run has made it"))?;
     let member = |id: &str| Resource { kind: ResourceKind::DbInstance, id: id.to_owned(), region: aws.region.clone() };
@@ -55,10 +56,10 @@ pub async fn keep(environment: &Environment, id: &str) -> anyhow::Result<Option<
         untag(&aws, one).await?;
     }
     let all: Vec<Resource> = found.members.iter().map(|(id, _)| member(id)).chain([resource.clone()]).collect();
-    let (run_known, run_at_work) = note(environment, &run_id, &all).await?;
+    let (run_known, run_at_work) = note(app, &run_id, &all).await?;
     Ok(Some(Kept {
         schema: "drctl.keep/1",
-        random_password: is_random(environment, &found),
+        random_password: is_random(app, &found),
         endpoint: found.endpoint,
         members: members.into_iter().map(|member| member.id).collect(),
         run_id: run_known.then_some(run_id),
@@ -71,9 +72,9 @@ pub async fn keep(environment: &Environment, id: &str) -> anyhow::Result<Option<
 }
 
 /// The instance or cluster of this name, in whichever Region; of a member, its cluster.
-async fn find(environment: &Environment, id: &str) -> anyhow::Result<Option<(Aws, Resource, Sighting)>> {
-    for region in regions(environment).await? {
-        let aws = environment.aws.for_region(&region);
+async fn find(app: &AppContext, id: &str) -> anyhow::Result<Option<(Aws, Resource, Sighting)>> {
+    for region in regions(app).await? {
+        let aws = app.aws.for_region(&region);
         let mut kind = ResourceKind::DbCluster;
         let mut name = id.to_owned();
         loop {
@@ -100,8 +101,8 @@ async fn untag(aws: &Aws, resource: &Resource) -> anyhow::Result<()> {
 }
 
 /// Journals it, and ends a run that was stuck because of it. Whether the run is known here, and whether it is at work.
-async fn note(environment: &Environment, run_id: &str, all: &[Resource]) -> anyhow::Result<(bool, bool)> {
-    let store = &environment.store;
+async fn note(app: &AppContext, run_id: &str, all: &[Resource]) -> anyhow::Result<(bool, bool)> {
+    let store = &app.store;
     let run = store.run(run_id).await.ok().filter(|run| run.new.id == run_id);
     let Some(run) = run else { return Ok((false, false)) };
     if store.is_at_work(run_id).await? {
@@ -109,17 +110,17 @@ async fn note(environment: &Environment, run_id: &str, all: &[Resource]) -> anyh
     }
     for resource in all {
         let entry = Entry::Kept { resource: resource.clone(), until: Timestamp::MAX };
-        store.append_afterwards(run_id, environment.clock.now(), &entry).await?;
+        store.append_afterwards(run_id, app.clock.now(), &entry).await?;
     }
     if matches!(run.state, RunState::Stuck | RunState::Running) {
-        restore_test::settle(environment, &run).await?;
+        restore_test::unwind_run(app, &run).await?;
     }
     Ok((true, false))
 }
 
 /// Whether the target's test sets a random password, as far as today's configuration tells.
-fn is_random(environment: &Environment, found: &Sighting) -> bool {
+fn is_random(app: &AppContext, found: &Sighting) -> bool {
     let target = found.tags.get(crate::runbook::TARGET_TAG);
-    let database = target.and_then(|target| environment.estate.database(target));
+    let database = target.and_then(|target| app.estate.database(target));
     database.is_some_and(|database| database.test.password.is_none())
 }

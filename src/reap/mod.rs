@@ -9,7 +9,8 @@ mod tagged;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::runbook::{Environment, Remaining};
+use crate::context::AppContext;
+use crate::runbook::Remaining;
 
 pub use keep::{Kept, keep};
 
@@ -110,10 +111,10 @@ pub enum DeadRuns {
 ///
 /// # Errors
 /// Where the store could not be asked.
-pub async fn reap(environment: &Environment, dry_run: bool, dead: DeadRuns) -> anyhow::Result<Reaped> {
+pub async fn reap(app: &AppContext, dry_run: bool, dead: DeadRuns) -> anyhow::Result<Reaped> {
     let mut reaped = Reaped { schema: "drctl.reap/1", ..Reaped::default() };
-    reaped.merge(runs::unwind(environment, dry_run, dead).await?);
-    reaped.merge(tagged::remove(environment, dry_run).await?);
+    reaped.merge(runs::unwind(app, dry_run, dead).await?);
+    reaped.merge(tagged::remove(app, dry_run).await?);
     // What a run could not remove is seen again by its tags.
     let mut known = std::collections::BTreeSet::new();
     reaped.left_alone.retain(|one| known.insert((one.region.clone(), one.id.clone())));
@@ -122,10 +123,10 @@ pub async fn reap(environment: &Environment, dry_run: bool, dead: DeadRuns) -> a
 }
 
 /// Every Region in which the estate may have made something: those that its runs remember, and today's.
-async fn regions(environment: &Environment) -> anyhow::Result<Vec<String>> {
-    let mut regions = environment.store.regions(environment.scope()).await?;
-    if !regions.contains(&environment.aws.region) {
-        regions.push(environment.aws.region.clone());
+async fn regions(app: &AppContext) -> anyhow::Result<Vec<String>> {
+    let mut regions = app.store.regions(app.scope()).await?;
+    if !regions.contains(&app.aws.region) {
+        regions.push(app.aws.region.clone());
     }
     Ok(regions)
 }

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::{Reaped, Unseen, regions};
 use crate::aws::{Resource, ResourceKind};
+use crate::context::AppContext;
 use crate::estate::{DatabaseKind, Tags};
-use crate::restore_test::REAPING_PATIENCE;
+use crate::restore_test::REAPING_LIMIT;
 use crate::runbook::{
-    EXPIRES_TAG, Environment, Known, NAME_PREFIX, RUN_TAG, Remaining, Removal, Remover, TARGET_TAG, known,
+    EXPIRES_TAG, NAME_PREFIX, RUN_TAG, Remaining, Removal, Remover, ResourceHistory, TARGET_TAG, known,
 };
 use crate::store::{Entry, RunState};
 
@@ -19,7 +20,7 @@ struct Expired {
     kind: DatabaseKind,
     run_id: String,
     target: String,
-    known: Known,
+    known: ResourceHistory,
     /// Why it stays all the same.
     left_alone: Option<String>,
 }
@@ -28,37 +29,37 @@ struct Expired {
 ///
 /// # Errors
 /// Where the store could not be asked.
-pub(super) async fn remove(environment: &Environment, dry_run: bool) -> anyhow::Result<Reaped> {
-    let regions = regions(environment).await?;
-    Ok(Reaped::gather(regions.iter().map(|region| in_region(environment, region, dry_run)).collect()).await)
+pub(super) async fn remove(app: &AppContext, dry_run: bool) -> anyhow::Result<Reaped> {
+    let regions = regions(app).await?;
+    Ok(Reaped::gather(regions.iter().map(|region| in_region(app, region, dry_run)).collect()).await)
 }
 
-async fn in_region(environment: &Environment, region: &str, dry_run: bool) -> Reaped {
-    let groups = match find(environment, region).await {
+async fn in_region(app: &AppContext, region: &str, dry_run: bool) -> Reaped {
+    let groups = match find(app, region).await {
         Ok(groups) => groups,
         Err(error) => {
             let unseen = Unseen { region: region.to_owned(), reason: error.to_string(), hint: error.hint() };
             return Reaped { unseen: vec![unseen], ..Reaped::default() };
         }
     };
-    Reaped::gather(groups.into_values().map(|group| remove_group(environment, group, dry_run)).collect()).await
+    Reaped::gather(groups.into_values().map(|group| remove_group(app, group, dry_run)).collect()).await
 }
 
 /// What may go, a cluster's members before it.
-async fn find(environment: &Environment, region: &str) -> crate::aws::Result<BTreeMap<String, Vec<Expired>>> {
-    let aws = environment.aws.for_region(region);
+async fn find(app: &AppContext, region: &str) -> crate::aws::Result<BTreeMap<String, Vec<Expired>>> {
+    let aws = app.aws.for_region(region);
     let mut groups: BTreeMap<String, Vec<Expired>> = BTreeMap::new();
     let resource = |kind, id| Resource { kind, id, region: region.to_owned() };
     for instance in aws.all_instances().await? {
         let group = instance.cluster.clone().unwrap_or_else(|| instance.id.clone());
         let found = resource(ResourceKind::DbInstance, instance.id);
-        if let Some(found) = expired(environment, found, kind_of(&instance.engine), &instance.tags).await {
+        if let Some(found) = expired(app, found, kind_of(&instance.engine), &instance.tags).await {
             groups.entry(group).or_default().push(found);
         }
     }
     for cluster in aws.all_clusters().await? {
         let found = resource(ResourceKind::DbCluster, cluster.id.clone());
-        if let Some(found) = expired(environment, found, kind_of(&cluster.engine), &cluster.tags).await {
+        if let Some(found) = expired(app, found, kind_of(&cluster.engine), &cluster.tags).await {
             groups.entry(cluster.id).or_default().push(found);
         }
     }
@@ -71,12 +72,12 @@ fn kind_of(engine: &str) -> DatabaseKind {
 }
 
 /// Its tags must say that drctl made it, and time or its run's end that it may go.
-async fn expired(environment: &Environment, resource: Resource, kind: DatabaseKind, tags: &Tags) -> Option<Expired> {
+async fn expired(app: &AppContext, resource: Resource, kind: DatabaseKind, tags: &Tags) -> Option<Expired> {
     let run_id = tags.get(RUN_TAG)?.clone();
     let expires_at: Timestamp = tags.get(EXPIRES_TAG)?.parse().ok()?;
-    let run = environment.store.run(&run_id).await.ok().filter(|run| run.new.id == run_id);
+    let run = app.store.run(&run_id).await.ok().filter(|run| run.new.id == run_id);
     let journal = match &run {
-        Some(_) => environment.store.journal(&run_id).await.ok(),
+        Some(_) => app.store.journal(&run_id).await.ok(),
         None => None,
     };
     let state = run.map(|run| run.state);
@@ -87,7 +88,7 @@ async fn expired(environment: &Environment, resource: Resource, kind: DatabaseKi
             |(_, entry): &(Timestamp, Entry)| matches!(entry, Entry::Kept { resource: kept, .. } if *kept == resource);
         has_ended && journal.as_ref().is_some_and(|journal| !journal.iter().any(is_kept))
     };
-    if expires_at > environment.clock.now() && !is_orphan() {
+    if expires_at > app.clock.now() && !is_orphan() {
         return None;
     }
     let of_journal = journal.as_ref().map(|journal| known(journal, &resource));
@@ -99,13 +100,13 @@ async fn expired(environment: &Environment, resource: Resource, kind: DatabaseKi
         None
     };
     // Whoever sees it now need not be told that it is there.
-    let known = Known { made: true, seen: true, ..of_journal.unwrap_or_default() };
+    let known = ResourceHistory { made: true, seen: true, ..of_journal.unwrap_or_default() };
     let target = tags.get(TARGET_TAG).cloned().unwrap_or_default();
     Some(Expired { resource, kind, run_id, target, known, left_alone })
 }
 
 /// One after the other: a cluster cannot go before its members.
-async fn remove_group(environment: &Environment, group: Vec<Expired>, dry_run: bool) -> Reaped {
+async fn remove_group(app: &AppContext, group: Vec<Expired>, dry_run: bool) -> Reaped {
     let mut reaped = Reaped::default();
     let mut in_the_way: Option<Remaining> = None;
     for one in group {
@@ -116,7 +117,7 @@ async fn remove_group(environment: &Environment, group: Vec<Expired>, dry_run: b
                 Ok(Removal::LeftAlone(format!("its `{}` is left alone", other.resource.id)))
             }
             (None, Some(other)) => Err(anyhow::anyhow!("not tried: `{}` of it is still there", other.resource.id)),
-            (None, None) => Box::pin(remove_one(environment, &one, dry_run)).await,
+            (None, None) => Box::pin(remove_one(app, &one, dry_run)).await,
         };
         let (reason, left_alone, advice) = match removal {
             Ok(Removal::Gone) => {
@@ -136,13 +137,13 @@ async fn remove_group(environment: &Environment, group: Vec<Expired>, dry_run: b
     reaped
 }
 
-async fn remove_one(environment: &Environment, one: &Expired, dry_run: bool) -> anyhow::Result<Removal> {
+async fn remove_one(app: &AppContext, one: &Expired, dry_run: bool) -> anyhow::Result<Removal> {
     let Expired { run_id, target, kind, .. } = one;
-    let remover = Remover { environment, run_id, kind: *kind, target, patience: REAPING_PATIENCE, ledger: None };
+    let remover = Remover { app, run_id, kind: *kind, target, removal_limit: REAPING_LIMIT, journal: None };
     if dry_run {
         return Ok(remover.verdict(&one.resource, &one.known).await?.unwrap_or(Removal::Gone));
     }
     let removal = Box::pin(remover.remove(&one.resource, &one.known));
     let stopped = || anyhow::anyhow!("interrupted before it was gone");
-    environment.leave.run_until_cancelled(removal).await.unwrap_or_else(|| Err(stopped()))
+    app.leave.run_until_cancelled(removal).await.unwrap_or_else(|| Err(stopped()))
 }

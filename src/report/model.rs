@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::objectives::{Rpo, Rto, hint_of, judge, rpo, rto};
-use crate::action::{Copy, Difference, Point, PointType, Promise, Proved};
+use crate::action::{Copy, Difference, Point, PointType, Promise, VerifyOutput};
 use crate::aws::{Resource, ResourceKind};
 use crate::estate::Database;
 use crate::runbook::{Finished, RunInfo};
@@ -159,7 +159,7 @@ pub fn assemble(
             _ => None,
         })
         .collect();
-    let proved = output::<Proved>(finished, |value| value.get("checks").is_some());
+    let proved = output::<VerifyOutput>(finished, |value| value.get("checks").is_some());
     let copy = output::<Copy>(finished, |value| value.get("endpoint").is_some());
     let mut point = output::<Point>(finished, |value| value.get("age_outcome").is_some());
     if let (Some(point), Some(copy)) = (&mut point, &copy) {

@@ -1,24 +1,18 @@
 //! What an action is, and what it is given.
 
-use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::ledger::{Ledger, Making};
+use super::journal::{Journal, Making};
 use super::tags::RUN_TAG;
-use crate::aws::{Aws, Call, Change, Kind, Resource};
-use crate::clock::Clock;
-use crate::estate::{Database, Estate};
-use crate::store::{Entry, Phase, RunState, Scope, Spent, Store};
-use crate::verify::Check;
+use crate::aws::{Call, Change, ErrorKind, Resource};
+use crate::context::{AppContext, RunEvent};
+use crate::store::{Entry, Phase, RunState, Spent};
 
 /// How often something without a tag is looked at again.
 const TAG_LOOKS: u32 = 12;
@@ -26,7 +20,7 @@ const TAG_PAUSE: Duration = Duration::from_secs(5);
 
 /// Whether AWS has said that it makes nothing.
 fn is_refusal(error: &crate::aws::Error) -> bool {
-    !error.is_ambiguous() && error.kind != Kind::AlreadyExists
+    !error.is_ambiguous() && error.kind != ErrorKind::AlreadyExists
 }
 
 /// The types of values that pass between inputs and steps.
@@ -127,110 +121,6 @@ pub struct Preview {
 /// Every action by its name.
 pub type Registry = Vec<Box<dyn Action>>;
 
-/// What everything is handed: the estate, the way to AWS, the clock, the store, and who wants to know.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// What drctl was told about.
-    pub estate: Arc<Estate>,
-    /// Clients.
-    pub aws: Aws,
-    /// The account that the clients act in.
-    pub account: String,
-    /// Time.
-    pub clock: Clock,
-    /// Runs and journals.
-    pub store: Store,
-    /// Set when a person wants the work to stop.
-    pub cancel: CancellationToken,
-    /// Set when this process must end soon: runs are then left for others, or for its next start, to carry on.
-    pub leave: CancellationToken,
-    /// Whether results are told to the estate's channels.
-    pub notify: bool,
-    /// Told what happens.
-    pub reporter: Reporter,
-}
-
-/// Names the bundle of the sandbox that is talked to. The sandbox prints it.
-const SANDBOX_CA: &str = "DRCTL_SANDBOX_CA";
-
-impl Environment {
-    /// The file of authorities that a copy of `database` is verified by: `ca`, as written for AWS. At a sandbox its own
-    /// bundle takes that file's place, so that an estate file can be rehearsed as it is; where no `ca` is written
-    /// there is none here either, since on AWS no copy could be verified.
-    #[must_use]
-    pub fn ca(&self, database: &Database) -> Option<PathBuf> {
-        let named = database.test.ca.clone()?;
-        let of_sandbox = self.clock.is_simulated().then(|| std::env::var_os(SANDBOX_CA)).flatten();
-        Some(of_sandbox.map_or(named, PathBuf::from))
-    }
-
-    /// Whose what is stored is, where the work is done now.
-    #[must_use]
-    pub fn scope(&self) -> Scope<'_> {
-        Scope {
-            estate: &self.estate.name,
-            account: &self.account,
-            region: &self.aws.region,
-            simulated: self.clock.is_simulated(),
-        }
-    }
-}
-
-/// A function that is told the target and what happens to it.
-type Listener = dyn Fn(&str, &Happening) + Send + Sync;
-
-/// Told what happens, while it happens.
-#[derive(Clone)]
-pub struct Reporter(Arc<Listener>);
-
-impl Reporter {
-    /// Tells `listener` of everything, with the target's name.
-    pub fn new(listener: impl Fn(&str, &Happening) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
-    }
-
-    /// Tells of something.
-    pub fn tell(&self, target: &str, happening: &Happening) {
-        (self.0)(target, happening);
-    }
-}
-
-impl fmt::Debug for Reporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reporter")
-    }
-}
-
-/// Something that happens in a run.
-#[derive(Clone, Debug)]
-pub enum Happening {
-    /// The run has begun, or goes on.
-    Began {
-        /// The run's id.
-        run_id: String,
-        /// The time that the whole may take.
-        objective: Duration,
-    },
-    /// A phase has begun.
-    Phase(String),
-    /// AWS says how a resource stands.
-    Status {
-        /// The resource.
-        resource: Resource,
-        /// Its status.
-        status: String,
-    },
-    /// A check was judged.
-    Checked(Check),
-    /// The run has ended.
-    Ended {
-        /// How.
-        state: RunState,
-        /// Why.
-        reason: String,
-    },
-}
-
 /// Which run this is.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
@@ -243,7 +133,7 @@ pub struct RunInfo {
     /// When whatever it makes may be removed by anybody; never for a recovery, whose product is there to stay.
     pub expires_at: Option<Timestamp>,
     /// Whether what the last passed run found is left out of account.
-    pub accept_changes: bool,
+    pub update_baseline: bool,
     /// When it must have ended.
     pub deadline_at: Timestamp,
 }
@@ -252,17 +142,17 @@ pub struct RunInfo {
 #[derive(Debug)]
 pub struct Context<'r> {
     /// The estate and the way to it.
-    pub environment: &'r Environment,
+    pub app: &'r AppContext,
     /// Which run this is.
     pub run: &'r RunInfo,
     pub(super) step: &'r str,
-    pub(super) ledger: &'r Ledger,
+    pub(super) journal: &'r Journal,
 }
 
 impl Context<'_> {
     /// Tells the listener of something.
-    pub fn tell(&self, happening: &Happening) {
-        self.environment.reporter.tell(&self.run.target, happening);
+    pub fn emit(&self, event: &RunEvent) {
+        self.app.reporter.emit(&self.run.target, event);
     }
 
     /// Makes a resource: the intent is journalled first, and the call runs to its end even where the step is
@@ -271,17 +161,17 @@ impl Context<'_> {
     /// # Errors
     /// Where the intent could not be journalled (then nothing was made), or the call failed.
     pub async fn make(&self, resource: Resource, change: Change) -> Result<(), Failure> {
-        super::session::outlasts(self.environment, self.run).await?;
+        super::session::outlasts(self.app, self.run).await?;
         // An earlier attempt may have made it without anybody knowing.
-        let was_standing = self.ledger.standing().contains(&resource);
-        let makings = self.ledger.makings().clone();
+        let was_standing = self.journal.outstanding_resources().contains(&resource);
+        let makings = self.journal.makings().clone();
         if !was_standing {
             makings.set(&resource, Making::Unsent);
         }
-        self.ledger.record(&Entry::Intended { step: self.step.to_owned(), resource: resource.clone() }).await?;
+        self.journal.record(&Entry::Intended { step: self.step.to_owned(), resource: resource.clone() }).await?;
         tracing::info!(run.id = %self.run.id, change = change.verb(), resource = %resource.id, "making a resource");
-        let (aws, of) = (self.environment.aws.clone(), resource.clone());
-        let made = self.ledger.see_through(async move {
+        let (aws, of) = (self.app.aws.clone(), resource.clone());
+        let made = self.journal.run_detached(async move {
             makings.set(&of, Making::Sent);
             let (answer, may_be_made) = aws.apply_watched(&change).await;
             match &answer {
@@ -298,9 +188,9 @@ impl Context<'_> {
         });
         let answer = made.await;
         match answer {
-            Err(error) if error.kind == Kind::AlreadyExists => self.is_ours(&resource, error, was_standing).await,
+            Err(error) if error.kind == ErrorKind::AlreadyExists => self.is_ours(&resource, error, was_standing).await,
             answer => {
-                self.ledger.settle_makings(&self.run.id).await;
+                self.journal.record_undecided(&self.run.id).await;
                 Ok(answer?)
             }
         }
@@ -311,14 +201,14 @@ impl Context<'_> {
     /// # Errors
     /// Where the journal could not be written.
     pub async fn seen(&self, resource: &Resource) -> Result<(), Failure> {
-        let backup_retention_days = match self.environment.aws.inspect(resource).await {
+        let backup_retention_days = match self.app.aws.inspect(resource).await {
             Ok(found) => found.and_then(|found| found.backup_retention_days),
             Err(error) => {
                 tracing::warn!(run.id = %self.run.id, resource = %resource.id, %error, "cannot see how it was made");
                 None
             }
         };
-        self.ledger.record(&Entry::Seen { resource: resource.clone(), backup_retention_days }).await
+        self.journal.record(&Entry::Seen { resource: resource.clone(), backup_retention_days }).await
     }
 
     /// Makes a change. The call runs to its end even where the step is interrupted.
@@ -326,23 +216,23 @@ impl Context<'_> {
     /// # Errors
     /// Where the call failed.
     pub async fn apply(&self, change: Change) -> crate::aws::Result<()> {
-        let aws = self.environment.aws.clone();
-        self.ledger.see_through(async move { aws.apply(&change).await }).await
+        let aws = self.app.aws.clone();
+        self.journal.run_detached(async move { aws.apply(&change).await }).await
     }
 
     /// Something of that name is there: fine where an earlier attempt of this run made it. A tag may show late.
     async fn is_ours(&self, resource: &Resource, error: crate::aws::Error, was_standing: bool) -> Result<(), Failure> {
         let mut found = None;
         for _ in 0..TAG_LOOKS {
-            found = self.environment.aws.inspect(resource).await?;
+            found = self.app.aws.inspect(resource).await?;
             if found.as_ref().is_some_and(|found| found.tags.contains_key(RUN_TAG)) {
                 break;
             }
-            self.environment.clock.sleep(TAG_PAUSE).await;
+            self.app.clock.sleep(TAG_PAUSE).await;
         }
         let owner = found.as_ref().and_then(|found| found.tags.get(RUN_TAG));
         if owner == Some(&self.run.id) {
-            return self.ledger.record(&Entry::Made { resource: resource.clone() }).await;
+            return self.journal.record(&Entry::Made { resource: resource.clone() }).await;
         }
         let hint = "start the test again: a new run takes another name";
         if found.is_some() && !was_standing {
@@ -350,7 +240,7 @@ impl Context<'_> {
                 || "it carries no tag of drctl".to_owned(),
                 |owner| format!("it carries the tag of {owner}"),
             );
-            self.ledger.record(&Entry::NotOurs { resource: resource.clone(), reason: reason.clone() }).await?;
+            self.journal.record(&Entry::NotOurs { resource: resource.clone(), reason: reason.clone() }).await?;
             let message = format!("`{}` is the name of something that this run did not make: {reason}", resource.id);
             return Err(Failure::new(RunState::Unknown, anyhow::Error::new(error).context(message), hint));
         }
@@ -367,15 +257,15 @@ impl Context<'_> {
         spent: Spent,
         part: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        self.tell(&Happening::Phase(name.to_owned()));
-        let started_at = self.environment.clock.now();
-        let watch = self.environment.clock.stopwatch();
+        self.emit(&RunEvent::Phase(name.to_owned()));
+        let started_at = self.app.clock.now();
+        let watch = self.app.clock.stopwatch();
         let result = part.await;
         let worked_seconds = watch.worked_seconds();
         let seconds = if spent == Spent::Aws { watch.waited_seconds() } else { worked_seconds };
         let outcome = if result.is_ok() { "passed" } else { "failed" }.to_owned();
         let phase = Phase { name: name.to_owned(), spent, started_at, seconds, worked_seconds, outcome };
-        let written = self.ledger.record(&Entry::PhaseEnded { step: self.step.to_owned(), phase }).await;
+        let written = self.journal.record(&Entry::PhaseEnded { step: self.step.to_owned(), phase }).await;
         let value = result?;
         written?;
         Ok(value)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::action::ValueType;
-use crate::config::{Invalid, Section, Source};
+use crate::config::{ConfigError, Section, Source};
 use crate::estate::DatabaseKind;
 
 const FENCE: &str = "+++";
@@ -81,7 +81,7 @@ impl Runbook {
     ///
     /// # Errors
     /// With every problem of the front matter, or else every problem of the steps.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Invalid> {
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let (front, body) = split(text);
         let source = Source::new(file, front, 1);
         if front.is_empty() {
@@ -103,7 +103,7 @@ impl Runbook {
             }
         }
         if !problems.is_empty() {
-            return Err(Invalid { file: file.to_owned(), problems });
+            return Err(ConfigError { file: file.to_owned(), problems });
         }
         Ok(Self { name, title, kind, inputs, steps, text: text.to_owned() })
     }
@@ -187,7 +187,7 @@ fn blocks(text: &str, body: usize) -> Vec<(usize, String)> {
     found
 }
 
-fn read_block(file: &str, block: &str, lines_before: usize) -> Result<Step, Invalid> {
+fn read_block(file: &str, block: &str, lines_before: usize) -> Result<Step, ConfigError> {
     let source = Source::new(file, block, lines_before);
     let table = source.parse()?;
     let root = source.root(table.get_ref());

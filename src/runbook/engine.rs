@@ -5,13 +5,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::action::{Action, Context, Environment, Happening, Registry, RunInfo};
+use super::action::{Action, Context, Registry, RunInfo};
 use super::document::{Runbook, RunbookKind, Step};
 use super::failure::Failure;
-use super::ledger::Ledger;
+use super::journal::Journal;
 use super::removal::{Removal, Remover};
 use super::template::{self, Scope};
 use crate::aws::{Resource, ResourceKind};
+use crate::context::{AppContext, RunEvent};
 use crate::estate::DatabaseKind;
 use crate::store::{Entry, RunState};
 
@@ -101,7 +102,7 @@ impl Remaining {
 #[derive(Debug)]
 pub struct Run<'r> {
     /// The estate and the way to it.
-    pub environment: &'r Environment,
+    pub app: &'r AppContext,
     /// Which run this is.
     pub info: &'r RunInfo,
     /// What the run restores.
@@ -109,9 +110,9 @@ pub struct Run<'r> {
     /// How long a proved copy stays.
     pub keep_for: Duration,
     /// How long each part of a removal may take.
-    pub patience: Duration,
+    pub removal_limit: Duration,
     /// The journal.
-    pub ledger: &'r Ledger,
+    pub journal: &'r Journal,
 }
 
 /// Runs a runbook, from where its journal stands to a verdict, and undoes a drill.
@@ -119,12 +120,12 @@ pub struct Run<'r> {
 /// # Errors
 /// None: whatever happens is a way to end. What could not be journalled is part of the reason.
 pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inputs: &Map<String, Value>) -> Finished {
-    let watch = run.environment.clock.stopwatch();
+    let watch = run.app.clock.stopwatch();
     let mut scope = Scope::new();
     scope.insert("inputs".to_owned(), Value::Object(inputs.clone()));
-    let verdict = match earlier_failure(&run.ledger.entries()) {
+    let verdict = match earlier_failure(&run.journal.entries()) {
         Some(verdict) => verdict,
-        None => go_forward(run, runbook, registry, &mut scope).await,
+        None => execute_steps(run, runbook, registry, &mut scope).await,
     };
     let worked_seconds = watch.worked_seconds();
     scope.remove("inputs");
@@ -145,18 +146,18 @@ pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inpu
 ///
 /// What the run had found before its process died stands: a copy that was seen to be damaged stays damaged.
 pub async fn unwind(run: &Run<'_>, runbook: &Runbook, reason: &str) -> Finished {
-    let history = run.ledger.entries();
+    let history = run.journal.entries();
     let mut outputs = Map::new();
     let mut verdict = earlier_failure(&history);
     let mut open_steps = false;
     for step in &runbook.steps {
         match outputs_of(&history, &step.id) {
-            Earlier::Done(found) => {
+            StepStatus::Done(found) => {
                 verdict = verdict.or_else(|| judged(&found));
                 outputs.insert(step.id.clone(), found);
             }
-            Earlier::Skipped => {}
-            Earlier::Open => open_steps = true,
+            StepStatus::Skipped => {}
+            StepStatus::Open => open_steps = true,
         }
     }
     let verdict = verdict.unwrap_or_else(|| match open_steps {
@@ -182,16 +183,16 @@ fn earlier_failure(history: &[(Timestamp, Entry)]) -> Option<Verdict> {
     })
 }
 
-async fn go_forward(run: &Run<'_>, runbook: &Runbook, registry: &Registry, scope: &mut Scope) -> Verdict {
-    let history = run.ledger.entries();
+async fn execute_steps(run: &Run<'_>, runbook: &Runbook, registry: &Registry, scope: &mut Scope) -> Verdict {
+    let history = run.journal.entries();
     for step in &runbook.steps {
         let outputs = match outputs_of(&history, &step.id) {
-            Earlier::Done(outputs) => outputs,
-            Earlier::Skipped => continue,
-            Earlier::Open => match take(run, step, registry, scope).await {
+            StepStatus::Done(outputs) => outputs,
+            StepStatus::Skipped => continue,
+            StepStatus::Open => match execute_step(run, step, registry, scope).await {
                 Ok(Some(outputs)) => outputs,
                 Ok(None) => continue,
-                Err(failure) => return give_up(run, step, failure).await,
+                Err(failure) => return record_step_failure(run, step, failure).await,
             },
         };
         let verdict = judged(&outputs);
@@ -212,21 +213,21 @@ fn passed(outputs: &Scope) -> Verdict {
     Verdict { state: RunState::Unknown, reason: "no step has verified anything".to_owned(), hint: Some(hint) }
 }
 
-enum Earlier {
+enum StepStatus {
     Done(Value),
     Skipped,
     Open,
 }
 
-fn outputs_of(history: &[(Timestamp, Entry)], id: &str) -> Earlier {
+fn outputs_of(history: &[(Timestamp, Entry)], id: &str) -> StepStatus {
     for (_, entry) in history {
         match entry {
-            Entry::StepDone { step, outputs } if step == id => return Earlier::Done(outputs.clone()),
-            Entry::StepSkipped { step } if step == id => return Earlier::Skipped,
+            Entry::StepDone { step, outputs } if step == id => return StepStatus::Done(outputs.clone()),
+            Entry::StepSkipped { step } if step == id => return StepStatus::Skipped,
             _ => {}
         }
     }
-    Earlier::Open
+    StepStatus::Open
 }
 
 /// A step that yields an outcome other than passed ends the way forward: nobody builds on an unproved copy.
@@ -244,11 +245,16 @@ fn judged(outputs: &Value) -> Option<Verdict> {
 }
 
 /// Performs a step; `None` where its `when` does not hold.
-async fn take(run: &Run<'_>, step: &Step, registry: &Registry, scope: &Scope) -> Result<Option<Value>, Failure> {
+async fn execute_step(
+    run: &Run<'_>,
+    step: &Step,
+    registry: &Registry,
+    scope: &Scope,
+) -> Result<Option<Value>, Failure> {
     if let Some(when) = &step.when
         && !template::holds(when, scope)?
     {
-        run.ledger.record(&Entry::StepSkipped { step: step.id.clone() }).await?;
+        run.journal.record(&Entry::StepSkipped { step: step.id.clone() }).await?;
         return Ok(None);
     }
     let action = registry.iter().find(|action| action.spec().name == step.action);
@@ -256,10 +262,10 @@ async fn take(run: &Run<'_>, step: &Step, registry: &Registry, scope: &Scope) ->
         action.ok_or_else(|| Failure::refused(format!("`{}` is not known", step.action), "lint the runbook"))?;
     let arguments = template::resolve(&Value::Object(step.arguments.clone()), scope)?;
     let arguments = arguments.as_object().cloned().unwrap_or_default();
-    run.ledger.record(&Entry::StepStarted { step: step.id.clone(), action: step.action.clone() }).await?;
+    run.journal.record(&Entry::StepStarted { step: step.id.clone(), action: step.action.clone() }).await?;
     let outputs = perform(run, step, action.as_ref(), &arguments).await?;
     let done = Entry::StepDone { step: step.id.clone(), outputs };
-    run.ledger.record(&done).await?;
+    run.journal.record(&done).await?;
     let Entry::StepDone { outputs, .. } = done else { return Ok(None) };
     Ok(Some(outputs))
 }
@@ -270,8 +276,8 @@ async fn perform(
     action: &dyn Action,
     arguments: &Map<String, Value>,
 ) -> Result<Value, Failure> {
-    let context = Context { environment: run.environment, run: run.info, step: &step.id, ledger: run.ledger };
-    let clock = &run.environment.clock;
+    let context = Context { app: run.app, run: run.info, step: &step.id, journal: run.journal };
+    let clock = &run.app.clock;
     let own = step.deadline.and_then(|deadline| clock.now().checked_add(SignedDuration::try_from(deadline).ok()?).ok());
     let deadline_at = own.map_or(run.info.deadline_at, |own| own.min(run.info.deadline_at));
     if clock.now() >= deadline_at {
@@ -282,7 +288,7 @@ async fn perform(
     loop {
         let result = tokio::select! {
             biased;
-            () = run.environment.cancel.cancelled() => return Err(interrupted()),
+            () = run.app.cancel.cancelled() => return Err(interrupted()),
             () = clock.sleep_until(deadline_at) => return Err(too_late(step, run, deadline_at)),
             result = action.perform(&context, arguments) => result,
         };
@@ -312,9 +318,9 @@ fn too_late(step: &Step, run: &Run<'_>, deadline_at: Timestamp) -> Failure {
     )
 }
 
-async fn give_up(run: &Run<'_>, step: &Step, failure: Failure) -> Verdict {
+async fn record_step_failure(run: &Run<'_>, step: &Step, failure: Failure) -> Verdict {
     // "Refused" says that nothing was done.
-    let made_something = run.ledger.entries().iter().any(|(_, entry)| matches!(entry, Entry::Intended { .. }));
+    let made_something = run.journal.entries().iter().any(|(_, entry)| matches!(entry, Entry::Intended { .. }));
     let state = match failure.state {
         RunState::Refused if made_something => RunState::Unknown,
         state => state,
@@ -326,15 +332,15 @@ async fn give_up(run: &Run<'_>, step: &Step, failure: Failure) -> Verdict {
         error: verdict.reason.clone(),
         hint: failure.hint,
     };
-    run.ledger.record_anyway(&run.info.id, &entry).await;
+    run.journal.record_anyway(&run.info.id, &entry).await;
     verdict
 }
 
 async fn keep(run: &Run<'_>, finished: Finished, until: Timestamp) -> Finished {
-    for resource in run.ledger.standing() {
-        run.ledger.record_anyway(&run.info.id, &Entry::Kept { resource, until }).await;
+    for resource in run.journal.outstanding_resources() {
+        run.journal.record_anyway(&run.info.id, &Entry::Kept { resource, until }).await;
     }
-    run.ledger.record_anyway(&run.info.id, &Entry::Ended { state: finished.state().name().to_owned() }).await;
+    run.journal.record_anyway(&run.info.id, &Entry::Ended { state: finished.state().name().to_owned() }).await;
     finished
 }
 
@@ -345,37 +351,37 @@ fn in_the_way<'r>(resource: &Resource, remains: &'r [Remaining]) -> Option<&'r R
 }
 
 async fn undo(run: &Run<'_>, mut finished: Finished) -> Finished {
-    run.ledger.settle_makings(&run.info.id).await;
-    let standing = run.ledger.standing();
+    run.journal.record_undecided(&run.info.id).await;
+    let standing = run.journal.outstanding_resources();
     if !standing.is_empty() {
-        run.environment.reporter.tell(&run.info.target, &Happening::Phase("remove".to_owned()));
+        run.app.reporter.emit(&run.info.target, &RunEvent::Phase("remove".to_owned()));
     }
     for resource in standing {
         let (entry, remaining) = undo_one(run, resource, &finished.remains).await;
-        run.ledger.record_anyway(&run.info.id, &entry).await;
+        run.journal.record_anyway(&run.info.id, &entry).await;
         finished.remains.extend(remaining);
     }
     let ended = Entry::Ended { state: finished.state().name().to_owned() };
-    run.ledger.record_anyway(&run.info.id, &ended).await;
+    run.journal.record_anyway(&run.info.id, &ended).await;
     finished
 }
 
 /// Removes one resource: what is journalled of that, and what of it remains.
 async fn undo_one(run: &Run<'_>, resource: Resource, remains: &[Remaining]) -> (Entry, Option<Remaining>) {
     let remover = Remover {
-        environment: run.environment,
+        app: run.app,
         run_id: &run.info.id,
         kind: run.kind,
         target: &run.info.target,
-        patience: run.patience,
-        ledger: Some(run.ledger),
+        removal_limit: run.removal_limit,
+        journal: Some(run.journal),
     };
     let removed = match in_the_way(&resource, remains) {
         Some(member) if member.left_alone => {
             Ok(Removal::LeftAlone(format!("its `{}` is left alone", member.resource.id)))
         }
         Some(member) => Err(anyhow::anyhow!("not tried: `{}` of it is still there", member.resource.id)),
-        None => Box::pin(remover.remove(&resource, &run.ledger.known(&resource))).await,
+        None => Box::pin(remover.remove(&resource, &run.journal.known(&resource))).await,
     };
     let remaining = |reason: &str, left_alone| {
         Some(Remaining { resource: resource.clone(), reason: reason.to_owned(), left_alone, advice: None })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::aws::Kind;
+use crate::aws::ErrorKind;
 use crate::store::RunState;
 
 /// Why a step could not be done, and what that means for the run.
@@ -51,7 +51,7 @@ impl From<anyhow::Error> for Failure {
 impl From<crate::aws::Error> for Failure {
     fn from(error: crate::aws::Error) -> Self {
         let state = match error.kind {
-            Kind::Denied | Kind::Credentials | Kind::WrongAccount => RunState::Refused,
+            ErrorKind::Denied | ErrorKind::Credentials | ErrorKind::WrongAccount => RunState::Refused,
             _ => RunState::Unknown,
         };
         let transient = error.is_transient();

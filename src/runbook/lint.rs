@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::action::{Registry, Spec, ValueType};
 use super::document::{Input, Runbook, Step};
 use super::template;
-use crate::config::Problem;
+use crate::config::Diagnostic;
 
 /// Problems that are told at once.
 const MAX_PROBLEMS: usize = 200;
@@ -16,7 +16,7 @@ const MAX_NAMES: usize = 20;
 
 /// Everything that is wrong with a runbook; empty where it can be run.
 #[must_use]
-pub fn lint(runbook: &Runbook, registry: &Registry) -> Vec<Problem> {
+pub fn lint(runbook: &Runbook, registry: &Registry) -> Vec<Diagnostic> {
     let specs: Vec<Spec> = registry.iter().map(|action| action.spec()).collect();
     let mut lint = Lint { runbook, specs: &specs, at: HashMap::new(), problems: Vec::new() };
     if runbook.steps.is_empty() {
@@ -37,7 +37,7 @@ struct Lint<'a> {
     specs: &'a [Spec],
     /// Where each step stands, up to the one that is looked at.
     at: HashMap<&'a str, usize>,
-    problems: Vec<Problem>,
+    problems: Vec<Diagnostic>,
 }
 
 impl Lint<'_> {
@@ -46,11 +46,11 @@ impl Lint<'_> {
             0..MAX_PROBLEMS => {}
             MAX_PROBLEMS => {
                 let (message, hint) = ("more problems are not shown".to_owned(), "correct these first".to_owned());
-                return self.problems.push(Problem { line, key: "...".to_owned(), message, hint });
+                return self.problems.push(Diagnostic { line, key: "...".to_owned(), message, hint });
             }
             _ => return,
         }
-        self.problems.push(Problem { line, key: key.to_owned(), message, hint });
+        self.problems.push(Diagnostic { line, key: key.to_owned(), message, hint });
     }
 
     fn step(&mut self, step: &Step, before: &[Step]) {

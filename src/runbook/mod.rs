@@ -7,7 +7,7 @@ mod failure;
 #[cfg(debug_assertions)]
 mod fault;
 mod in_use;
-mod ledger;
+mod journal;
 mod lint;
 mod outage;
 mod preview;
@@ -16,15 +16,13 @@ mod session;
 mod tags;
 mod template;
 
-pub use action::{
-    Action, Argument, Context, Environment, Happening, Preview, Registry, Reporter, RunInfo, Spec, ValueType,
-};
+pub use action::{Action, Argument, Context, Preview, Registry, RunInfo, Spec, ValueType};
 pub use document::{Input, Runbook, RunbookKind, Step};
 pub use engine::{Finished, Remaining, Run, Verdict, execute, unwind};
 pub use failure::Failure;
-pub use ledger::{Known, Ledger, known, standing};
+pub use journal::{Journal, ResourceHistory, known, outstanding_resources};
 pub use lint::{inputs_of, lint};
 pub use preview::preview;
-pub use removal::{PATIENCE, Removal, Remover};
+pub use removal::{REMOVAL_LIMIT, Removal, Remover};
 pub use session::{outlast, outlasts as credentials_outlast};
 pub use tags::{EXPIRES_TAG, KIND_TAG, NAME_PREFIX, RUN_TAG, TARGET_TAG};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Error, Kind, Result};
+use crate::aws::{Error, ErrorKind, Result};
 use crate::clock::{Clock, Stopwatch};
 
 /// Looks in a row that may fail.
@@ -39,7 +39,7 @@ impl<'c> Outage<'c> {
         self.stop.is_cancelled()
     }
 
-    /// Counts a failure; whether it is borne. Waiting for people is bounded by the patience alone.
+    /// Counts a failure; whether it is borne. Waiting for people is bounded by the deadline alone.
     pub(super) fn lasts(&mut self, waits_for_people: bool) -> bool {
         self.failed += 1;
         if self.is_interrupted() {
@@ -62,7 +62,7 @@ impl<'c> Outage<'c> {
                 operation: "the look",
                 code: None,
                 message: "AWS does not answer".to_owned(),
-                kind: Kind::Unavailable,
+                kind: ErrorKind::Unavailable,
             }),
         }
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_borne_for_a_while_and_expired_credentials_until_the_patience_ends() {
+    fn an_outage_is_borne_for_a_while_and_expired_credentials_until_the_deadline() {
         let (clock, stop) = (Clock::system(), CancellationToken::new());
         let mut outage = Outage::new(&clock, &stop);
         assert_eq!((0..50).filter(|_| outage.lasts(false)).count(), 20);

@@ -1,11 +1,12 @@
 //! A dry run: every call that would be made, and nothing made.
 
+use crate::context::AppContext;
 use serde_json::{Map, Value};
 
-use super::action::{Context, Environment, Preview, Registry, RunInfo};
+use super::action::{Context, Preview, Registry, RunInfo};
 use super::document::{Runbook, Step};
 use super::failure::Failure;
-use super::ledger::Ledger;
+use super::journal::Journal;
 use super::template::{self, Scope};
 
 /// Goes through the steps and asks each what it would do. Steps that would not be taken yield nothing.
@@ -13,13 +14,13 @@ use super::template::{self, Scope};
 /// # Errors
 /// Where a step finds that it could not be done.
 pub async fn preview(
-    environment: &Environment,
+    app: &AppContext,
     run: &RunInfo,
     runbook: &Runbook,
     registry: &Registry,
     inputs: &Map<String, Value>,
 ) -> Result<Vec<(Step, Preview)>, Failure> {
-    let ledger = Ledger::unwritten(environment.clock.clone());
+    let journal = Journal::unwritten(app.clock.clone());
     let mut scope = Scope::new();
     scope.insert("inputs".to_owned(), Value::Object(inputs.clone()));
     let mut previews = Vec::new();
@@ -35,7 +36,7 @@ pub async fn preview(
         };
         let arguments = template::resolve(&Value::Object(step.arguments.clone()), &scope)?;
         let arguments = arguments.as_object().cloned().unwrap_or_default();
-        let context = Context { environment, run, step: &step.id, ledger: &ledger };
+        let context = Context { app, run, step: &step.id, journal: &journal };
         let preview = action.preview(&context, &arguments).await?;
         scope.insert(step.id.clone(), preview.outputs.clone());
         previews.push((step.clone(), preview));

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::action::{Environment, Happening};
 use super::in_use::why_in_use;
-use super::ledger::{Known, Ledger};
+use super::journal::{Journal, ResourceHistory};
 use super::outage::Outage;
 use super::tags::{NAME_PREFIX, RUN_TAG};
-use crate::aws::{Aws, Change, Error, Kind, Resource, ResourceKind, Sighting};
+use crate::aws::{Aws, Change, Error, ErrorKind, Resource, ResourceKind, Sighting};
+use crate::context::{AppContext, RunEvent};
+use crate::deadline::Deadline;
 use crate::estate::DatabaseKind;
-use crate::patience::Patience;
 use crate::store::Entry;
 
 /// How long it may take until something can be told to go, and then how long until it is gone.
-pub const PATIENCE: Duration = Duration::from_hours(1);
+pub const REMOVAL_LIMIT: Duration = Duration::from_hours(1);
 /// Between two tries to delete something that is not in a state to be deleted.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How often something that is not there is looked for again.
@@ -46,7 +46,7 @@ pub enum Removal {
 #[derive(Clone, Copy, Debug)]
 pub struct Remover<'a> {
     /// The way to AWS.
-    pub environment: &'a Environment,
+    pub app: &'a AppContext,
     /// Whose they are.
     pub run_id: &'a str,
     /// What the run restored.
@@ -54,9 +54,9 @@ pub struct Remover<'a> {
     /// The target's name, for those who listen.
     pub target: &'a str,
     /// How long each part of a removal may take.
-    pub patience: Duration,
+    pub removal_limit: Duration,
     /// The run's journal, where this process carries the run.
-    pub ledger: Option<&'a Ledger>,
+    pub journal: Option<&'a Journal>,
 }
 
 /// What a look before a removal has found.
@@ -70,12 +70,12 @@ impl Remover<'_> {
     ///
     /// # Errors
     /// Where it could not be removed, or does not go away in time.
-    pub async fn remove(&self, resource: &Resource, known: &Known) -> anyhow::Result<Removal> {
-        let mut aws = self.environment.aws.for_region(&resource.region);
-        let mut patience = self.patience();
-        let mut outage = Outage::new(&self.environment.clock, &self.environment.cancel);
-        while patience.lasts() {
-            let found = match self.examine(&mut aws, resource, known, (&mut outage, &mut patience)).await? {
+    pub async fn remove(&self, resource: &Resource, known: &ResourceHistory) -> anyhow::Result<Removal> {
+        let mut aws = self.app.aws.for_region(&resource.region);
+        let mut deadline = self.deadline();
+        let mut outage = Outage::new(&self.app.clock, &self.app.cancel);
+        while deadline.allows_retry() {
+            let found = match self.examine(&mut aws, resource, known, (&mut outage, &mut deadline)).await? {
                 Found::Ours(found) => found,
                 Found::Over(removal) => return Ok(removal),
             };
@@ -86,20 +86,20 @@ impl Remover<'_> {
             let change = Change::Delete { kind: self.kind, resource: resource.clone() };
             match self.apply(&aws, change).await {
                 Ok(()) => return self.wait_until_gone(&mut aws, resource).await,
-                Err(error) if error.kind == Kind::NotFound => return Ok(Removal::Gone),
-                Err(error) if error.kind == Kind::State => self.environment.clock.sleep(PAUSE).await,
-                Err(error) => self.endure(&mut aws, &mut outage, &mut patience, error).await?,
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(Removal::Gone),
+                Err(error) if error.kind == ErrorKind::State => self.app.clock.sleep(PAUSE).await,
+                Err(error) => self.endure(&mut aws, &mut outage, &mut deadline, error).await?,
             }
         }
-        anyhow::bail!("`{}` could not be removed within {}", resource.id, crate::duration::show(self.patience))
+        anyhow::bail!("`{}` could not be removed within {}", resource.id, crate::duration::show(self.removal_limit))
     }
 
     /// What would become of a resource, without touching it; `None` where it would be removed.
     ///
     /// # Errors
     /// Where AWS could not be asked.
-    pub async fn verdict(&self, resource: &Resource, known: &Known) -> anyhow::Result<Option<Removal>> {
-        let aws = self.environment.aws.for_region(&resource.region);
+    pub async fn verdict(&self, resource: &Resource, known: &ResourceHistory) -> anyhow::Result<Option<Removal>> {
+        let aws = self.app.aws.for_region(&resource.region);
         let Some(found) = aws.inspect(resource).await? else { return Ok(Some(Removal::Gone)) };
         self.judge(&aws, resource, &found, known).await
     }
@@ -109,17 +109,17 @@ impl Remover<'_> {
         &self,
         aws: &mut Aws,
         resource: &Resource,
-        known: &Known,
-        (outage, patience): (&mut Outage<'_>, &mut Patience<'_>),
+        known: &ResourceHistory,
+        (outage, deadline): (&mut Outage<'_>, &mut Deadline<'_>),
     ) -> anyhow::Result<Found> {
-        let clock = &self.environment.clock;
+        let clock = &self.app.clock;
         let tagged_by = later(clock.now(), TAGGED_WITHIN);
         let (mut looks, mut told) = (0, false);
         loop {
             let found = match outage.bound(aws.inspect(resource)).await {
                 Ok(found) => found,
                 Err(error) => {
-                    self.endure(aws, outage, patience, error).await?;
+                    self.endure(aws, outage, deadline, error).await?;
                     continue;
                 }
             };
@@ -130,13 +130,13 @@ impl Remover<'_> {
                     clock.sleep(LOOK_PAUSE).await;
                 } else if self.may_still_show(known) {
                     if !std::mem::replace(&mut told, true) {
-                        self.tell(resource, UNSEEN);
+                        self.emit_status(resource, UNSEEN);
                     }
                     clock.sleep(UNSEEN_PAUSE).await;
                 } else {
-                    match self.absent(aws, resource, known, patience).await {
+                    match self.absent(aws, resource, known, deadline).await {
                         Ok(removal) => return Ok(Found::Over(removal)),
-                        Err(error) => self.endure(aws, outage, patience, error.downcast()?).await?,
+                        Err(error) => self.endure(aws, outage, deadline, error.downcast()?).await?,
                     }
                 }
                 continue;
@@ -150,15 +150,15 @@ impl Remover<'_> {
                 Ok(Some(removal)) => return Ok(Found::Over(removal)),
                 Ok(None) => return Ok(Found::Ours(Box::new(found))),
                 // An AWS that is away is borne here as it is above.
-                Err(error) => self.endure(aws, outage, patience, error.downcast()?).await?,
+                Err(error) => self.endure(aws, outage, deadline, error.downcast()?).await?,
             }
         }
     }
 
     /// Whether AWS may show it yet: nobody has seen it so far, and not long ago it was told to make it.
-    fn may_still_show(&self, known: &Known) -> bool {
+    fn may_still_show(&self, known: &ResourceHistory) -> bool {
         let shown_by = known.intended_at.map(|at| later(at, SHOWN_WITHIN));
-        !known.seen && shown_by.is_some_and(|at| self.environment.clock.now() < at)
+        !known.seen && shown_by.is_some_and(|at| self.app.clock.now() < at)
     }
 
     /// Whose it is, and whether anybody uses it; `None` where it may go.
@@ -167,7 +167,7 @@ impl Remover<'_> {
         aws: &Aws,
         resource: &Resource,
         found: &Sighting,
-        known: &Known,
+        known: &ResourceHistory,
     ) -> anyhow::Result<Option<Removal>> {
         let owner = found.tags.get(RUN_TAG).map(String::as_str);
         if owner != Some(self.run_id) {
@@ -189,7 +189,7 @@ impl Remover<'_> {
         let Some(cluster) = &found.cluster else { return Ok(None) };
         let cluster = Resource { kind: ResourceKind::DbCluster, id: cluster.clone(), region: resource.region.clone() };
         let Some(of_cluster) = aws.inspect(&cluster).await? else { return Ok(None) };
-        let days = self.ledger.and_then(|ledger| ledger.known(&cluster).backup_retention_days);
+        let days = self.journal.and_then(|journal| journal.known(&cluster).backup_retention_days);
         let days = days.or(known.cluster_retention_days);
         let is_ours = of_cluster.tags.get(RUN_TAG).is_some_and(|owner| owner == self.run_id);
         let reason = match is_ours {
@@ -204,10 +204,10 @@ impl Remover<'_> {
         &self,
         aws: &mut Aws,
         resource: &Resource,
-        known: &Known,
-        patience: &mut Patience<'_>,
+        known: &ResourceHistory,
+        deadline: &mut Deadline<'_>,
     ) -> anyhow::Result<Removal> {
-        let gone = self.gone(aws, patience).await?;
+        let gone = self.gone(aws, deadline).await?;
         if !(known.made || known.seen) {
             return Ok(gone);
         }
@@ -231,40 +231,40 @@ impl Remover<'_> {
     }
 
     /// Nothing is concluded from a look into another account: the credentials may have changed meanwhile.
-    async fn gone(&self, aws: &mut Aws, patience: &mut Patience<'_>) -> anyhow::Result<Removal> {
-        let mut outage = Outage::new(&self.environment.clock, &self.environment.cancel);
+    async fn gone(&self, aws: &mut Aws, deadline: &mut Deadline<'_>) -> anyhow::Result<Removal> {
+        let mut outage = Outage::new(&self.app.clock, &self.app.cancel);
         loop {
             match outage.bound(aws.account()).await {
                 Ok(account) => {
-                    let (found, wanted) = (account.id, &self.environment.account);
+                    let (found, wanted) = (account.id, &self.app.account);
                     anyhow::ensure!(found == *wanted, "the credentials are of account {found} by now, not of {wanted}");
                     return Ok(Removal::Gone);
                 }
-                Err(error) => self.endure(aws, &mut outage, patience, error).await?,
+                Err(error) => self.endure(aws, &mut outage, deadline, error).await?,
             }
         }
     }
 
     /// Told to go, it is waited for.
     async fn wait_until_gone(&self, aws: &mut Aws, resource: &Resource) -> anyhow::Result<Removal> {
-        let mut patience = self.patience();
-        let mut outage = Outage::new(&self.environment.clock, &self.environment.cancel);
+        let mut deadline = self.deadline();
+        let mut outage = Outage::new(&self.app.clock, &self.app.cancel);
         let mut watcher = aws.watch(resource);
         let mut last = String::new();
         let mut renewed = false;
-        while patience.lasts() {
+        while deadline.allows_retry() {
             match outage.bound(watcher.next()).await {
-                Ok(None) if renewed => return self.gone(aws, &mut patience).await,
+                Ok(None) if renewed => return self.gone(aws, &mut deadline).await,
                 Ok(None) => return Ok(Removal::Gone),
                 Ok(Some(status)) => {
                     outage.is_over();
                     if status != last {
-                        self.tell(resource, &status);
+                        self.emit_status(resource, &status);
                         last = status;
                     }
                 }
                 // Whatever keeps us from seeing it go may pass, and giving up would be crying wolf.
-                Err(error) if error.kind == Kind::Credentials && outage.lasts(true) => {
+                Err(error) if error.kind == ErrorKind::Credentials && outage.lasts(true) => {
                     renewed = true;
                     *aws = aws.renewed().await;
                     watcher = aws.watch(resource);
@@ -284,18 +284,18 @@ impl Remover<'_> {
         &self,
         aws: &mut Aws,
         outage: &mut Outage<'_>,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
         error: Error,
     ) -> anyhow::Result<()> {
-        let expired = error.kind == Kind::Credentials;
-        if !(expired || error.is_transient()) || !outage.lasts(expired) || !patience.lasts() {
+        let expired = error.kind == ErrorKind::Credentials;
+        if !(expired || error.is_transient()) || !outage.lasts(expired) || !deadline.allows_retry() {
             return Err(error.into());
         }
         if expired {
             tracing::error!(run.id = self.run_id, hint = error.hint(), %error, "cannot remove without credentials; waiting");
             *aws = aws.renewed().await;
         }
-        self.environment.clock.sleep(PAUSE).await;
+        self.app.clock.sleep(PAUSE).await;
         Ok(())
     }
 
@@ -303,24 +303,24 @@ impl Remover<'_> {
     async fn apply(&self, aws: &Aws, change: Change) -> crate::aws::Result<()> {
         let aws = aws.clone();
         let call = async move { aws.apply(&change).await };
-        match self.ledger {
-            Some(ledger) => ledger.see_through(call).await,
-            None => super::ledger::detached(call).await,
+        match self.journal {
+            Some(journal) => journal.run_detached(call).await,
+            None => super::journal::detached(call).await,
         }
     }
 
     async fn note_removing(&self, resource: &Resource) {
-        let Some(ledger) = self.ledger else { return };
-        ledger.record_anyway(self.run_id, &Entry::Removing { resource: resource.clone() }).await;
+        let Some(journal) = self.journal else { return };
+        journal.record_anyway(self.run_id, &Entry::Removing { resource: resource.clone() }).await;
     }
 
-    fn tell(&self, resource: &Resource, status: &str) {
-        let happening = Happening::Status { resource: resource.clone(), status: status.to_owned() };
-        self.environment.reporter.tell(self.target, &happening);
+    fn emit_status(&self, resource: &Resource, status: &str) {
+        let event = RunEvent::Status { resource: resource.clone(), status: status.to_owned() };
+        self.app.reporter.emit(self.target, &event);
     }
 
-    fn patience(&self) -> Patience<'_> {
-        Patience::new(&self.environment.clock, self.patience)
+    fn deadline(&self) -> Deadline<'_> {
+        Deadline::new(&self.app.clock, self.removal_limit)
     }
 }
 

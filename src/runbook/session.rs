@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::action::{Environment, RunInfo};
+use super::action::RunInfo;
 use super::failure::Failure;
 use crate::aws::CredentialsLife;
+use crate::context::AppContext;
 use crate::duration;
 
 /// What removing a copy takes after the deadline, and some more.
@@ -16,8 +17,8 @@ const REMOVAL: SignedDuration = SignedDuration::from_mins(30);
 ///
 /// # Errors
 /// Where they end before the run's deadline and its cleaning up.
-pub async fn outlasts(environment: &Environment, run: &RunInfo) -> Result<(), Failure> {
-    let life = match environment.aws.credentials_life().await {
+pub async fn outlasts(app: &AppContext, run: &RunInfo) -> Result<(), Failure> {
+    let life = match app.aws.credentials_life().await {
         Ok(life) => life,
         Err(error) => {
             // The calls themselves may still have some; where they have not, they say so.
@@ -34,7 +35,7 @@ pub async fn outlasts(environment: &Environment, run: &RunInfo) -> Result<(), Fa
             );
             Ok(())
         }
-        CredentialsLife::Until(end) => outlast(environment.clock.now(), run.deadline_at, end),
+        CredentialsLife::Until(end) => outlast(app.clock.now(), run.deadline_at, end),
     }
 }
 

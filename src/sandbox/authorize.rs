@@ -10,7 +10,7 @@ mod rds;
 use serde_json::Value;
 
 use super::policy::{Call, Context, Decision, Policy, decide};
-use super::protocol::{Fault, Params};
+use super::protocol::{ApiError, Params};
 use super::world::World;
 use crate::estate::{Partition, Tags};
 
@@ -67,7 +67,7 @@ enum Refusal {
 ///
 /// # Errors
 /// As AWS would answer.
-pub(super) fn authorize(policies: &[Policy], world: &mut World, asked: Asked<'_>) -> Result<(), Fault> {
+pub(super) fn authorize(policies: &[Policy], world: &mut World, asked: Asked<'_>) -> Result<(), ApiError> {
     if policies.is_empty() {
         return Ok(());
     }
@@ -82,7 +82,7 @@ pub(super) fn authorize(policies: &[Policy], world: &mut World, asked: Asked<'_>
 }
 
 /// The wording is AWS's ("Troubleshoot access denied error messages" in IAM's user guide).
-fn refuse(caller: &str, need: &Need, decision: Decision) -> Fault {
+fn refuse(caller: &str, need: &Need, decision: Decision) -> ApiError {
     let action = match need.refusal {
         Refusal::Sns => need.action.replacen("sns:", "SNS:", 1),
         _ => need.action.clone(),
@@ -94,16 +94,16 @@ fn refuse(caller: &str, need: &Need, decision: Decision) -> Fault {
     };
     let message = format!("User: {caller} is not authorized to perform: {action}{resource} {reason}");
     match need.refusal {
-        Refusal::Query => Fault::new(403, "AccessDenied", message),
-        Refusal::Json => Fault::new(400, "AccessDeniedException", message),
-        Refusal::Sns => Fault::new(403, "AuthorizationError", message),
+        Refusal::Query => ApiError::new(403, "AccessDenied", message),
+        Refusal::Json => ApiError::new(400, "AccessDeniedException", message),
+        Refusal::Sns => ApiError::new(403, "AuthorizationError", message),
         Refusal::KeyBehindRds => {
             let key = &need.resource;
             let text = "does not exist, is not enabled or you do not have permissions to access it.";
-            Fault::new(400, "KMSKeyNotAccessibleFault", format!("The specified KMS key [{key}] {text}"))
+            ApiError::new(400, "KMSKeyNotAccessibleFault", format!("The specified KMS key [{key}] {text}"))
         }
-        Refusal::KeyBehindSecrets => Fault::new(400, "AccessDeniedException", "Access to KMS is not allowed"),
-        Refusal::KeyBehindSns => Fault::new(400, "KMSAccessDenied", message),
+        Refusal::KeyBehindSecrets => ApiError::new(400, "AccessDeniedException", "Access to KMS is not allowed"),
+        Refusal::KeyBehindSns => ApiError::new(400, "KMSAccessDenied", message),
     }
 }
 

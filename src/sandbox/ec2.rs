@@ -1,16 +1,16 @@
 //! EC2: security groups, as far as drctl looks at them.
 
-use super::protocol::{Answer, Fault, Node, Params, document, element, leaf};
+use super::protocol::{Answer, ApiError, Node, Params, document, element, leaf};
 use super::world::World;
 
 const NAMESPACE_VERSION: &str = "2016-11-15";
 
-pub(super) fn answer(world: &mut World, region: &str, action: &str, params: &Params) -> Result<Answer, Fault> {
+pub(super) fn answer(world: &mut World, region: &str, action: &str, params: &Params) -> Result<Answer, ApiError> {
     if action != "DescribeSecurityGroups" {
-        return Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}")));
+        return Err(ApiError::new(400, "InvalidAction", format!("the sandbox does not know {action}")));
     }
     if params.required("Version")? != NAMESPACE_VERSION {
-        return Err(Fault::new(400, "NoSuchVersion", "the sandbox knows EC2 as of 2016-11-15"));
+        return Err(ApiError::new(400, "NoSuchVersion", "the sandbox knows EC2 as of 2016-11-15"));
     }
     let owner = world.account.clone();
     let groups = &world.region(region).network.security_groups;
@@ -20,11 +20,11 @@ pub(super) fn answer(world: &mut World, region: &str, action: &str, params: &Par
     for id in &wanted {
         if !id.starts_with("sg-") {
             let message = format!("Invalid id: \"{id}\" (expecting \"sg-...\")");
-            return Err(Fault::new(400, "InvalidGroupId.Malformed", message));
+            return Err(ApiError::new(400, "InvalidGroupId.Malformed", message));
         }
         if known(id).is_none() {
             let message = format!("The security group '{id}' does not exist");
-            return Err(Fault::new(400, "InvalidGroup.NotFound", message));
+            return Err(ApiError::new(400, "InvalidGroup.NotFound", message));
         }
     }
     let items = wanted.iter().filter_map(|id| known(id)).map(|(id, group)| {

@@ -123,7 +123,7 @@ fn mentions(arguments: &Value, id: &str) -> bool {
 }
 
 /// What goes wrong with this call, if anything. Each rule counts the calls that it matches.
-pub(super) fn strike(rules: &mut [Rule], call: &Call<'_>) -> Option<Effect> {
+pub(super) fn match_fault(rules: &mut [Rule], call: &Call<'_>) -> Option<Effect> {
     let mut effect = None;
     for rule in rules {
         if rule.matches(call) && rule.hits_next() && effect.is_none() {
@@ -142,7 +142,7 @@ mod tests {
     fn hits(rule: Value, calls: &[(&str, &str, Value)]) -> Vec<bool> {
         let mut rules = vec![serde_json::from_value::<Rule>(rule).unwrap()];
         let call = |(action, region, arguments): &(&str, &str, Value)| {
-            strike(&mut rules, &Call { service: "rds", action, region, arguments }).is_some()
+            match_fault(&mut rules, &Call { service: "rds", action, region, arguments }).is_some()
         };
         calls.iter().map(call).collect()
     }

@@ -3,19 +3,19 @@
 use serde_json::Value;
 
 use super::policy::{Call, Context, Decision, Policy, decide};
-use super::protocol::{Answer, Fault, Node, Params, element, leaf, xml_answer};
+use super::protocol::{Answer, ApiError, Node, Params, element, leaf, xml_answer};
 
-pub(super) fn answer(action: &str, params: &Params) -> Result<Answer, Fault> {
+pub(super) fn answer(action: &str, params: &Params) -> Result<Answer, ApiError> {
     match action {
         "SimulateCustomPolicy" => simulate_custom_policy(action, params),
-        _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
+        _ => Err(ApiError::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
     }
 }
 
-fn simulate_custom_policy(action: &str, params: &Params) -> Result<Answer, Fault> {
+fn simulate_custom_policy(action: &str, params: &Params) -> Result<Answer, ApiError> {
     let policies = params.list("PolicyInputList.member");
     let policies = policies.iter().map(|text| Policy::parse(text)).collect::<Result<Vec<_>, _>>();
-    let policies = policies.map_err(|error| Fault::new(400, "MalformedPolicyDocument", format!("{error:#}")))?;
+    let policies = policies.map_err(|error| ApiError::new(400, "MalformedPolicyDocument", format!("{error:#}")))?;
     let mut context = Context::default();
     for number in 1.. {
         let Some(key) = params.text(&format!("ContextEntries.member.{number}.ContextKeyName")) else { break };

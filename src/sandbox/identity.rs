@@ -12,7 +12,7 @@ use rand::Rng;
 use rand::distr::Alphanumeric;
 use sha2::{Digest, Sha256};
 
-use super::protocol::Fault;
+use super::protocol::ApiError;
 use super::world::ACCOUNT;
 use crate::estate::Partition;
 
@@ -122,12 +122,12 @@ pub(super) fn authenticate(
     sessions: &Sessions,
     machine: Timestamp,
     shown: Timestamp,
-) -> Result<Caller, Fault> {
+) -> Result<Caller, ApiError> {
     let header = text(request.headers, "authorization");
     if header.is_empty() {
-        return Err(Fault::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
+        return Err(ApiError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
     }
-    let incomplete = || Fault::new(400, "IncompleteSignature", "Authorization header is not a complete signature.");
+    let incomplete = || ApiError::new(400, "IncompleteSignature", "Authorization header is not a complete signature.");
     let signed = parse(header).ok_or_else(incomplete)?;
     let date = text(request.headers, "x-amz-date");
     let at =
@@ -140,17 +140,17 @@ pub(super) fn authenticate(
     let (early, late) = (machine.min(shown), machine.max(shown));
     if early.duration_since(at) > DATE_TOLERANCE || at.duration_since(late) > DATE_TOLERANCE {
         let message = format!("Signature expired: {date} is more than 15 minutes from now");
-        return Err(Fault::new(403, "SignatureDoesNotMatch", message));
+        return Err(ApiError::new(403, "SignatureDoesNotMatch", message));
     }
     if REGIONS.binary_search(&signed.region).is_err() {
         let message = format!("Credential should be scoped to a valid Region, not '{}'.", signed.region);
-        return Err(Fault::new(403, "SignatureDoesNotMatch", message));
+        return Err(ApiError::new(403, "SignatureDoesNotMatch", message));
     }
     let (secret, caller) = holder(&signed, request.headers, sessions, machine.min(shown))?;
     if signature(request, &signed, date, &secret) != signed.signature {
         let message = "The request signature we calculated does not match the signature you provided. Check your AWS \
                        Secret Access Key and signing method.";
-        return Err(Fault::new(403, "SignatureDoesNotMatch", message));
+        return Err(ApiError::new(403, "SignatureDoesNotMatch", message));
     }
     Ok(caller)
 }
@@ -162,14 +162,15 @@ fn holder(
     headers: &HeaderMap,
     sessions: &Sessions,
     now: Timestamp,
-) -> Result<(String, Caller), Fault> {
-    let unknown = || Fault::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+) -> Result<(String, Caller), ApiError> {
+    let unknown =
+        || ApiError::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
     if let Some(session) = sessions.get(signed.access_key) {
         if text(headers, "x-amz-security-token") != session.token {
             return Err(unknown());
         }
         if session.expires_at <= now {
-            return Err(Fault::new(403, "ExpiredToken", "The security token included in the request is expired"));
+            return Err(ApiError::new(403, "ExpiredToken", "The security token included in the request is expired"));
         }
         return Ok((session.secret.clone(), session.caller.clone()));
     }
@@ -198,8 +199,8 @@ pub(super) fn account_of(arn: &str) -> Option<&str> {
 ///
 /// # Errors
 /// Where the ARN is no role's.
-pub(super) fn assume(role: &str, session: &str, expires_at: Timestamp) -> Result<(String, Session), Fault> {
-    let invalid = || Fault::new(400, "ValidationError", format!("{role} is invalid"));
+pub(super) fn assume(role: &str, session: &str, expires_at: Timestamp) -> Result<(String, Session), ApiError> {
+    let invalid = || ApiError::new(400, "ValidationError", format!("{role} is invalid"));
     let account = account_of(role).ok_or_else(invalid)?;
     let path = role.split_once(":role/").filter(|(before, _)| before.contains(":iam:")).ok_or_else(invalid)?.1;
     let name = path.rsplit('/').next().filter(|name| !name.is_empty()).ok_or_else(invalid)?;

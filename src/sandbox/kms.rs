@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Fault, json_answer};
+use super::protocol::{Answer, ApiError, json_answer};
 use super::world::World;
 
 /// What AWS calls the key that RDS makes by itself.
 const MANAGED_ALIAS: &str = "alias/aws/rds";
 
-pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value) -> Result<Answer, Fault> {
+pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value) -> Result<Answer, ApiError> {
     if action != "DescribeKey" {
-        return Err(Fault::new(400, "UnknownOperationException", format!("the sandbox does not know {action}")));
+        return Err(ApiError::new(400, "UnknownOperationException", format!("the sandbox does not know {action}")));
     }
     let Some(wanted) = body["KeyId"].as_str().filter(|id| !id.is_empty()) else {
-        return Err(Fault::new(400, "ValidationException", "KeyId must not be empty"));
+        return Err(ApiError::new(400, "ValidationException", "KeyId must not be empty"));
     };
     let arn = find(world, region, wanted)?;
     let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
@@ -32,22 +32,22 @@ pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value
 }
 
 /// The ARN of the key that is meant: by its own ARN, its id, or the alias of the AWS-managed one.
-fn find(world: &mut World, region: &str, wanted: &str) -> Result<String, Fault> {
-    let missing = |message: String| Fault::new(400, "NotFoundException", message);
+fn find(world: &mut World, region: &str, wanted: &str) -> Result<String, ApiError> {
+    let missing = |message: String| ApiError::new(400, "NotFoundException", message);
     let account = world.account.clone();
     let resource = match wanted.strip_prefix("arn:") {
         None => wanted,
         Some(rest) => {
             let parts: Vec<&str> = rest.splitn(5, ':').collect();
             let [_, "kms", its_region, its_account, resource] = parts[..] else {
-                return Err(Fault::new(400, "InvalidArnException", format!("Invalid arn {wanted}")));
+                return Err(ApiError::new(400, "InvalidArnException", format!("Invalid arn {wanted}")));
             };
             if its_region != region {
                 return Err(missing(format!("Invalid arn {its_region}")));
             }
             if its_account != account {
                 let message = format!("The key {wanted} does not exist, or its policy does not let you look at it");
-                return Err(Fault::new(400, "AccessDeniedException", message));
+                return Err(ApiError::new(400, "AccessDeniedException", message));
             }
             resource
         }

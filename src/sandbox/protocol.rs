@@ -19,13 +19,13 @@ pub(super) struct Answer {
 
 /// An error as AWS would answer it.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(super) struct ApiError {
     pub(super) status: u16,
     pub(super) code: String,
     pub(super) message: String,
 }
 
-impl Fault {
+impl ApiError {
     pub(super) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
         Self { status, code: code.to_owned(), message: message.into() }
     }
@@ -192,13 +192,14 @@ impl Params {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    pub(super) fn required(&self, name: &str) -> Result<&str, Fault> {
-        let missing = || Fault::new(400, "MissingParameter", format!("The request must contain the parameter {name}"));
+    pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
+        let missing =
+            || ApiError::new(400, "MissingParameter", format!("The request must contain the parameter {name}"));
         self.text(name).ok_or_else(missing)
     }
 
     /// Identifiers are stored in lower case.
-    pub(super) fn id(&self, name: &str) -> Result<String, Fault> {
+    pub(super) fn id(&self, name: &str) -> Result<String, ApiError> {
         Ok(self.required(name)?.to_ascii_lowercase())
     }
 
@@ -237,7 +238,7 @@ impl Params {
     }
 
     /// Filters by name, each with the values that it lets through: at least one.
-    pub(super) fn filters(&self) -> Result<BTreeMap<String, Vec<String>>, Fault> {
+    pub(super) fn filters(&self) -> Result<BTreeMap<String, Vec<String>>, ApiError> {
         let at = |number: usize| {
             let name = self.text(&format!("Filters.Filter.{number}.Name"))?;
             let value = |of: usize| self.text(&format!("Filters.Filter.{number}.Values.Value.{of}")).map(str::to_owned);
@@ -245,25 +246,25 @@ impl Params {
         };
         let filters: BTreeMap<String, Vec<String>> = (1..).map_while(at).collect();
         match filters.iter().find(|(_, values)| values.is_empty()) {
-            Some((name, _)) => Err(Fault::invalid(format!("Filter {name} has no values"))),
+            Some((name, _)) => Err(ApiError::invalid(format!("Filter {name} has no values"))),
             None => Ok(filters),
         }
     }
 
     /// One page of `items`, and the marker of the next. A marker means nothing to whoever holds it, and fits only the
     /// request that it was given for.
-    pub(super) fn page<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), Fault> {
+    pub(super) fn page<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), ApiError> {
         let size = match self.number("MaxRecords") {
             None => MAX_RECORDS,
             Some(number) => {
                 usize::try_from(number).ok().filter(|number| (MIN_RECORDS..=MAX_RECORDS).contains(number)).ok_or_else(
-                    || Fault::invalid(format!("Invalid value {number} for MaxRecords. Must be between 20 and 100")),
+                    || ApiError::invalid(format!("Invalid value {number} for MaxRecords. Must be between 20 and 100")),
                 )?
             }
         };
         let skipped = match self.text("Marker") {
             None => 0,
-            Some(marker) => self.skipped_by(marker).ok_or_else(|| Fault::invalid("Invalid or expired marker."))?,
+            Some(marker) => self.skipped_by(marker).ok_or_else(|| ApiError::invalid("Invalid or expired marker."))?,
         };
         let more = items.len() > skipped + size;
         let page = items.into_iter().skip(skipped).take(size).collect();
@@ -323,11 +324,11 @@ mod tests {
 
     #[test]
     fn services_that_speak_json_have_names_of_their_own_for_common_errors() {
-        let answer = Fault::new(400, "Throttling", "Rate exceeded").to_json();
+        let answer = ApiError::new(400, "Throttling", "Rate exceeded").to_json();
         assert_eq!((answer.status, answer.body.contains("\"ThrottlingException\"")), (400, true));
-        let answer = Fault::new(403, "AccessDenied", "no").to_json();
+        let answer = ApiError::new(403, "AccessDenied", "no").to_json();
         assert_eq!((answer.status, answer.body.contains("\"AccessDeniedException\"")), (400, true));
-        let answer = Fault::new(400, "NotFoundException", "no").to_json();
+        let answer = ApiError::new(400, "NotFoundException", "no").to_json();
         assert!(answer.body.contains("\"NotFoundException\""));
     }
 

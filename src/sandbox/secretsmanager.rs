@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Fault, json_answer};
+use super::protocol::{Answer, ApiError, json_answer};
 use super::world::World;
 use crate::estate::Partition;
 
@@ -66,21 +66,22 @@ pub(super) fn home_of(id: &str) -> Option<(&str, &str)> {
     Some((parts.next()?, parts.next()?))
 }
 
-pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value) -> Result<Answer, Fault> {
+pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value) -> Result<Answer, ApiError> {
     let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
     let (account, now) = (world.account.clone(), world.clock.now());
-    let missing = || Fault::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+    let missing =
+        || ApiError::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
     match action {
         "GetSecretValue" => {
             let (id, stage) = (text("SecretId"), body["VersionStage"].as_str().unwrap_or("AWSCURRENT"));
             if id.is_empty() {
-                return Err(Fault::new(400, "InvalidParameterException", "You must provide a secret id."));
+                return Err(ApiError::new(400, "InvalidParameterException", "You must provide a secret id."));
             }
             let secret = world.secret(region, &id).ok_or_else(missing)?;
             let absent = || {
                 let message =
                     format!("Secrets Manager can't find the specified secret value for staging label: {stage}");
-                Fault::new(400, "ResourceNotFoundException", message)
+                ApiError::new(400, "ResourceNotFoundException", message)
             };
             let (version, value) = secret.version(stage).ok_or_else(absent)?;
             Ok(json_answer(&json!({
@@ -91,11 +92,11 @@ pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value
         "CreateSecret" => {
             let name = text("Name");
             if name.is_empty() {
-                return Err(Fault::new(400, "InvalidParameterException", "You must provide a name."));
+                return Err(ApiError::new(400, "InvalidParameterException", "You must provide a name."));
             }
             if world.secret(region, &name).is_some() {
                 let message = format!("The operation failed because the secret {name} already exists.");
-                return Err(Fault::new(400, "ResourceExistsException", message));
+                return Err(ApiError::new(400, "ResourceExistsException", message));
             }
             let secret = Secret::new(&account, region, &name, &text("SecretString"), now);
             let answer = version_of(&secret);
@@ -107,7 +108,7 @@ pub(super) fn answer(world: &mut World, region: &str, action: &str, body: &Value
             secret.put(&text("SecretString"));
             Ok(version_of(secret))
         }
-        _ => Err(Fault::new(400, "UnknownOperationException", format!("the sandbox does not know {action}"))),
+        _ => Err(ApiError::new(400, "UnknownOperationException", format!("the sandbox does not know {action}"))),
     }
 }
 

@@ -23,7 +23,7 @@ use super::fault::{self, Effect};
 use super::gate::check_local;
 use super::identity::Caller;
 use super::policy::Policy;
-use super::protocol::{Answer, Fault, Params};
+use super::protocol::{Answer, ApiError, Params};
 use super::record::{Exchange, Recorder, arguments};
 use super::shared::{Shared, note};
 use super::socket::{Listener, Reset};
@@ -196,13 +196,13 @@ async fn handle(
     body: Body,
 ) -> Response<Body> {
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
-        return respond(&shared, Fault::new(413, "RequestTooLarge", "the request is too large").to_xml());
+        return respond(&shared, ApiError::new(413, "RequestTooLarge", "the request is too large").to_xml());
     };
     if let Some(path) = uri.path().strip_prefix("/_drctl/") {
         return control(&shared, &method, path, &headers, &body);
     }
     if let Err(message) = check_local(&headers) {
-        return respond(&shared, Fault::new(403, "AccessDenied", message).to_xml());
+        return respond(&shared, ApiError::new(403, "AccessDenied", message).to_xml());
     }
     let text = String::from_utf8_lossy(&body).into_owned();
     let request = identity::Request { method: &method, uri: &uri, headers: &headers, body: &body };
@@ -220,7 +220,7 @@ async fn handle(
 async fn answer(shared: &Shared, request: &identity::Request<'_>, text: &str) -> Ending {
     let json = request.headers.contains_key("x-amz-target");
     let (service, region) = identity::scope(request.headers).unwrap_or_default();
-    let render = |fault: Fault| match service.as_str() {
+    let render = |fault: ApiError| match service.as_str() {
         "ec2" => fault.to_ec2(),
         _ if json => fault.to_json(),
         _ => fault.to_xml(),
@@ -228,7 +228,7 @@ async fn answer(shared: &Shared, request: &identity::Request<'_>, text: &str) ->
     let action = action(request.headers, text);
     let arguments = arguments(text);
     let call = fault::Call { service: &service, action: &action, region: &region, arguments: &arguments };
-    let effect = fault::strike(&mut shared.rules(), &call);
+    let effect = fault::match_fault(&mut shared.rules(), &call);
     let known = identity::authenticate(request, &shared.world().sessions, Clock::system().now(), shared.clock.now());
     let caller_arn = known.as_ref().map(|caller| caller.arn.clone()).unwrap_or_default();
     shared.log(json!({
@@ -263,9 +263,9 @@ async fn perform(
     target: &Target,
     text: &str,
     effect: Option<Effect>,
-    render: &impl Fn(Fault) -> Answer,
+    render: &impl Fn(ApiError) -> Answer,
 ) -> Ending {
-    let refused = |fault: Fault| Ending::Answered(render(fault));
+    let refused = |fault: ApiError| Ending::Answered(render(fault));
     let done = |twist: Twist<'_>| dispatch(shared, target, text, twist).unwrap_or_else(render);
     let usual = || done(Twist::default());
     let Target { service, region, caller, .. } = target;
@@ -307,25 +307,25 @@ async fn perform(
         Some(Effect::Throttle) => refused(throttled()),
         Some(Effect::Error) => {
             let message = "The request processing has failed because of an unknown error.";
-            refused(Fault::new(500, "InternalFailure", message))
+            refused(ApiError::new(500, "InternalFailure", message))
         }
         Some(Effect::Denied) => {
             let action = format!("{service}:{}", target.action);
             let message = format!("User: {} is not authorized to perform: {action}", caller.arn);
-            refused(Fault::new(403, "AccessDenied", message))
+            refused(ApiError::new(403, "AccessDenied", message))
         }
-        Some(Effect::Code(code)) => refused(Fault::new(400, &code, "the sandbox was told to answer this")),
+        Some(Effect::Code(code)) => refused(ApiError::new(400, &code, "the sandbox was told to answer this")),
         Some(Effect::Answer { status, code }) => {
-            refused(Fault::new(status, &code, "the sandbox was told to answer this"))
+            refused(ApiError::new(status, &code, "the sandbox was told to answer this"))
         }
     }
 }
 
-fn throttled() -> Fault {
-    Fault::new(400, "Throttling", "Rate exceeded")
+fn throttled() -> ApiError {
+    ApiError::new(400, "Throttling", "Rate exceeded")
 }
 
-fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> Result<Answer, Fault> {
+fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> Result<Answer, ApiError> {
     let mut world = shared.world();
     world.account.clone_from(&target.caller.account);
     let Target { service, action, region, caller } = target;
@@ -335,7 +335,7 @@ fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> R
         Asked { caller: &caller.arn, account: &caller.account, region, service, action, body },
     )?;
     let json = || {
-        let malformed = |_| Fault::new(400, "SerializationException", "the body is not JSON");
+        let malformed = |_| ApiError::new(400, "SerializationException", "the body is not JSON");
         serde_json::from_str::<Value>(body).map_err(malformed)
     };
     match service.as_str() {
@@ -353,7 +353,7 @@ fn dispatch(shared: &Shared, target: &Target, body: &str, twist: Twist<'_>) -> R
         "sts" => sts::answer(&mut world, caller, action, &Params::parse(body)),
         "secretsmanager" => secretsmanager::answer(&mut world, region, action, &json()?),
         "kms" => kms::answer(&mut world, region, action, &json()?),
-        other => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not serve `{other}`"))),
+        other => Err(ApiError::new(400, "InvalidAction", format!("the sandbox does not serve `{other}`"))),
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
+use super::run_state::RunState;
 use super::scope::Scope;
-use super::state::RunState;
 
 /// What can be wrong with a target. Each is an alert of its own: none mutes or ends another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -167,7 +167,7 @@ impl Store {
     pub async fn append(&self, owner: &Owner, seq: usize, at: Timestamp, entry: &Entry) -> anyhow::Result<()> {
         let text = serde_json::to_string(entry)?;
         let seq = i64::try_from(seq)?;
-        owner.insist("the journal", ANSWER_TIMEOUT, || self.insert(owner, seq, at, &text)).await
+        owner.write_fenced("the journal", ANSWER_TIMEOUT, || self.insert(owner, seq, at, &text)).await
     }
 
     /// Whether the entry is there now, as this owner wrote it.
@@ -180,15 +180,20 @@ impl Store {
             self.for_share()
         );
         let at = at.to_string();
-        let insert =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
+        let insert = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&owner.run_id)
+            .bind(seq)
+            .bind(&at)
+            .bind(owner.fencing_token)
+            .bind(text);
         if insert.execute(&self.pool).await?.rows_affected() == 1 {
             return Ok(true);
         }
         // An answer may have been lost on the way back.
         let same =
             "select count(*) from journal where run_id = $1 and seq = $2 and at = $3 and epoch = $4 and entry = $5";
-        let same = sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.epoch).bind(text);
+        let same =
+            sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.fencing_token).bind(text);
         let same: i64 = same.fetch_one(&self.pool).await?;
         Ok(same == 1)
     }

@@ -6,25 +6,25 @@
 
 mod alert;
 mod baseline;
-mod history;
 mod jobs;
 mod journal;
 mod lease;
+mod metrics_queries;
 mod outbox;
 mod owner;
+mod run_state;
 mod runs;
 mod schema;
 mod scope;
-mod state;
 
 pub use alert::{Alert, AlertCheck};
-pub use history::{Counted, LastRun};
 pub use jobs::{Claimed, DueJob, Job, PlannedJob};
 pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;
-pub use outbox::{Outgoing, Sendable, Sent};
+pub use metrics_queries::{Counted, LastRun};
+pub use outbox::{ClaimedMessage, DeliveryOutcome, OutboxMessage};
 pub use owner::{DaemonLock, Owner};
-pub use runs::{Before, Ended, NewRun, NotWritten, Run, Tell, Told};
+pub use run_state::RunState;
+pub use runs::{AlertTransition, AlertsBefore, DecideTransition, Ended, NewRun, NotWritten, Run};
 pub use schema::{OpenError, Store};
 pub use scope::Scope;
-pub use state::RunState;

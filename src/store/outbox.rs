@@ -12,7 +12,7 @@ const CLAIM: Duration = Duration::from_mins(5);
 
 /// A message on its way to one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutboxMessage {
     /// The same for the same message to the same channel, however often it is written or sent.
     pub id: String,
     /// The channel's name.
@@ -25,9 +25,9 @@ pub struct Outgoing {
 
 /// A message that is to be sent now.
 #[derive(Clone, Debug)]
-pub struct Sendable {
+pub struct ClaimedMessage {
     /// The message.
-    pub outgoing: Outgoing,
+    pub outgoing: OutboxMessage,
     /// When it was written.
     pub created_at: Timestamp,
     /// How often it was tried before.
@@ -38,7 +38,7 @@ pub struct Sendable {
 
 /// How an attempt to send ended.
 #[derive(Clone, Debug)]
-pub enum Sent {
+pub enum DeliveryOutcome {
     /// It arrived.
     Delivered,
     /// It is to be tried again.
@@ -64,7 +64,7 @@ pub(super) async fn insert(
     connection: &mut AnyConnection,
     estate: &str,
     at: Timestamp,
-    messages: &[Outgoing],
+    messages: &[OutboxMessage],
 ) -> anyhow::Result<()> {
     for outgoing in messages {
         let seq = Store::next(&mut *connection, "outbox").await?;
@@ -87,9 +87,9 @@ pub(super) async fn insert(
 
 type Row = (String, String, String, String, i64, i64, Option<String>);
 
-fn sendable((id, channel, alert, message, created_at, attempts, error): Row) -> anyhow::Result<Sendable> {
-    Ok(Sendable {
-        outgoing: Outgoing { id, channel, alert, message },
+fn sendable((id, channel, alert, message, created_at, attempts, error): Row) -> anyhow::Result<ClaimedMessage> {
+    Ok(ClaimedMessage {
+        outgoing: OutboxMessage { id, channel, alert, message },
         created_at: Timestamp::from_millisecond(created_at)?,
         attempts: u32::try_from(attempts)?,
         error,
@@ -107,7 +107,7 @@ impl Store {
         channel: &str,
         now: Timestamp,
         most: u32,
-    ) -> anyhow::Result<Vec<Sendable>> {
+    ) -> anyhow::Result<Vec<ClaimedMessage>> {
         let mut transaction = self.writing().await?;
         let select = format!(
             "select id, channel, alert, message, created_at, cast(attempts as bigint), error from outbox
@@ -141,12 +141,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the store could not be written: the message is then sent once more, with the same id.
-    pub async fn mark_sent(&self, id: &str, sent: &Sent) -> anyhow::Result<()> {
+    pub async fn mark_sent(&self, id: &str, sent: &DeliveryOutcome) -> anyhow::Result<()> {
         let (state, next, error, tried) = match sent {
-            Sent::Delivered => ("sent", None, None, 1),
-            Sent::Later { at, error } => ("pending", Some(at.as_millisecond()), Some(error), 1),
-            Sent::Held { at } => ("pending", Some(at.as_millisecond()), None, 0),
-            Sent::Dead { error } => ("dead", None, Some(error), 1),
+            DeliveryOutcome::Delivered => ("sent", None, None, 1),
+            DeliveryOutcome::Later { at, error } => ("pending", Some(at.as_millisecond()), Some(error), 1),
+            DeliveryOutcome::Held { at } => ("pending", Some(at.as_millisecond()), None, 0),
+            DeliveryOutcome::Dead { error } => ("dead", None, Some(error), 1),
         };
         sqlx::query(
             "update outbox set state = $2, next_try_at = coalesce($3, next_try_at), error = coalesce($4, error),
@@ -188,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// Where they could not be read.
-    pub async fn dead_messages(&self, estate: &str) -> anyhow::Result<Vec<Sendable>> {
+    pub async fn dead_messages(&self, estate: &str) -> anyhow::Result<Vec<ClaimedMessage>> {
         let rows: Vec<Row> = sqlx::query_as(
             "select id, channel, alert, message, created_at, cast(attempts as bigint), error from outbox
              where estate = $1 and state = 'dead' order by seq, created_at, id",

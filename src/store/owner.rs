@@ -22,7 +22,7 @@ pub struct Owner {
     /// The run.
     pub run_id: String,
     /// Raised each time that the run changes hands; journal writes check it.
-    pub epoch: i64,
+    pub fencing_token: i64,
     hold: Hold,
 }
 
@@ -157,7 +157,7 @@ impl Store {
             }
             (Reserved::Lease, Backend::Sqlite(_)) => unreachable!("a file's runs are locked"),
         };
-        Owner { run_id: run_id.to_owned(), epoch, hold }
+        Owner { run_id: run_id.to_owned(), fencing_token: epoch, hold }
     }
 }
 
@@ -189,12 +189,12 @@ impl Owner {
 
     /// Makes a change that only the owner may make; `attempt` says whether the run is still the owner's.
     ///
-    /// In PostgreSQL a database that does not answer within `patience` is asked again for as long as the lease lasts. A
+    /// In PostgreSQL a database that does not answer within `deadline` is asked again for as long as the lease lasts. A
     /// file is asked once: SQLite itself waits for it.
-    pub(super) async fn insist<F>(
+    pub(super) async fn write_fenced<F>(
         &self,
         what: &str,
-        patience: Duration,
+        deadline: Duration,
         attempt: impl Fn() -> F + Send,
     ) -> anyhow::Result<()>
     where
@@ -202,11 +202,11 @@ impl Owner {
     {
         let id = &self.run_id;
         let lease = self.lease();
-        let patience = if lease.is_some() { patience } else { Duration::MAX };
+        let deadline = if lease.is_some() { deadline } else { Duration::MAX };
         let has_run_out = || lease.as_ref().is_some_and(|lease| lease.left().is_zero());
         loop {
             anyhow::ensure!(!has_run_out(), "the lease on run `{id}` has run out");
-            let error = match tokio::time::timeout(patience, attempt()).await {
+            let error = match tokio::time::timeout(deadline, attempt()).await {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) => anyhow::bail!("run `{id}` was taken over by another process"),
                 Ok(Err(error)) => error,

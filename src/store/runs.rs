@@ -8,11 +8,11 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::alert::{self, Alert};
-use super::outbox::{self, Outgoing};
+use super::outbox::{self, OutboxMessage};
 use super::owner::Owner;
+use super::run_state::RunState;
 use super::schema::Store;
 use super::scope::{Scope, adopt};
-use super::state::RunState;
 
 /// A run that is about to start.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct NewRun {
     /// How long a proved copy stays.
     pub keep_for: Duration,
     /// Whether what the last passed run found is left out of account.
-    pub accept_changes: bool,
+    pub update_baseline: bool,
     /// The AWS account that it acts in.
     pub account: String,
     /// The AWS Region that it acts in; empty where it was started before runs remembered that.
@@ -127,7 +127,7 @@ impl Store {
             .bind(new.expires_at.map(|at| at.to_string()))
             .bind(i64::from(new.simulated))
             .bind(i64::try_from(new.keep_for.as_secs())?)
-            .bind(i64::from(new.accept_changes))
+            .bind(i64::from(new.update_baseline))
             .bind(&new.account)
             .bind(&new.region)
             .bind(&new.occurrence)
@@ -146,16 +146,16 @@ impl Store {
     ///
     /// # Errors
     /// Where it could not be written, or where the run belongs to somebody else by now.
-    pub async fn end(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<()> {
-        owner.insist("the result", END_TIMEOUT, || self.end_once(owner, ended, tell)).await
+    pub async fn end(&self, owner: &Owner, ended: &Ended<'_>, tell: &DecideTransition<'_>) -> anyhow::Result<()> {
+        owner.write_fenced("the result", END_TIMEOUT, || self.end_once(owner, ended, tell)).await
     }
 
     /// Whether the run is ended now, by this owner.
-    async fn end_once(&self, owner: &Owner, ended: &Ended<'_>, tell: &Tell<'_>) -> anyhow::Result<bool> {
+    async fn end_once(&self, owner: &Owner, ended: &Ended<'_>, tell: &DecideTransition<'_>) -> anyhow::Result<bool> {
         let mut transaction = self.writing().await?;
         let was: Option<String> = sqlx::query_scalar("select state from runs where id = $1 and epoch = $2")
             .bind(&owner.run_id)
-            .bind(owner.epoch)
+            .bind(owner.fencing_token)
             .fetch_optional(&mut *transaction)
             .await?;
         let had_ended = was.is_some_and(|state| state != RunState::Running.name());
@@ -169,7 +169,7 @@ impl Store {
         .bind(ended.at.to_string())
         .bind(ended.report.map(ToString::to_string))
         .bind(&owner.run_id)
-        .bind(owner.epoch)
+        .bind(owner.fencing_token)
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = row else { return Ok(false) };
@@ -199,7 +199,8 @@ impl Store {
         }
         let alerts = alert::read(&mut transaction, scope, &target).await?;
         let (is_newest, others_are_stuck) = others(&mut transaction, scope, &target, &owner.run_id).await?;
-        let before = Before { alerts, is_newest, had_ended, others_are_stuck, epoch: owner.epoch };
+        let before =
+            AlertsBefore { alerts, is_newest, had_ended, others_are_stuck, fencing_token: owner.fencing_token };
         if let Some(told) = tell(&before) {
             alert::write(&mut transaction, scope, &target, &told.alerts).await?;
             outbox::insert(&mut transaction, &estate, ended.at, &told.messages).await?;
@@ -236,7 +237,7 @@ impl Store {
     ///
     /// # Errors
     /// Where they could not be read.
-    pub async fn unsettled(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
+    pub async fn unfinished_runs(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
         let sql =
             format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by seq");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
@@ -273,16 +274,16 @@ impl Store {
 
 /// What is wrong with a target from now on, and what people are to be told of it.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct AlertTransition {
     /// Everything that is wrong.
     pub alerts: Vec<Alert>,
     /// What goes out.
-    pub messages: Vec<Outgoing>,
+    pub messages: Vec<OutboxMessage>,
 }
 
 /// What `tell` is given.
 #[derive(Clone, Debug)]
-pub struct Before {
+pub struct AlertsBefore {
     /// What was wrong with the target before.
     pub alerts: Vec<Alert>,
     /// Whether no run of the target that was started later has ended yet: an older one says nothing about the newest backup.
@@ -292,11 +293,11 @@ pub struct Before {
     /// Whether another run of the target is stuck.
     pub others_are_stuck: bool,
     /// The epoch in which the run is ended: a run that is ended again later tells something new.
-    pub epoch: i64,
+    pub fencing_token: i64,
 }
 
 /// Given how things were and are, says what is wrong now; `None` leaves everything as it was.
-pub type Tell<'t> = dyn Fn(&Before) -> Option<Told> + Send + Sync + 't;
+pub type DecideTransition<'t> = dyn Fn(&AlertsBefore) -> Option<AlertTransition> + Send + Sync + 't;
 
 /// Whether a run is the newest of its target that has ended, and whether any other is stuck.
 async fn others(
@@ -352,7 +353,7 @@ pub(super) fn from_row(row: &AnyRow) -> anyhow::Result<Run> {
             expires_at: optional("expires_at")?.map(|at| at.parse()).transpose()?,
             simulated: row.try_get::<i64, _>("simulated")? != 0,
             keep_for: Duration::from_secs(row.try_get::<i64, _>("keep_for")?.unsigned_abs()),
-            accept_changes: row.try_get::<i64, _>("accept")? != 0,
+            update_baseline: row.try_get::<i64, _>("accept")? != 0,
             account: text("account")?,
             region: text("region")?,
             occurrence: optional("occurrence")?,

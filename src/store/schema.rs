@@ -9,7 +9,7 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction};
 
 use crate::clock::Clock;
-use crate::patience::Patience;
+use crate::deadline::Deadline;
 
 /// Only the owner reads and writes the state.
 const FILE_MODE: u32 = 0o600;
@@ -19,7 +19,7 @@ const OTHERS: u32 = 0o077;
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT_MILLIS: u32 = 15_000;
 /// For how long a file is tried to open that somebody else holds, besides what SQLite itself waits.
-const OPEN_PATIENCE: Duration = Duration::from_secs(2);
+const OPEN_LIMIT: Duration = Duration::from_secs(2);
 const OPEN_PAUSE: Duration = Duration::from_millis(300);
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
@@ -119,11 +119,11 @@ impl Store {
     /// See [`OpenError`].
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let clock = Clock::system();
-        let mut patience = Patience::new(&clock, OPEN_PATIENCE);
+        let mut deadline = Deadline::new(&clock, OPEN_LIMIT);
         loop {
             match Self::open_once(path).await {
                 // SQLite waits for most of what somebody does who holds the file, and says so at once of the rest.
-                Err(error) if error.is_busy() && patience.lasts() => clock.sleep(OPEN_PAUSE).await,
+                Err(error) if error.is_busy() && deadline.allows_retry() => clock.sleep(OPEN_PAUSE).await,
                 opened => return opened,
             }
         }

@@ -5,11 +5,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::model::{RelationFacts, Trouble};
+use super::model::{ProbeError, RelationFacts};
 
 /// Why there is no connection.
 #[derive(Clone, Debug)]
-pub(super) enum Refusal {
+pub(super) enum ConnectError {
     /// Nobody answered; a later try may go well.
     Unreachable(String),
     /// The certificate does not verify, or TLS is not offered.
@@ -44,7 +44,7 @@ pub(super) struct Catalog {
     /// Constraints that were never validated.
     pub(super) unvalidated: Vec<String>,
     /// What is wrong with the catalogue itself, such as an invalid index.
-    pub(super) defects: Vec<Trouble>,
+    pub(super) defects: Vec<ProbeError>,
     /// What the structure check looks at, in words.
     pub(super) structure_note: String,
 }

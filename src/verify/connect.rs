@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::answer::{Catalog, Refusal};
+use super::answer::{Catalog, ConnectError};
 use super::identity::{self, Identity};
-use super::model::{Check, CheckKind, Login, Outcome, Plan};
+use super::model::{Check, CheckKind, ConnectionSettings, Outcome, Plan};
 use super::worker::Worker;
 use super::{documentdb, mysql, postgres};
 use crate::clock::Clock;
+use crate::deadline::Deadline;
 use crate::estate::{Protocol, TlsMode};
-use crate::patience::Patience;
 use crate::text;
 
 /// How often, and for how long at least, a database that AWS calls available may still refuse connections.
@@ -19,13 +19,13 @@ const FRESH_PASSWORD: (u32, Duration) = (150, Duration::from_mins(5));
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Connects `count` times, and reads the catalog. What a server that comes up does is borne for a while.
-pub(super) async fn patiently(
-    login: &Login,
+pub(super) async fn connect_with_retry(
+    login: &ConnectionSettings,
     plan: &Plan,
     count: usize,
     clock: &Clock,
-) -> Result<(Vec<Worker>, Catalog), Refusal> {
-    let bound = |(tries, lasts)| Patience::new(clock, lasts).and_tries(tries);
+) -> Result<(Vec<Worker>, Catalog), ConnectError> {
+    let bound = |(tries, lasts)| Deadline::new(clock, lasts).and_tries(tries);
     let (mut unreachable, mut fresh_password) = (bound(UNREACHABLE), bound(FRESH_PASSWORD));
     loop {
         let refusal = match connect(login, plan, count).await {
@@ -33,8 +33,8 @@ pub(super) async fn patiently(
             Err(refusal) => refusal,
         };
         let is_borne = match &refusal {
-            Refusal::Unreachable(_) => unreachable.lasts(),
-            Refusal::Credentials(_) => login.fresh_password && fresh_password.lasts(),
+            ConnectError::Unreachable(_) => unreachable.allows_retry(),
+            ConnectError::Credentials(_) => login.fresh_password && fresh_password.allows_retry(),
             _ => false,
         };
         if !is_borne {
@@ -45,11 +45,15 @@ pub(super) async fn patiently(
 }
 
 /// Connects once more, in place of a connection that broke.
-pub(super) async fn again(login: &Login, plan: &Plan, clock: &Clock) -> Option<Worker> {
-    patiently(login, plan, 1, clock).await.ok()?.0.into_iter().next()
+pub(super) async fn again(login: &ConnectionSettings, plan: &Plan, clock: &Clock) -> Option<Worker> {
+    connect_with_retry(login, plan, 1, clock).await.ok()?.0.into_iter().next()
 }
 
-async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
+async fn connect(
+    login: &ConnectionSettings,
+    plan: &Plan,
+    count: usize,
+) -> Result<(Vec<Worker>, Catalog), ConnectError> {
     match login.protocol {
         Protocol::Postgres => {
             let (workers, catalog) = postgres::connect(login, plan, count).await?;
@@ -67,7 +71,7 @@ async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker
 }
 
 /// Without a tunnel the address is the copy's own; with one, a verified name is. What DocumentDB says is looked at before.
-pub(super) async fn who_answered(login: &Login, catalog: &Catalog) -> Identity {
+pub(super) async fn who_answered(login: &ConnectionSettings, catalog: &Catalog) -> Identity {
     if !login.tunnelled || login.tls == TlsMode::VerifyFull || login.protocol == Protocol::Mongo {
         return Identity::Agrees;
     }
@@ -75,7 +79,7 @@ pub(super) async fn who_answered(login: &Login, catalog: &Catalog) -> Identity {
 }
 
 /// What `connect` is held against.
-pub(super) fn expected(login: &Login) -> String {
+pub(super) fn expected(login: &ConnectionSettings) -> String {
     let tls = match login.tls {
         TlsMode::VerifyFull => "TLS with the copy's own certificate",
         TlsMode::Require => "TLS",
@@ -85,44 +89,48 @@ pub(super) fn expected(login: &Login) -> String {
 }
 
 /// What a refusal says of the backup, and what to do about it.
-pub(super) fn refused(refusal: &Refusal, expected: &str, login: &Login) -> Check {
+pub(super) fn refused(refusal: &ConnectError, expected: &str, login: &ConnectionSettings) -> Check {
     let (outcome, actual, fix) = match refusal {
-        Refusal::Unreachable(message) => {
+        ConnectError::Unreachable(message) => {
             let fix = "run drctl where it can reach the quarantine, or give `connect` a tunnel; see `drctl doctor`";
             (Outcome::Unknown, message, fix)
         }
-        Refusal::Tls(message) => {
+        ConnectError::Tls(message) => {
             let fix = "set `ca` to the bundle that signs your databases (for RDS: `global-bundle.pem`)";
             (Outcome::Failed, message, fix)
         }
-        Refusal::WrongName(message) if login.tunnelled => {
+        ConnectError::WrongName(message) if login.tunnelled => {
             let fix = "`connect` leads to another server than the copy: point the tunnel at the copy's endpoint";
             (Outcome::Unknown, message, fix)
         }
-        Refusal::WrongName(message) => {
+        ConnectError::WrongName(message) => {
             let fix = "the endpoint's name leads to another server: see what it resolves to here";
             (Outcome::Failed, message, fix)
         }
-        Refusal::Authorities(message) => (Outcome::Unknown, message, "correct `ca`: a PEM file with the authorities"),
+        ConnectError::Authorities(message) => {
+            (Outcome::Unknown, message, "correct `ca`: a PEM file with the authorities")
+        }
         // drctl chose that password itself: that it does not work yet says nothing about the backup.
-        Refusal::Credentials(message) if login.fresh_password => {
+        ConnectError::Credentials(message) if login.fresh_password => {
             let fix = "the new password has not taken effect: test again, or give `password` in the configuration";
             (Outcome::Unknown, message, fix)
         }
-        Refusal::Credentials(message) => {
+        ConnectError::Credentials(message) => {
             // A secret that was rotated since says nothing about the backup either.
             let fix = "a restored copy has the password of its snapshot's time: correct `password`, or remove it to \
                        have a new one set on the copy";
             (Outcome::Unknown, message, fix)
         }
-        Refusal::Rights(message) => {
+        ConnectError::Rights(message) => {
             (Outcome::Unknown, message, "give the user that drctl connects with the right to read, and test again")
         }
-        Refusal::NoDatabase(message) => {
+        ConnectError::NoDatabase(message) => {
             let fix = "check `database` in the configuration; if it is right, the backup does not hold it";
             (Outcome::Failed, message, fix)
         }
-        Refusal::Other(message) => (Outcome::Unknown, message, "check `username`, its rights, and the server's log"),
+        ConnectError::Other(message) => {
+            (Outcome::Unknown, message, "check `username`, its rights, and the server's log")
+        }
     };
     Check {
         name: "connect".to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::judge::{Draft, check, list, passed};
-use super::model::{Check, CheckKind, Facts, Outcome, RelationFacts, SettledFacts};
+use super::model::{Baseline, Check, CheckKind, Outcome, RelationFacts, SettledFacts};
 use super::salt::Salt;
 
 /// What to do about content that cannot be compared.
@@ -13,7 +13,7 @@ const HASHED_ANEW: &str = "see whether `rows` tells more, and find out who chang
 const CHANGED: &str = "find out who changed old rows; if it was meant, run once with `--accept-changes`";
 
 /// The same restore point has the same content each time that it is restored.
-pub(super) fn content(found: &Facts, baseline: Option<&Facts>) -> Option<Check> {
+pub(super) fn content(found: &Baseline, baseline: Option<&Baseline>) -> Option<Check> {
     let digests = fingerprinted(found);
     let recorded = format!("{digests} tables fingerprinted");
     let Some(baseline) = baseline.filter(|baseline| baseline.point_id == found.point_id && fingerprinted(baseline) > 0)
@@ -50,7 +50,7 @@ pub(super) fn content(found: &Facts, baseline: Option<&Facts>) -> Option<Check> 
     Some(check("content", CheckKind::Content, draft))
 }
 
-fn fingerprinted(facts: &Facts) -> usize {
+fn fingerprinted(facts: &Baseline) -> usize {
     facts.relations.values().filter(|relation| relation.fingerprint.is_some()).count()
 }
 
@@ -141,18 +141,18 @@ mod tests {
     const SALT: &str = "000102030405060708090a0b0c0d0e0f";
 
     /// Tables, each with its rows and its fingerprint.
-    fn facts(relations: &[(&str, u64, Option<&str>)]) -> Facts {
+    fn facts(relations: &[(&str, u64, Option<&str>)]) -> Baseline {
         let relation = |rows, fingerprint: Option<&str>| RelationFacts {
             rows: Some(rows),
             fingerprint: fingerprint.map(str::to_owned),
             ..RelationFacts::default()
         };
         let relations = relations.iter().map(|(name, rows, print)| ((*name).to_owned(), relation(*rows, *print)));
-        Facts {
+        Baseline {
             point_id: "p".to_owned(),
             version: "15.1".to_owned(),
             relations: relations.collect(),
-            ..Facts::default()
+            ..Baseline::default()
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let (one, two) = (print("15/record2", 1), print("15/record2", 2));
         assert_eq!(outcome((2, Some(&one)), (2, Some(&one))), Outcome::Passed);
         assert_eq!(outcome((2, Some(&one)), (2, Some(&two))), Outcome::Failed);
-        let other_point = Facts { point_id: "q".to_owned(), ..facts(&[("orders", 2, Some(&two))]) };
+        let other_point = Baseline { point_id: "q".to_owned(), ..facts(&[("orders", 2, Some(&two))]) };
         let before = facts(&[("orders", 2, Some(&one))]);
         assert_eq!(content(&other_point, Some(&before)).unwrap().outcome, Outcome::Passed);
         assert_eq!(content(&facts(&[("orders", 2, None)]), None), None, "nothing was fingerprinted");
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn rows_are_compared_whatever_the_servers_version() {
-        let before = Facts { version: "14.9".to_owned(), ..facts(&[("orders", 2, Some("14/record:1"))]) };
+        let before = Baseline { version: "14.9".to_owned(), ..facts(&[("orders", 2, Some("14/record:1"))]) };
         let outcome = |rows| content(&facts(&[("orders", rows, Some("15/record2:9"))]), Some(&before)).unwrap().outcome;
         assert_eq!((outcome(2), outcome(1)), (Outcome::Passed, Outcome::Failed));
     }

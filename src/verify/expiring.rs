@@ -1,13 +1,14 @@
 //! What expires by itself is not lost, but it must not be what hides a loss: whoever can make a TTL index could have a
 //! collection left out of every comparison.
 
-use super::model::{Expiring, Facts, RelationFacts, Trouble};
+use super::model::{Baseline, Expiring, ProbeError, RelationFacts};
 
 /// What cannot be told of collections with TTL indexes, by their names.
-pub(super) fn doubts(found: &Facts, baseline: &Facts) -> Vec<(String, Trouble)> {
+pub(super) fn doubts(found: &Baseline, baseline: &Baseline) -> Vec<(String, ProbeError)> {
     let compared =
         baseline.relations.iter().filter_map(|(name, before)| Some((name, before, found.relations.get(name)?)));
-    let doubts = compared.filter_map(|(name, before, now)| Some((name.clone(), Trouble::Unable(doubt(before, now)?))));
+    let doubts =
+        compared.filter_map(|(name, before, now)| Some((name.clone(), ProbeError::Unable(doubt(before, now)?))));
     doubts.collect()
 }
 

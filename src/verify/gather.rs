@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::answer::{Catalog, Refusal, Scan};
+use super::answer::{Catalog, ConnectError, Scan};
 use super::documentdb::Fold;
 use super::identity::Identity;
-use super::model::{BROKE_TWICE, Check, Facts, Login, Plan, Proof, SettledFacts, Trouble};
+use super::model::{BROKE_TWICE, Baseline, Check, ConnectionSettings, Plan, ProbeError, SettledFacts, Verification};
 use super::together::{self, Collection, Counted, Judged};
 use super::worker::Worker;
 use super::{connect, expiring, judge};
@@ -19,16 +19,21 @@ use crate::clock::{Clock, Stopwatch};
 use crate::estate::{ContentMode, CustomCheck, Probe, Protocol};
 
 /// Connects and checks. Each check is told to `on_check` as soon as it is judged.
-pub async fn verify(login: &Login, plan: &Arc<Plan>, clock: &Clock, on_check: &(dyn Fn(&Check) + Sync)) -> Proof {
+pub async fn verify(
+    login: &ConnectionSettings,
+    plan: &Arc<Plan>,
+    clock: &Clock,
+    on_check: &(dyn Fn(&Check) + Sync),
+) -> Verification {
     let watch = clock.stopwatch();
     let expected = connect::expected(login);
-    let (workers, catalog) = match connect::patiently(login, plan, plan.connections, clock).await {
+    let (workers, catalog) = match connect::connect_with_retry(login, plan, plan.connections, clock).await {
         Ok(connected) => connected,
         Err(refusal) => {
             let check = Check { seconds: watch.worked_seconds(), ..connect::refused(&refusal, &expected, login) };
             on_check(&check);
-            let credentials_refused = matches!(refusal, Refusal::Credentials(_));
-            return Proof { checks: vec![check], facts: None, credentials_refused };
+            let credentials_refused = matches!(refusal, ConnectError::Credentials(_));
+            return Verification { checks: vec![check], facts: None, credentials_refused };
         }
     };
     let identity = connect::who_answered(login, &catalog).await;
@@ -37,12 +42,12 @@ pub async fn verify(login: &Login, plan: &Arc<Plan>, clock: &Clock, on_check: &(
     if let Some(stranger) = judge::another_server(catalog.server.as_deref(), login, &expected) {
         let check = Check { seconds: connected.seconds, ..stranger };
         on_check(&check);
-        return Proof { checks: vec![check], facts: None, credentials_refused: false };
+        return Verification { checks: vec![check], facts: None, credentials_refused: false };
     }
     on_check(&connected);
     if matches!(identity, Identity::Differs(_)) {
         // Another server's data proves nothing, and reading all of it may be a burden there.
-        return Proof { checks: vec![connected], facts: None, credentials_refused: false };
+        return Verification { checks: vec![connected], facts: None, credentials_refused: false };
     }
     let answers = ask(workers, &catalog, login, plan, clock).await;
     let mut proof = conclude(catalog, answers, plan);
@@ -66,9 +71,9 @@ enum Job {
 
 /// From the first question of a kind to the last answer, in seconds since the asking began. Workers overlap.
 #[derive(Clone, Copy, Default)]
-struct Span(Option<(f64, f64)>);
+struct TimeRange(Option<(f64, f64)>);
 
-impl Span {
+impl TimeRange {
     fn include(&mut self, from: f64, to: f64) {
         let (first, last) = self.0.unwrap_or((from, to));
         self.0 = Some((first.min(from), last.max(to)));
@@ -83,30 +88,40 @@ impl Span {
 #[derive(Default)]
 struct Answers {
     /// By relation: what each part yielded, in no order.
-    scans: BTreeMap<String, Vec<Result<Scan, Trouble>>>,
-    collections: BTreeMap<String, Result<Counted, Trouble>>,
-    defects: Vec<Trouble>,
+    scans: BTreeMap<String, Vec<Result<Scan, ProbeError>>>,
+    collections: BTreeMap<String, Result<Counted, ProbeError>>,
+    defects: Vec<ProbeError>,
     custom: BTreeMap<usize, Check>,
     settled: BTreeMap<String, SettledFacts>,
-    scanned: Span,
-    examined: Span,
+    scanned: TimeRange,
+    examined: TimeRange,
     structures: usize,
     in_time: bool,
 }
 
-async fn ask(workers: Vec<Worker>, catalog: &Catalog, login: &Login, plan: &Arc<Plan>, clock: &Clock) -> Answers {
+async fn ask(
+    workers: Vec<Worker>,
+    catalog: &Catalog,
+    login: &ConnectionSettings,
+    plan: &Arc<Plan>,
+    clock: &Clock,
+) -> Answers {
     let (jobs, judged) = jobs(catalog, login, plan);
     let jobs = Arc::new(Mutex::new(jobs));
     let answers = Arc::new(Mutex::new(Answers { custom: judged.into_iter().collect(), ..Answers::default() }));
     let watch = clock.stopwatch();
     let mut tasks = JoinSet::new();
     for worker in workers {
-        let desk =
-            Desk { jobs: Arc::clone(&jobs), answers: Arc::clone(&answers), clock: clock.clone(), watch: watch.clone() };
+        let desk = WorkQueue {
+            jobs: Arc::clone(&jobs),
+            answers: Arc::clone(&answers),
+            clock: clock.clone(),
+            watch: watch.clone(),
+        };
         tasks.spawn(work(worker, desk, login.clone(), Arc::clone(plan)));
     }
     let all = async { while tasks.join_next().await.is_some() {} };
-    let in_time = tokio::time::timeout(plan.patience, all).await.is_ok();
+    let in_time = tokio::time::timeout(plan.deadline, all).await.is_ok();
     tasks.abort_all();
     let mut answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
     answers.in_time = in_time;
@@ -119,7 +134,7 @@ fn parts_of(catalog: &Catalog, relation: &str) -> usize {
 }
 
 /// What there is to ask, and the checks that are judged without asking.
-fn jobs(catalog: &Catalog, login: &Login, plan: &Plan) -> (VecDeque<Job>, Vec<(usize, Check)>) {
+fn jobs(catalog: &Catalog, login: &ConnectionSettings, plan: &Plan) -> (VecDeque<Job>, Vec<(usize, Check)>) {
     let custom = plan.checks.iter().cloned().enumerate().map(|(at, check)| Job::Custom(at, check));
     if login.protocol == Protocol::Mongo {
         let (collections, judged) = together::collections(catalog, plan);
@@ -141,7 +156,7 @@ fn jobs(catalog: &Catalog, login: &Login, plan: &Plan) -> (VecDeque<Job>, Vec<(u
 }
 
 /// Where workers take jobs from and leave answers.
-struct Desk {
+struct WorkQueue {
     jobs: Arc<Mutex<VecDeque<Job>>>,
     answers: Arc<Mutex<Answers>>,
     clock: Clock,
@@ -151,7 +166,7 @@ struct Desk {
 
 /// Answers jobs until there are none. A job over which the connection broke is asked once more over a new one: a server
 /// that breaks twice over the same question is damaged, one that broke once may have been out of reach.
-async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Arc<Plan>) {
+async fn work(mut worker: Worker, desk: WorkQueue, login: ConnectionSettings, plan: Arc<Plan>) {
     loop {
         let job = desk.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(job) = job else { return };
@@ -186,11 +201,11 @@ async fn work(mut worker: Worker, desk: Desk, login: Login, plan: Arc<Plan>) {
 }
 
 enum Answer {
-    Scan(String, Result<Scan, Trouble>),
-    Structure(Option<Trouble>),
-    Custom(usize, Result<Judged, Trouble>),
-    Collection(Collection, Result<Fold, Trouble>, Vec<(usize, Judged)>),
-    Indexes(Option<Trouble>),
+    Scan(String, Result<Scan, ProbeError>),
+    Structure(Option<ProbeError>),
+    Custom(usize, Result<Judged, ProbeError>),
+    Collection(Collection, Result<Fold, ProbeError>, Vec<(usize, Judged)>),
+    Indexes(Option<ProbeError>),
 }
 
 impl Answer {
@@ -207,16 +222,16 @@ impl Answer {
     /// Whether the connection broke over it.
     fn is_lost(&self) -> bool {
         match self {
-            Self::Scan(_, scan) => matches!(scan, Err(Trouble::Lost)),
-            Self::Structure(defect) | Self::Indexes(defect) => matches!(defect, Some(Trouble::Lost)),
-            Self::Collection(_, fold, _) => matches!(fold, Err(Trouble::Lost)),
-            Self::Custom(_, judged) => matches!(judged, Err(Trouble::Lost)),
+            Self::Scan(_, scan) => matches!(scan, Err(ProbeError::Lost)),
+            Self::Structure(defect) | Self::Indexes(defect) => matches!(defect, Some(ProbeError::Lost)),
+            Self::Collection(_, fold, _) => matches!(fold, Err(ProbeError::Lost)),
+            Self::Custom(_, judged) => matches!(judged, Err(ProbeError::Lost)),
         }
     }
 
     /// The same answer, held to be the data's fault.
     fn into_damage(self, plan: &Plan) -> Self {
-        let damage = || Trouble::Damage(BROKE_TWICE.to_owned());
+        let damage = || ProbeError::Damage(BROKE_TWICE.to_owned());
         match self {
             Self::Scan(name, _) => Self::Scan(name, Err(damage())),
             Self::Structure(_) => Self::Structure(Some(damage())),
@@ -262,7 +277,7 @@ fn keep(answers: &mut Answers, answer: Answer, Range { start: from, end: to }: R
             // What may expire meanwhile is left alone, and what could not be read is told by the rows check.
             answers.structures += usize::from(fold.as_ref().map_or(true, |fold| fold.expiring() > 0));
             answers.defects.extend(fold.as_ref().err().map(|_| {
-                Trouble::Unable(format!(
+                ProbeError::Unable(format!(
                     "`{}` could not be read, so that its indexes have nothing to agree with",
                     collection.name
                 ))
@@ -283,7 +298,7 @@ fn keep(answers: &mut Answers, answer: Answer, Range { start: from, end: to }: R
     }
 }
 
-async fn custom_check(worker: &mut Worker, custom: &CustomCheck, plan: &Plan) -> Result<Judged, Trouble> {
+async fn custom_check(worker: &mut Worker, custom: &CustomCheck, plan: &Plan) -> Result<Judged, ProbeError> {
     let name = &custom.name;
     match &custom.probe {
         Probe::Sql { expect, .. } | Probe::Aggregate { expect, .. } => {
@@ -307,11 +322,11 @@ async fn ask_settled(
     column: &str,
     plan: &Plan,
     settled_after: Duration,
-) -> Result<(Check, SettledFacts), Trouble> {
+) -> Result<(Check, SettledFacts), ProbeError> {
     let cutoff = plan.point.checked_sub(settled_after).unwrap_or(Timestamp::MIN);
     let facts = worker.settled(relation, column, cutoff).await?;
     if facts.rows == 0 {
-        return Err(Trouble::Unable(format!(
+        return Err(ProbeError::Unable(format!(
             "no row of `{relation}` is older than {cutoff}: there is nothing to compare"
         )));
     }
@@ -328,27 +343,27 @@ async fn ask_settled(
 const NOT_REACHED: &str = "there was no time, or no connection, to look at this";
 
 /// A relation from what its parts yielded. One part that could not be read is enough for a trouble, and damage outweighs.
-fn whole(parts: Vec<Result<Scan, Trouble>>, expected: usize) -> Result<Scan, Trouble> {
+fn whole(parts: Vec<Result<Scan, ProbeError>>, expected: usize) -> Result<Scan, ProbeError> {
     let reached = parts.len() >= expected;
     let (mut read, mut trouble) = (None::<Scan>, None);
     for part in parts {
         match part {
             // The first part is not merged with nothing: an empty table has a digest too.
             Ok(scan) => read = Some(read.map_or(scan.clone(), |read| read.merge(scan))),
-            Err(Trouble::Damage(message)) => return Err(Trouble::Damage(message)),
+            Err(ProbeError::Damage(message)) => return Err(ProbeError::Damage(message)),
             Err(other) => trouble = Some(other),
         }
     }
     match trouble {
         Some(trouble) => Err(trouble),
-        None => read.filter(|_| reached).ok_or_else(|| Trouble::Unable(NOT_REACHED.to_owned())),
+        None => read.filter(|_| reached).ok_or_else(|| ProbeError::Unable(NOT_REACHED.to_owned())),
     }
 }
 
-fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
+fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Verification {
     let parts: BTreeMap<String, usize> =
         catalog.relations.keys().map(|name| (name.clone(), parts_of(&catalog, name))).collect();
-    let mut facts = Facts {
+    let mut facts = Baseline {
         point_id: plan.point_id.clone(),
         point_at: plan.point,
         version: catalog.version,
@@ -379,10 +394,10 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
             }
         }
     }
-    let mut defects: Vec<Trouble> = catalog.defects.into_iter().chain(answers.defects).collect();
+    let mut defects: Vec<ProbeError> = catalog.defects.into_iter().chain(answers.defects).collect();
     let missed = facts.relations.len().saturating_sub(answers.structures);
     if missed > 0 {
-        defects.push(Trouble::Unable(format!("{missed} tables were not looked at: {NOT_REACHED}")));
+        defects.push(ProbeError::Unable(format!("{missed} tables were not looked at: {NOT_REACHED}")));
     }
     // An older point has less in it than a newer one had: only what is at least as new is held against the last run.
     let older = plan.baseline.as_ref().is_some_and(|baseline| plan.point < baseline.point_at);
@@ -403,7 +418,7 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
     }
     let mut custom = answers.custom;
     for (at, wanted) in plan.checks.iter().enumerate() {
-        let unreached = || together::troubled(wanted, &Trouble::Unable(NOT_REACHED.to_owned()));
+        let unreached = || together::troubled(wanted, &ProbeError::Unable(NOT_REACHED.to_owned()));
         checks.push(custom.remove(&at).unwrap_or_else(unreached));
     }
     if older {
@@ -413,7 +428,7 @@ fn conclude(catalog: Catalog, answers: Answers, plan: &Plan) -> Proof {
         }
     }
     if !answers.in_time {
-        tracing::warn!(patience_seconds = plan.patience.as_secs(), "verification did not end in time");
+        tracing::warn!(limit_seconds = plan.deadline.as_secs(), "verification did not end in time");
     }
-    Proof { checks, facts: (!older).then_some(facts), credentials_refused: false }
+    Verification { checks, facts: (!older).then_some(facts), credentials_refused: false }
 }

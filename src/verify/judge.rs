@@ -9,7 +9,7 @@ use super::answer::First;
 pub(super) use super::content::{content, settled};
 use super::expiring;
 use super::identity::Identity;
-use super::model::{Check, CheckKind, Facts, Login, Outcome, Trouble};
+use super::model::{Baseline, Check, CheckKind, ConnectionSettings, Outcome, ProbeError};
 use crate::estate::Expectation;
 use crate::{duration, text};
 
@@ -71,12 +71,12 @@ pub(super) fn connected(expected: &str, tunnelled: bool, identity: &Identity) ->
 }
 
 /// A check that got no answer.
-pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &Trouble) -> Check {
+pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &ProbeError) -> Check {
     let fix = match trouble {
-        Trouble::Damage(_) => {
+        ProbeError::Damage(_) => {
             "do not rely on this backup: restore an older one with `--point`, and find out since when"
         }
-        Trouble::Unable(_) | Trouble::Lost => "mend what kept the check from running, then run the test again",
+        ProbeError::Unable(_) | ProbeError::Lost => "mend what kept the check from running, then run the test again",
     };
     let draft = Draft {
         outcome: trouble.outcome(),
@@ -89,7 +89,7 @@ pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &Tr
 
 /// A server that says of itself that it is another one than the copy: `connect` may lead anywhere. Only AWS's own names
 /// are compared; an instance of a cluster is named for it. Nothing is asked of a stranger.
-pub(super) fn another_server(server: Option<&str>, login: &Login, expected: &str) -> Option<Check> {
+pub(super) fn another_server(server: Option<&str>, login: &ConnectionSettings, expected: &str) -> Option<Check> {
     let (server, copy) = (of_aws(server?)?, of_aws(&login.certificate_name)?);
     let is_it = server == copy || server.strip_prefix(copy).is_some_and(|rest| rest.starts_with('-'));
     let draft = Draft {
@@ -108,7 +108,7 @@ fn of_aws(host: &str) -> Option<&str> {
 }
 
 /// The same tables, columns and indexes as in the last passed run.
-pub(super) fn catalog(found: &Facts, baseline: Option<&Facts>) -> Check {
+pub(super) fn catalog(found: &Baseline, baseline: Option<&Baseline>) -> Check {
     let tables = found.relations.len();
     let indexes: usize = found.relations.values().map(|relation| relation.indexes.len()).sum();
     let counted = format!("{tables} tables, {indexes} indexes");
@@ -137,7 +137,7 @@ pub(super) fn catalog(found: &Facts, baseline: Option<&Facts>) -> Check {
     )
 }
 
-fn lost_from_catalog(found: &Facts, baseline: &Facts) -> Vec<String> {
+fn lost_from_catalog(found: &Baseline, baseline: &Baseline) -> Vec<String> {
     let mut lost = Vec::new();
     for (name, before) in &baseline.relations {
         let Some(now) = found.relations.get(name) else {
@@ -154,9 +154,9 @@ fn lost_from_catalog(found: &Facts, baseline: &Facts) -> Vec<String> {
 
 /// No table lost more rows than tolerated, and every table could be read to its end.
 pub(super) fn rows(
-    found: &Facts,
-    troubles: &BTreeMap<String, Trouble>,
-    baseline: Option<&Facts>,
+    found: &Baseline,
+    troubles: &BTreeMap<String, ProbeError>,
+    baseline: Option<&Baseline>,
     tolerance: f64,
 ) -> Check {
     let total: u64 = found.relations.values().filter_map(|relation| relation.rows).sum();
@@ -171,7 +171,7 @@ pub(super) fn rows(
         Some(_) => "every table has at least the last passed run's rows".to_owned(),
     };
     let findings: Vec<String> = damaged.into_iter().chain(lost.clone().unwrap_or_default()).collect();
-    let outcome = match troubles.values().map(Trouble::outcome).max() {
+    let outcome = match troubles.values().map(ProbeError::outcome).max() {
         _ if lost.as_ref().is_some_and(|lost| !lost.is_empty()) => Outcome::Failed,
         Some(outcome) => outcome,
         None => Outcome::Passed,
@@ -191,7 +191,7 @@ pub(super) fn rows(
 }
 
 /// What is left out of counts and content, in words.
-fn expiring(found: &Facts) -> String {
+fn expiring(found: &Baseline) -> String {
     let rows = |(name, facts): (&String, &super::RelationFacts)| {
         facts
             .expiring
@@ -207,7 +207,7 @@ fn expiring(found: &Facts) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a tolerance is a share, not a count")]
-fn lost_rows(found: &Facts, baseline: &Facts, tolerance: f64) -> Vec<String> {
+fn lost_rows(found: &Baseline, baseline: &Baseline, tolerance: f64) -> Vec<String> {
     let counts = baseline.relations.iter().filter_map(|(name, before)| {
         let now = expiring::comparable_rows(before, found.relations.get(name)?)?;
         Some((name, before.rows?, now))
@@ -219,12 +219,17 @@ fn lost_rows(found: &Facts, baseline: &Facts, tolerance: f64) -> Vec<String> {
 }
 
 /// Pages and indexes are sound.
-pub(super) fn structure(findings: &[Trouble], unvalidated: &[String], baseline: Option<&Facts>, looked: &str) -> Check {
+pub(super) fn structure(
+    findings: &[ProbeError],
+    unvalidated: &[String],
+    baseline: Option<&Baseline>,
+    looked: &str,
+) -> Check {
     let known = baseline.map(|baseline| baseline.unvalidated.as_slice());
     let fresh = unvalidated.iter().filter(|name| known.is_some_and(|known| !known.contains(name)));
     let fresh: Vec<_> = fresh.map(|name| format!("constraint `{name}` is no longer validated")).collect();
     let expected = "indexes and tables agree; none is damaged or invalid";
-    let outcome = match findings.iter().map(Trouble::outcome).max() {
+    let outcome = match findings.iter().map(ProbeError::outcome).max() {
         _ if !fresh.is_empty() => Outcome::Failed,
         Some(outcome) => outcome,
         None => Outcome::Passed,
@@ -311,7 +316,7 @@ mod tests {
     use super::*;
     use crate::verify::model::RelationFacts;
 
-    fn facts(rows: &[(&str, u64)]) -> Facts {
+    fn facts(rows: &[(&str, u64)]) -> Baseline {
         let relation = |count| RelationFacts {
             rows: Some(count),
             columns: vec!["id bigint".to_owned()],
@@ -319,16 +324,16 @@ mod tests {
             fingerprint: Some(format!("f{count}")),
             expiring: None,
         };
-        Facts {
+        Baseline {
             point_id: "p".to_owned(),
             relations: rows.iter().map(|(name, count)| ((*name).to_owned(), relation(*count))).collect(),
-            ..Facts::default()
+            ..Baseline::default()
         }
     }
 
     #[test]
     fn an_empty_catalogue_never_passes() {
-        assert_eq!(catalog(&Facts::default(), None).outcome, Outcome::Failed);
+        assert_eq!(catalog(&Baseline::default(), None).outcome, Outcome::Failed);
         assert_eq!(catalog(&facts(&[("orders", 1)]), None).outcome, Outcome::Passed);
     }
 
@@ -359,8 +364,8 @@ mod tests {
             let troubles = BTreeMap::from([("orders".to_owned(), trouble)]);
             rows(&facts(&[]), &troubles, None, 0.0).outcome
         };
-        assert_eq!(troubled(Trouble::Damage("invalid page".to_owned())), Outcome::Failed);
-        assert_eq!(troubled(Trouble::Unable("timeout".to_owned())), Outcome::Unknown);
+        assert_eq!(troubled(ProbeError::Damage("invalid page".to_owned())), Outcome::Failed);
+        assert_eq!(troubled(ProbeError::Unable("timeout".to_owned())), Outcome::Unknown);
     }
 
     #[test]
@@ -397,9 +402,9 @@ mod tests {
     #[test]
     fn an_unvalidated_constraint_fails_only_when_it_is_new() {
         let names = ["c".to_owned()];
-        let known = Facts { unvalidated: names.to_vec(), ..Facts::default() };
+        let known = Baseline { unvalidated: names.to_vec(), ..Baseline::default() };
         assert_eq!(structure(&[], &names, None, "").outcome, Outcome::Passed);
         assert_eq!(structure(&[], &names, Some(&known), "").outcome, Outcome::Passed);
-        assert_eq!(structure(&[], &names, Some(&Facts::default()), "").outcome, Outcome::Failed);
+        assert_eq!(structure(&[], &names, Some(&Baseline::default()), "").outcome, Outcome::Failed);
     }
 }

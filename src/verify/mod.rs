@@ -24,6 +24,7 @@ mod worker;
 pub use documentdb::documentdb_too_old;
 pub use gather::verify;
 pub use model::{
-    Check, CheckKind, CommandListener, Facts, Login, Outcome, Plan, Proof, RelationFacts, SettledFacts, Trouble,
+    Baseline, Check, CheckKind, CommandListener, ConnectionSettings, Outcome, Plan, ProbeError, RelationFacts,
+    SettledFacts, Verification,
 };
 pub use tls::check_ca;

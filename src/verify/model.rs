@@ -14,7 +14,7 @@ use crate::estate::{ContentMode, CustomCheck, HostPort, Protocol, TlsMode};
 
 /// How to reach and enter a restored copy.
 #[derive(Clone)]
-pub struct Login {
+pub struct ConnectionSettings {
     /// What it speaks.
     pub protocol: Protocol,
     /// Where it is.
@@ -42,7 +42,7 @@ pub struct Login {
 /// Told the name of a command.
 pub type CommandListener = Arc<dyn Fn(&str) + Send + Sync>;
 
-impl fmt::Debug for Login {
+impl fmt::Debug for ConnectionSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Login({:?} {}@{}/{})", self.protocol, self.username, self.address, self.database)
     }
@@ -54,7 +54,7 @@ pub struct Plan {
     /// The moment that the data is of.
     pub point: Timestamp,
     /// What the last passed run found.
-    pub baseline: Option<Facts>,
+    pub baseline: Option<Baseline>,
     /// The restore point's identity, to know the same one again.
     pub point_id: String,
     /// The share of rows by which a table may shrink.
@@ -68,7 +68,7 @@ pub struct Plan {
     /// Connections that read at the same time.
     pub connections: usize,
     /// The longest that one statement, and all of them together, may take. What is not answered by then is unknown.
-    pub patience: Duration,
+    pub deadline: Duration,
 }
 
 impl Plan {
@@ -183,7 +183,7 @@ pub struct SettledFacts {
 
 /// What a run found; the next one is compared with it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct Baseline {
     /// The restore point that it was found in.
     pub point_id: String,
     /// The moment that the point is of.
@@ -201,18 +201,18 @@ pub struct Facts {
 
 /// Everything that verification found.
 #[derive(Clone, Debug)]
-pub struct Proof {
+pub struct Verification {
     /// In the order of the report.
     pub checks: Vec<Check>,
     /// To compare the next run with; absent where an older point was proved than the last time.
-    pub facts: Option<Facts>,
+    pub facts: Option<Baseline>,
     /// Whether the server refused user or password, so that another password may do.
     pub credentials_refused: bool,
 }
 
 /// Why a question got no answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Trouble {
+pub enum ProbeError {
     /// The data is damaged, or the server fell over it.
     Damage(String),
     /// The question could not be asked.
@@ -225,7 +225,7 @@ pub enum Trouble {
 pub(super) const BROKE_TWICE: &str = "the server broke the connection twice while it read this";
 const BROKE: &str = "the connection broke, and there is no new one";
 
-impl Trouble {
+impl ProbeError {
     /// The check's outcome.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

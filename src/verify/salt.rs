@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::model::Facts;
+use super::model::Baseline;
 
 const BYTES: usize = 16;
 
@@ -15,12 +15,12 @@ pub(in crate::verify) struct Salt(pub(in crate::verify) [u8; BYTES]);
 impl Salt {
     /// That of the baseline, or a new one where there is none: the process's, since a connection that takes a broken
     /// one's place has to hash as the others do.
-    pub(in crate::verify) fn of_run(baseline: Option<&Facts>) -> Self {
+    pub(in crate::verify) fn of_run(baseline: Option<&Baseline>) -> Self {
         static FRESH: OnceLock<Salt> = OnceLock::new();
         baseline.and_then(Self::of_facts).unwrap_or_else(|| *FRESH.get_or_init(|| Self(rand::random())))
     }
 
-    fn of_facts(facts: &Facts) -> Option<Self> {
+    fn of_facts(facts: &Baseline) -> Option<Self> {
         let relations = facts.relations.values().filter_map(|relation| relation.fingerprint.as_deref());
         let settled = facts.settled.values().map(|settled| settled.fingerprint.as_str());
         relations.chain(settled).find_map(Self::of)

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::answer::Refusal;
+use super::answer::ConnectError;
 use crate::estate::TlsMode;
 
 /// The largest file of authorities that is read; RDS's global bundle has a fifth of it.
@@ -25,11 +25,10 @@ pub fn check_ca(path: &Path) -> Result<(), String> {
 }
 
 /// The authorities to trust: those of `ca` alone where it is given, else the system's.
-pub(super) fn authorities(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+pub(super) fn authorities(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     match ca {
-        Some(path) => {
-            read_ca(path).map_err(|cause| Refusal::Authorities(format!("`{}` cannot be used: {cause}", path.display())))
-        }
+        Some(path) => read_ca(path)
+            .map_err(|cause| ConnectError::Authorities(format!("`{}` cannot be used: {cause}", path.display()))),
         None => {
             let certificates = rustls_native_certs::load_native_certs().certs;
             Ok(certificates.into_iter().filter(is_usable).collect())
@@ -60,11 +59,11 @@ fn is_usable(certificate: &CertificateDer<'static>) -> bool {
 }
 
 /// How a client that verifies, or one that only encrypts, shakes hands.
-pub(super) fn client(mode: TlsMode, ca: Option<&Path>) -> Result<ClientConfig, Refusal> {
+pub(super) fn client(mode: TlsMode, ca: Option<&Path>) -> Result<ClientConfig, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Refusal::Other(error.to_string()))?;
+        .map_err(|error| ConnectError::Other(error.to_string()))?;
     if mode == TlsMode::Require {
         let anybody = Arc::new(Anybody(provider));
         return Ok(builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth());
@@ -114,7 +113,7 @@ impl ServerCertVerifier for Anybody {
 }
 
 /// Why a handshake failed, where it was TLS and not the network.
-pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<Refusal> {
+pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<ConnectError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
@@ -130,12 +129,14 @@ pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<Refus
     None
 }
 
-fn of_tls(error: &rustls::Error) -> Refusal {
+fn of_tls(error: &rustls::Error) -> ConnectError {
     use CertificateError::{NotValidForName, NotValidForNameContext};
     let text = error.to_string();
     match error {
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Refusal::WrongName(text),
-        _ => Refusal::Tls(text),
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            ConnectError::WrongName(text)
+        }
+        _ => ConnectError::Tls(text),
     }
 }
 
@@ -162,8 +163,8 @@ mod tests {
     #[test]
     fn a_wrong_name_is_told_apart_from_a_wrong_authority() {
         let wrapped = |error| io::Error::other(rustls::Error::InvalidCertificate(error));
-        assert!(matches!(refusal(&wrapped(CertificateError::NotValidForName)), Some(Refusal::WrongName(_))));
-        assert!(matches!(refusal(&wrapped(CertificateError::UnknownIssuer)), Some(Refusal::Tls(_))));
+        assert!(matches!(refusal(&wrapped(CertificateError::NotValidForName)), Some(ConnectError::WrongName(_))));
+        assert!(matches!(refusal(&wrapped(CertificateError::UnknownIssuer)), Some(ConnectError::Tls(_))));
         assert!(refusal(&io::Error::other("reset")).is_none());
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::answer::Catalog;
 use super::documentdb::{Fold, Question, Wanted};
 use super::judge;
-use super::model::{Check, CheckKind, Plan, RelationFacts, SettledFacts, Trouble};
+use super::model::{Check, CheckKind, Plan, ProbeError, RelationFacts, SettledFacts};
 use super::salt::Salt;
 use crate::estate::{ContentMode, CustomCheck, Probe};
 
@@ -78,7 +78,7 @@ pub(super) fn collections(catalog: &Catalog, plan: &Plan) -> (Vec<Collection>, V
 }
 
 /// What a check wants to know of which collection. `None` where a query of its own answers it.
-fn question(custom: &CustomCheck, catalog: &Catalog, plan: &Plan) -> Result<Option<(String, Question)>, Trouble> {
+fn question(custom: &CustomCheck, catalog: &Catalog, plan: &Plan) -> Result<Option<(String, Question)>, ProbeError> {
     match &custom.probe {
         Probe::Aggregate { collection, .. } => {
             let there = catalog.relations.contains_key(collection) || catalog.views.contains(collection);
@@ -92,7 +92,7 @@ fn question(custom: &CustomCheck, catalog: &Catalog, plan: &Plan) -> Result<Opti
         Probe::Settled { relation, column, settled_after } => {
             let (name, path) = place(&format!("{relation}.{column}"), catalog)?;
             if catalog.relations.get(&name).is_some_and(|facts| facts.expiring.is_some()) {
-                return Err(Trouble::Unable(format!(
+                return Err(ProbeError::Unable(format!(
                     "documents of `{name}` expire (it has a TTL index): none settles"
                 )));
             }
@@ -115,14 +115,16 @@ fn settled_before<'p>(plan: &'p Plan, custom: &CustomCheck) -> Option<&'p Settle
 
 /// Divides `carts.nested.at`: both collections and fields may have dots in their names, and the longest name that is a
 /// collection's is meant.
-fn place(written: &str, catalog: &Catalog) -> Result<(String, Vec<String>), Trouble> {
+fn place(written: &str, catalog: &Catalog) -> Result<(String, Vec<String>), ProbeError> {
     let dots = written.rmatch_indices('.').map(|(at, _)| at);
     for (name, path) in dots.map(|at| (&written[..at], &written[at + 1..])) {
         if catalog.relations.contains_key(name) {
             return Ok((name.to_owned(), path_of(path)));
         }
         if catalog.views.iter().any(|view| view == name) {
-            return Err(Trouble::Unable(format!("`{name}` is a view: name the collection that holds the documents")));
+            return Err(ProbeError::Unable(format!(
+                "`{name}` is a view: name the collection that holds the documents"
+            )));
         }
     }
     let shortest = written.split_once('.').map_or(written, |(name, _)| name);
@@ -133,19 +135,19 @@ fn path_of(field: &str) -> Vec<String> {
     field.split('.').map(str::to_owned).collect()
 }
 
-fn no_collection(name: &str, catalog: &Catalog) -> Trouble {
+fn no_collection(name: &str, catalog: &Catalog) -> ProbeError {
     let nearest = catalog
         .relations
         .keys()
         .max_by(|one, other| strsim::jaro_winkler(one, name).total_cmp(&strsim::jaro_winkler(other, name)));
     let nearest = nearest.map_or_else(String::new, |nearest| format!("; the name that comes nearest is `{nearest}`"));
-    Trouble::Unable(format!("there is no collection `{name}`{nearest}"))
+    ProbeError::Unable(format!("there is no collection `{name}`{nearest}"))
 }
 
 /// The checks of one collection, from what the pass over it found.
 pub(super) fn judge_all(
     collection: &Collection,
-    found: Result<&Fold, &Trouble>,
+    found: Result<&Fold, &ProbeError>,
     plan: &Plan,
     seconds: f64,
 ) -> Vec<(usize, Judged)> {
@@ -168,17 +170,17 @@ fn judge_one(
     fold: &Fold,
     question: usize,
     plan: &Plan,
-) -> Result<Judged, Trouble> {
+) -> Result<Judged, ProbeError> {
     let name = &collection.name;
-    let tally = fold.tallies().get(question).ok_or_else(|| Trouble::Unable("nobody asked".to_owned()))?;
+    let tally = fold.tallies().get(question).ok_or_else(|| ProbeError::Unable("nobody asked".to_owned()))?;
     let path = tally.path();
     if tally.newest.is_none() && fold.documents() > 0 {
         let instead = if tally.strange.is_some() { ", only values of other types" } else { "" };
-        return Err(Trouble::Unable(format!("no document of `{name}` has a time in `{path}`{instead}")));
+        return Err(ProbeError::Unable(format!("no document of `{name}` has a time in `{path}`{instead}")));
     }
     let Probe::Settled { settled_after, .. } = &custom.probe else {
         let Probe::Newest { within, .. } = &custom.probe else {
-            return Err(Trouble::Unable("this check does not ask for a time".to_owned()));
+            return Err(ProbeError::Unable("this check does not ask for a time".to_owned()));
         };
         return Ok((judge::freshness(&custom.name, tally.newest, plan.point, *within), None));
     };
@@ -190,14 +192,14 @@ fn judge_one(
     };
     let now = cuts.first().map(facts).filter(|facts| facts.rows > 0).ok_or_else(|| {
         let cutoff = cutoff(plan, *settled_after);
-        Trouble::Unable(format!("no row of `{name}` is older than {cutoff}: there is nothing to compare"))
+        ProbeError::Unable(format!("no row of `{name}` is older than {cutoff}: there is nothing to compare"))
     })?;
     let again = cuts.get(1).map(facts);
     Ok((judge::settled(&custom.name, settled_before(plan, custom), again.as_ref()), Some(now)))
 }
 
 /// A check of the user's own that got no answer.
-pub(super) fn troubled(custom: &CustomCheck, trouble: &Trouble) -> Check {
+pub(super) fn troubled(custom: &CustomCheck, trouble: &ProbeError) -> Check {
     let (kind, expected) = match &custom.probe {
         Probe::Sql { expect, .. } | Probe::Aggregate { expect, .. } => (CheckKind::Query, expect.to_string()),
         Probe::Newest { .. } => (CheckKind::Freshness, "a newest row".to_owned()),
@@ -226,9 +228,9 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_is_unknown_and_the_nearest_is_named() {
-        let Err(Trouble::Unable(message)) = place("crats.at", &catalog(&["carts", "orders"])) else { panic!() };
+        let Err(ProbeError::Unable(message)) = place("crats.at", &catalog(&["carts", "orders"])) else { panic!() };
         assert_eq!(message, "there is no collection `crats`; the name that comes nearest is `carts`");
-        let Err(Trouble::Unable(message)) = place("summary.at", &catalog(&["carts"])) else { panic!() };
+        let Err(ProbeError::Unable(message)) = place("summary.at", &catalog(&["carts"])) else { panic!() };
         assert!(message.contains("is a view"));
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::answer::{First, Scan};
 use super::documentdb::{self, Fold};
-use super::model::{SettledFacts, Trouble};
+use super::model::{ProbeError, SettledFacts};
 use super::together::Collection;
 use super::{mysql, postgres};
 use crate::estate::Probe;
@@ -17,7 +17,7 @@ pub(super) enum Worker {
 }
 
 impl Worker {
-    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
+    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, ProbeError> {
         match self {
             Self::Postgres(worker) => worker.scan(relation, part, full).await,
             Self::Mysql(worker) => worker.scan(relation, part, full).await,
@@ -25,7 +25,7 @@ impl Worker {
         }
     }
 
-    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
+    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), ProbeError> {
         match self {
             Self::Postgres(worker) => worker.structure(relation).await,
             Self::Mysql(worker) => worker.structure(relation).await,
@@ -33,7 +33,7 @@ impl Worker {
         }
     }
 
-    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
+    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, ProbeError> {
         match self {
             Self::Postgres(worker) => worker.newest(relation, column).await,
             Self::Mysql(worker) => worker.newest(relation, column).await,
@@ -46,7 +46,7 @@ impl Worker {
         relation: &str,
         column: &str,
         before: Timestamp,
-    ) -> Result<SettledFacts, Trouble> {
+    ) -> Result<SettledFacts, ProbeError> {
         let scan = match self {
             Self::Postgres(worker) => worker.settled(relation, column, before).await,
             Self::Mysql(worker) => worker.settled(relation, column, before).await,
@@ -56,33 +56,33 @@ impl Worker {
         Ok(SettledFacts { before, rows: scan.rows, fingerprint })
     }
 
-    pub(super) async fn read(&self, collection: &Collection) -> Result<Fold, Trouble> {
+    pub(super) async fn read(&self, collection: &Collection) -> Result<Fold, ProbeError> {
         match self {
             Self::Mongo(worker) => worker.read(&collection.name, &collection.wanted).await,
             Self::Postgres(_) | Self::Mysql(_) => Err(elsewhere()),
         }
     }
 
-    pub(super) async fn examine(&self, collection: &Collection, rows: u64) -> Result<(), Trouble> {
+    pub(super) async fn examine(&self, collection: &Collection, rows: u64) -> Result<(), ProbeError> {
         match self {
             Self::Mongo(worker) => worker.examine(&collection.name, rows).await,
             Self::Postgres(_) | Self::Mysql(_) => Err(elsewhere()),
         }
     }
 
-    pub(super) async fn first_value(&mut self, probe: &Probe) -> Result<First, Trouble> {
+    pub(super) async fn first_value(&mut self, probe: &Probe) -> Result<First, ProbeError> {
         match (self, probe) {
             (Self::Postgres(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
             (Self::Mysql(worker), Probe::Sql { sql, .. }) => worker.first_value(sql).await,
             (Self::Mongo(worker), Probe::Aggregate { collection, pipeline, .. }) => {
                 worker.first_value(collection, pipeline).await
             }
-            _ => Err(Trouble::Unable("this kind of check does not fit this kind of database".to_owned())),
+            _ => Err(ProbeError::Unable("this kind of check does not fit this kind of database".to_owned())),
         }
     }
 }
 
 /// Tables are asked one question at a time, collections everything at once.
-fn elsewhere() -> Trouble {
-    Trouble::Unable("this kind of question does not fit this kind of database".to_owned())
+fn elsewhere() -> ProbeError {
+    ProbeError::Unable("this kind of question does not fit this kind of database".to_owned())
 }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 
-use super::watched::Watched;
+use super::handle::EstateHandle;
 use crate::report::TestReport;
 use crate::store::{LastRun, Scope};
 
@@ -64,7 +64,7 @@ struct Metrics {
 }
 
 /// Everything as OpenMetrics text.
-pub(super) async fn render(all: &[Watched]) -> anyhow::Result<String> {
+pub(super) async fn render(all: &[EstateHandle]) -> anyhow::Result<String> {
     let metrics = Metrics::default();
     for watched in all {
         metrics.fill(watched).await?;
@@ -75,10 +75,10 @@ pub(super) async fn render(all: &[Watched]) -> anyhow::Result<String> {
 }
 
 impl Metrics {
-    async fn fill(&self, watched: &Watched) -> anyhow::Result<()> {
-        let Watched { estate, store, clock, health } = watched;
+    async fn fill(&self, watched: &EstateHandle) -> anyhow::Result<()> {
+        let EstateHandle { estate, store, clock, health } = watched;
         let of_estate = OfEstate { estate: estate.name.clone() };
-        self.up.get_or_create(&of_estate).set(i64::from(health.standing().trouble.is_empty()));
+        self.up.get_or_create(&of_estate).set(i64::from(health.status().trouble.is_empty()));
         let stuck = i64::try_from(store.stuck_runs(&estate.name).await?)?;
         self.stuck.get_or_create(&of_estate).set(stuck);
         let overdue = i64::try_from(health.overdue())?;

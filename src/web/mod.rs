@@ -1,8 +1,8 @@
 //! What is served: metrics and health.
 
+mod handle;
 mod metrics;
 mod serve;
-mod watched;
 
+pub use handle::EstateHandle;
 pub use serve::serve;
-pub use watched::Watched;

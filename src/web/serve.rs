@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::handle::EstateHandle;
 use super::metrics;
-use super::watched::Watched;
 use crate::text;
 
 /// Connections at a time. One more ends the oldest: a request that is meant takes moments.
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long answers that are under way may take once the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-type All = Arc<RwLock<Vec<Watched>>>;
+type All = Arc<RwLock<Vec<EstateHandle>>>;
 
 /// Serves until `stop`. Whoever reaches the port can ask, but not keep others from asking.
 pub async fn serve(listener: TcpListener, watched: All, stop: CancellationToken) {
@@ -83,7 +83,7 @@ async fn serve_one(stream: TcpStream, router: Router) {
     }
 }
 
-fn all(watched: &All) -> Vec<Watched> {
+fn all(watched: &All) -> Vec<EstateHandle> {
     watched.read().map(|watched| watched.clone()).unwrap_or_default()
 }
 
@@ -99,18 +99,18 @@ async fn show_metrics(State(watched): State<All>) -> Response {
 
 /// Whether the agents go round: what a supervisor restarts by.
 async fn healthz(State(watched): State<All>) -> Response {
-    answer(all(&watched).iter().map(|one| (one, one.health.standing().alive)).collect())
+    answer(all(&watched).iter().map(|one| (one, one.health.status().alive)).collect())
 }
 
 /// Whether the agents can do their work: credentials, network, state.
 async fn readyz(State(watched): State<All>) -> Response {
-    answer(all(&watched).iter().map(|one| (one, one.health.standing().trouble.is_empty())).collect())
+    answer(all(&watched).iter().map(|one| (one, one.health.status().trouble.is_empty())).collect())
 }
 
-fn answer(standings: Vec<(&Watched, bool)>) -> Response {
+fn answer(standings: Vec<(&EstateHandle, bool)>) -> Response {
     let well = !standings.is_empty() && standings.iter().all(|(_, well)| *well);
     let estates: serde_json::Map<String, serde_json::Value> =
-        standings.iter().map(|(one, _)| (one.estate.name.clone(), json!(one.health.standing()))).collect();
+        standings.iter().map(|(one, _)| (one.estate.name.clone(), json!(one.health.status()))).collect();
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // What AWS said of a trouble is in it, and people look at it with curl.
     let body = text::plain_json(&json!({ "ok": well, "estates": estates }).to_string());

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{DRCTL, HEAD, Ran, Scratch};
+use crate::support::{CommandOutput, DRCTL, HEAD, Scratch};
 use crate::{Moto, PYTHON, have_python, python};
 
 /// An SMTP server in one of its moods.
@@ -31,7 +31,7 @@ impl Smtp {
     }
 
     /// Sends a trial message by it.
-    fn tried(&self, scheme: &str, more: &str, moto: &Moto, password: &str) -> Ran {
+    fn tried(&self, scheme: &str, more: &str, moto: &Moto, password: &str) -> CommandOutput {
         let text = format!(
             "{HEAD}[[notify]]\nname = \"mail\"\n[notify.email]\nsmtp = \"{scheme}://localhost:{}\"\n\
              from = \"drctl <drctl@example.com>\"\nto = [\"dba@example.com\", \"ops@example.com\"]\n{more}",
@@ -52,7 +52,7 @@ impl Drop for Smtp {
     }
 }
 
-fn trial(scratch: &Scratch, text: &str, channel: &str, moto: &Moto, password: &str) -> Ran {
+fn trial(scratch: &Scratch, text: &str, channel: &str, moto: &Moto, password: &str) -> CommandOutput {
     let config = scratch.0.join("drctl.toml");
     std::fs::write(&config, text).unwrap();
     let mut command = Command::new(DRCTL);
@@ -63,7 +63,7 @@ fn trial(scratch: &Scratch, text: &str, channel: &str, moto: &Moto, password: &s
         .env("AWS_ACCESS_KEY_ID", "x")
         .env("AWS_SECRET_ACCESS_KEY", "x")
         .env("SMTP_PASSWORD", password);
-    Ran::from(command.output().unwrap())
+    CommandOutput::from(command.output().unwrap())
 }
 
 const LOGIN: &str = "username = \"drctl\"\npassword = \"env:SMTP_PASSWORD\"\nca = \"ca.pem\"\n";
@@ -76,7 +76,7 @@ fn mail_goes_out_encrypted_and_authenticated_or_not_at_all() {
     let moto = Moto::start();
     for (mode, scheme) in [("smtps", "smtps"), ("starttls", "smtp")] {
         let mut smtp = Smtp::start(mode);
-        smtp.tried(scheme, LOGIN, &moto, "opensesame").ends(0).says("sent by email");
+        smtp.tried(scheme, LOGIN, &moto, "opensesame").assert_code(0).assert_contains("sent by email");
         // Each recipient gets a mail of their own.
         let mail = smtp.received();
         assert_eq!(smtp.received()["to"], serde_json::json!(["ops@example.com"]));
@@ -88,8 +88,11 @@ fn mail_goes_out_encrypted_and_authenticated_or_not_at_all() {
         assert!(mail["parts"]["text/plain"].as_str().unwrap().contains("orders exist: expected >= 1"));
         assert!(mail["parts"]["text/html"].as_str().unwrap().contains("<td>&gt;= 1</td>"));
         // A wrong password, and an authority that nobody knows.
-        smtp.tried(scheme, LOGIN, &moto, "wrong").ends(1).says("535").says("it may go well later");
-        smtp.tried(scheme, &LOGIN.replace("ca = \"ca.pem\"\n", ""), &moto, "opensesame").ends(1);
+        smtp.tried(scheme, LOGIN, &moto, "wrong")
+            .assert_code(1)
+            .assert_contains("535")
+            .assert_contains("it may go well later");
+        smtp.tried(scheme, &LOGIN.replace("ca = \"ca.pem\"\n", ""), &moto, "opensesame").assert_code(1);
     }
 }
 
@@ -100,16 +103,18 @@ fn a_mail_server_may_ask_for_patience_refuse_or_hang() {
     }
     let moto = Moto::start();
     let answer = |mode: &str| Smtp::start(mode).tried("smtp+plain", "", &moto, "");
-    answer("greylist").ends(1).says("greylisted").says("it may go well later");
-    let refused = answer("refuse").ends(1).says("relaying denied");
+    answer("greylist").assert_code(1).assert_contains("greylisted").assert_contains("it may go well later");
+    let refused = answer("refuse").assert_code(1).assert_contains("relaying denied");
     assert!(!refused.err.contains("it may go well later"));
     // Somebody has left the company: the others are told, and it is said who was not.
     let mut gone = Smtp::start("gone");
-    gone.tried("smtp+plain", "", &moto, "").ends(1).says("mail/dba@example.com: the mail server refused");
+    gone.tried("smtp+plain", "", &moto, "")
+        .assert_code(1)
+        .assert_contains("mail/dba@example.com: the mail server refused");
     assert_eq!(gone.received()["to"], serde_json::json!(["ops@example.com"]));
-    answer("hang").ends(1).says("it may go well later");
+    answer("hang").assert_code(1).assert_contains("it may go well later");
     // No encryption where it is asked for: nothing is sent.
-    Smtp::start("greylist").tried("smtp", "", &moto, "").ends(1);
+    Smtp::start("greylist").tried("smtp", "", &moto, "").assert_code(1);
 }
 
 #[test]
@@ -118,13 +123,13 @@ fn a_topic_passes_messages_on_to_a_queue() {
         return;
     }
     let moto = Moto::start();
-    let made = python("moto_topic.py", &["make", &moto.endpoint]).ends(0).out;
+    let made = python("moto_topic.py", &["make", &moto.endpoint]).assert_code(0).out;
     let scratch = Scratch::new();
     for arn in made.lines() {
         let text = format!("{HEAD}[[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"{arn}\" }}\n");
-        trial(&scratch, &text, "topic", &moto, "").ends(0).says("sent by sns");
+        trial(&scratch, &text, "topic", &moto, "").assert_code(0).assert_contains("sent by sns");
     }
-    let found = python("moto_topic.py", &["receive", &moto.endpoint]).ends(0).out;
+    let found = python("moto_topic.py", &["receive", &moto.endpoint]).assert_code(0).out;
     let found: Value = serde_json::from_str(&found).unwrap();
     for name in ["alerts", "alerts.fifo"] {
         let message = &found[name][0];
@@ -136,5 +141,5 @@ fn a_topic_passes_messages_on_to_a_queue() {
     let text = format!(
         "{HEAD}[[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"arn:aws:sns:eu-west-1:123456789012:gone\" }}\n"
     );
-    trial(&scratch, &text, "topic", &moto, "").ends(1).says("NotFound");
+    trial(&scratch, &text, "topic", &moto, "").assert_code(1).assert_contains("NotFound");
 }

@@ -19,7 +19,10 @@ use std::time::Duration;
 mod support;
 
 use serde_json::Value;
-use support::{AURORA_POSTGRES, CA, DOCUMENTDB, DRCTL, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch, have};
+use support::{
+    AURORA_POSTGRES, CA, CommandOutput, DOCUMENTDB, DRCTL, Engine, HEAD, MYSQL, POSTGRES, Scratch, TestSandbox,
+    require_engines,
+};
 
 const PYTHON: &str = ".venv/bin/python";
 const PASSWORD: &str = "production1";
@@ -34,8 +37,10 @@ fn have_python() -> bool {
     found
 }
 
-fn python(script: &str, arguments: &[&str]) -> Ran {
-    Ran::from(Command::new(PYTHON).arg(format!("tests/conformance/{script}")).args(arguments).output().unwrap())
+fn python(script: &str, arguments: &[&str]) -> CommandOutput {
+    CommandOutput::from(
+        Command::new(PYTHON).arg(format!("tests/conformance/{script}")).args(arguments).output().unwrap(),
+    )
 }
 
 #[test]
@@ -43,8 +48,8 @@ fn boto3_drives_the_sandbox() {
     if !have_python() {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES, DOCUMENTDB].concat());
-    python("sandbox_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says(" passed, 0 failed");
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, AURORA_POSTGRES, DOCUMENTDB].concat());
+    python("sandbox_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).assert_code(0).assert_contains(" passed, 0 failed");
 }
 
 #[test]
@@ -52,17 +57,17 @@ fn the_sandbox_refuses_what_aws_refuses() {
     if !have_python() {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, AURORA_POSTGRES, DOCUMENTDB].concat());
-    python("strict_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says(" passed, 0 failed");
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, MYSQL, AURORA_POSTGRES, DOCUMENTDB].concat());
+    python("strict_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).assert_code(0).assert_contains(" passed, 0 failed");
 }
 
 #[test]
 fn what_aws_does_slowly_is_slow_in_the_sandbox() {
-    if !have_python() || !have(&[Engine::Postgres]) {
+    if !have_python() || !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::with(&[HEAD, POSTGRES, AURORA_POSTGRES].concat(), &["--time-scale", "20", "--aws", "harsh"]);
-    python("slow_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).ends(0).says(" passed, 0 failed");
+    let rig = TestSandbox::with(&[HEAD, POSTGRES, AURORA_POSTGRES].concat(), &["--time-scale", "20", "--aws", "harsh"]);
+    python("slow_by_boto3.py", &[&rig.endpoint, "eu-west-1"]).assert_code(0).assert_contains(" passed, 0 failed");
 }
 
 /// A `moto_server` on loopback with databases made by boto3.
@@ -88,12 +93,12 @@ impl Moto {
         });
         assert!(up, "moto_server did not start");
         let moto = Self { server, endpoint };
-        python("moto_state.py", &["make", &moto.endpoint]).ends(0);
+        python("moto_state.py", &["make", &moto.endpoint]).assert_code(0);
         moto
     }
 
     fn list(&self) -> Value {
-        serde_json::from_str(&python("moto_state.py", &["list", &self.endpoint]).ends(0).out).unwrap()
+        serde_json::from_str(&python("moto_state.py", &["list", &self.endpoint]).assert_code(0).out).unwrap()
     }
 }
 
@@ -125,7 +130,7 @@ fn estate(port: u64, ca: &str) -> String {
 
 #[test]
 fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
-    if !have_python() || !have(&[Engine::Postgres]) {
+    if !have_python() || !require_engines(&[Engine::Postgres]) {
         return;
     }
     // A real PostgreSQL to stand behind moto's endpoints: a copy that a sandbox keeps.
@@ -134,8 +139,8 @@ fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
     let secret = scratch.0.join("secret");
     std::fs::write(&secret, PASSWORD).unwrap();
     let behind = [HEAD, &with_password.replace("SECRET", &secret.display().to_string())].concat();
-    let rig = Rig::start(&behind);
-    rig.run(&["restore-test", "shop-pg", "--keep-for", "5h"]).ends(0);
+    let rig = TestSandbox::start(&behind);
+    rig.run(&["restore-test", "shop-pg", "--keep-for", "5h"]).assert_code(0);
     let state = rig.control("GET", "state", &Value::Null);
     let copy = state.as_array().unwrap().iter().find(|r| r["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
     let port = copy["port"].as_u64().unwrap();
@@ -144,7 +149,7 @@ fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
     let moto = Moto::start();
     let before = moto.list();
     let config = scratch.0.join("drctl.toml");
-    let group = python("moto_state.py", &["open", &moto.endpoint]).ends(0).out;
+    let group = python("moto_state.py", &["open", &moto.endpoint]).assert_code(0).out;
     let estate = estate(port, &ca).replace("sg-0a1b2c3d4e5f60718", group.trim());
     std::fs::write(&config, &estate).unwrap();
     let drctl = |arguments: &[&str]| {
@@ -159,12 +164,12 @@ fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
         command
     };
     // As AWS makes groups, everything may leave.
-    let doctor = || Ran::from(drctl(&["doctor"]).output().unwrap());
-    doctor().says(&format!("`{}` lets traffic out to 0.0.0.0/0", group.trim()));
-    python("moto_state.py", &["close", &moto.endpoint]).ends(0);
-    doctor().says("no outbound rule leads out of the security groups");
+    let doctor = || CommandOutput::from(drctl(&["doctor"]).output().unwrap());
+    doctor().assert_contains(&format!("`{}` lets traffic out to 0.0.0.0/0", group.trim()));
+    python("moto_state.py", &["close", &moto.endpoint]).assert_code(0);
+    doctor().assert_contains("no outbound rule leads out of the security groups");
     std::fs::write(&config, estate.replace(group.trim(), "sg-0123456789abcdef0")).unwrap();
-    doctor().ends(1).says("sg-0123456789abcdef0");
+    doctor().assert_code(1).assert_contains("sg-0123456789abcdef0");
     std::fs::write(&config, &estate).unwrap();
     for (target, copies) in [("shop-pg", 1), ("shop-apg", 2)] {
         let watch = Watch::start(&moto, copies);
@@ -180,7 +185,7 @@ fn an_instance_and_a_cluster_are_restored_on_moto_and_gone_afterwards() {
         let id = made[0]["id"].as_str().unwrap();
         let run_id = made[0]["tags"]["drctl:run-id"].as_str().unwrap();
         assert!(id.trim_end_matches("-1").ends_with(&run_id[run_id.len() - 6..].to_lowercase()));
-        let ran = Ran::from(run.wait_with_output().unwrap()).ends(3);
+        let ran = CommandOutput::from(run.wait_with_output().unwrap()).assert_code(3);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(document["simulated"], false);
         only_the_server_is_a_stranger(&document["tests"][0]);
@@ -215,14 +220,15 @@ fn an_account_that_is_not_meant_is_refused_before_anything() {
         let mut command = Command::new(DRCTL);
         command.args(arguments).env("DRCTL_CONFIG", &config).env("AWS_ENDPOINT_URL", &moto.endpoint);
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("SHOP_PASSWORD", PASSWORD);
-        Ran::from(command.output().unwrap())
+        CommandOutput::from(command.output().unwrap())
     };
     for arguments in [&["doctor"][..], &["restore-test", "--all"], &["restore-test", "--all", "--dry-run"], &["reap"]] {
-        let ran = drctl("210987654321", arguments).ends(2);
-        ran.says("is of account 123456789012, and `[estate] account` is 210987654321").says("nothing was done");
+        let ran = drctl("210987654321", arguments).assert_code(2);
+        ran.assert_contains("is of account 123456789012, and `[estate] account` is 210987654321")
+            .assert_contains("nothing was done");
     }
     assert_eq!(moto.list(), before);
-    drctl("123456789012", &["reap"]).ends(0).says("nothing to remove");
+    drctl("123456789012", &["reap"]).assert_code(0).assert_contains("nothing to remove");
 }
 
 /// Looks with boto3 until a run has made everything that it makes: what is there then, and what of it drctl made.
@@ -255,7 +261,7 @@ fn others_judge_the_policies_and_their_evaluator_alike() {
     if !have_python() {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let mut arguments = vec![rig.endpoint.clone()];
     for (name, estate) in [
         ("instances", [HEAD, POSTGRES].concat()),
@@ -266,10 +272,10 @@ fn others_judge_the_policies_and_their_evaluator_alike() {
         let role = "region = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::123456789012:role/drctl\"";
         std::fs::write(&config, estate.replacen("region = \"eu-west-1\"", role, 1)).unwrap();
         let config = config.display().to_string();
-        let printed = rig.run(&["iam-policy", "--config", &config]).ends(0).out;
+        let printed = rig.run(&["iam-policy", "--config", &config]).assert_code(0).out;
         std::fs::write(&policy, printed).unwrap();
         arguments.push(policy.display().to_string());
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    python("policy_by_others.py", &arguments).ends(0).says("0 wrong");
+    python("policy_by_others.py", &arguments).assert_code(0).assert_contains("0 wrong");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::support::Rig;
+use crate::support::TestSandbox;
 
 /// A running daemon. It is killed with its owner.
 pub(crate) struct Agent {
@@ -15,7 +15,7 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// Starts one on the rig's estate.
-    pub(crate) fn start(rig: &Rig) -> Self {
+    pub(crate) fn start(rig: &TestSandbox) -> Self {
         Self::spawn(rig.command(&["daemon", "--log-format", "json"]), rig.scratch.0.join("daemon.log"))
     }
 

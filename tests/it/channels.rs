@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::far_end::{Answer, FarEnd};
-use crate::support::{Engine, HEAD, Rig, have};
+use crate::http_stub::{Answer, HttpStub};
+use crate::support::{Engine, HEAD, TestSandbox, require_engines};
 
 /// A database whose check has a name that no channel takes as it is.
 const DATABASE: &str = r#"
@@ -54,7 +54,7 @@ fn check_blocks(payload: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn daemon(rig: &Rig) -> Agent {
+fn daemon(rig: &TestSandbox) -> Agent {
     let mut command = rig.command(&["daemon"]);
     command.env("SLACK_TOKEN", "xoxb-secret").env("PAGERDUTY_KEY", "routing-secret");
     command.env("SLACK_WEBHOOK_URL", std::fs::read_to_string(rig.scratch.0.join("hook")).unwrap_or_default());
@@ -63,10 +63,10 @@ fn daemon(rig: &Rig) -> Agent {
 
 #[test]
 fn slack_is_tried_again_until_it_takes_a_message_that_it_would_take() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let slack = FarEnd::scripted(|request, before| match before {
+    let slack = HttpStub::scripted(|request, before| match before {
         0 => Some(Answer("429 Too Many Requests", "retry-after: 30\r\n", String::new())),
         1 => Some(Answer("500 Internal Server Error", "", "oops".to_owned())),
         2 => Some(Answer::ok("<html>the proxy wants you to log in</html>")),
@@ -77,7 +77,7 @@ fn slack_is_tried_again_until_it_takes_a_message_that_it_would_take() {
         }),
     });
     let text = estate("[[notify]]\nname = \"ops\"\nslack = { webhook = \"env:SLACK_WEBHOOK_URL\" }\n");
-    let rig = Rig::with(&text, &["--time-scale", "2000"]);
+    let rig = TestSandbox::with(&text, &["--time-scale", "2000"]);
     std::fs::write(rig.scratch.0.join("hook"), format!("{}/services/T/B/secret", slack.url)).unwrap();
     let agent = daemon(&rig);
     let requests = slack.wait(|requests| requests.len() >= 5);
@@ -95,10 +95,10 @@ fn slack_is_tried_again_until_it_takes_a_message_that_it_would_take() {
 
 #[test]
 fn a_bot_keeps_an_incident_in_a_thread_and_attaches_the_report() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let slack = FarEnd::scripted(|request, before| {
+    let slack = HttpStub::scripted(|request, before| {
         let host = request.header("host").unwrap_or_default();
         let answer = match request.path.as_str() {
             "/api/chat.postMessage" => match check_blocks(&request.json()) {
@@ -116,9 +116,9 @@ fn a_bot_keeps_an_incident_in_a_thread_and_attaches_the_report() {
         "[[notify]]\nname = \"ops\"\nslack = {{ token = \"env:SLACK_TOKEN\", channel = \"C123\", api = \"{}/api\" }}\n",
         slack.url
     ));
-    let rig = Rig::with(&text.replace("rate(6 hours)", "rate(2 days)"), &["--time-scale", "10000"]);
+    let rig = TestSandbox::with(&text.replace("rate(6 hours)", "rate(2 days)"), &["--time-scale", "10000"]);
     let agent = daemon(&rig);
-    let posts = |requests: &[crate::far_end::Request]| {
+    let posts = |requests: &[crate::http_stub::Request]| {
         requests.iter().filter(|request| request.path.ends_with("postMessage")).cloned().collect::<Vec<_>>()
     };
     // It fails, is told, and two days later told again.
@@ -138,16 +138,16 @@ fn a_bot_keeps_an_incident_in_a_thread_and_attaches_the_report() {
 
 #[test]
 fn pagerduty_gets_one_alert_for_a_target_and_its_end() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let pagerduty = FarEnd::scripted(|_, _| Some(Answer("202 Accepted", "", "{\"status\":\"success\"}".to_owned())));
+    let pagerduty = HttpStub::scripted(|_, _| Some(Answer("202 Accepted", "", "{\"status\":\"success\"}".to_owned())));
     let text = estate(&format!(
         "[[notify]]\nname = \"night\"\npagerduty = {{ routing_key = \"env:PAGERDUTY_KEY\", api = \"{}\" }}\n",
         pagerduty.url
     ));
     let text = text.replace(">= 100000000", ">= 1");
-    let rig = Rig::with(&text, &["--time-scale", "2000"]);
+    let rig = TestSandbox::with(&text, &["--time-scale", "2000"]);
     rig.control("POST", "damage", &json!({ "target": "shop-pg", "kind": "page" }));
     let agent = daemon(&rig);
     pagerduty.wait(|requests| !requests.is_empty());
@@ -167,26 +167,26 @@ fn pagerduty_gets_one_alert_for_a_target_and_its_end() {
 /// A copy that cannot be removed is one thing, a backup that lost rows another: each is told, and each end by itself.
 #[test]
 fn a_stuck_copy_mutes_no_failed_test() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let hook = FarEnd::content();
+    let hook = HttpStub::content();
     let channel = format!("[[notify]]\nname = \"hook\"\nwebhook = {{ url = \"{}/hook\" }}\n", hook.url);
     let (good, bad) = (estate(&channel).replace(">= 100000000", ">= 1"), estate(&channel));
-    let rig = Rig::with(&good, &["--time-scale", "0"]);
+    let rig = TestSandbox::with(&good, &["--time-scale", "0"]);
     let test = |code: i32| {
-        rig.run(&["restore-test", "shop-pg", "--notify"]).ends(code);
+        rig.run(&["restore-test", "shop-pg", "--notify"]).assert_code(code);
     };
     rig.fault(json!({ "action": "DeleteDBInstance", "effect": "denied", "times": 100 }));
     test(4);
     rig.control("DELETE", "faults", &Value::Null);
     std::fs::write(&rig.config, &bad).unwrap();
     test(1);
-    rig.run(&["reap"]).ends(0);
+    rig.run(&["reap"]).assert_code(0);
     std::fs::write(&rig.config, &good).unwrap();
     test(0);
     let requests = hook.wait(|requests| requests.len() >= 4);
-    let told = |request: &crate::far_end::Request| {
+    let told = |request: &crate::http_stub::Request| {
         let body = request.json();
         let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
         (text("check"), text("event"), text("incident"))
@@ -209,17 +209,17 @@ fn a_stuck_copy_mutes_no_failed_test() {
 
 #[test]
 fn what_was_given_up_can_be_sent_again() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     // The channel was archived; later somebody brings it back.
-    let slack = FarEnd::scripted(|_, before| {
+    let slack = HttpStub::scripted(|_, before| {
         Some(if before == 0 { Answer("410 Gone", "", "channel_is_archived".to_owned()) } else { Answer::ok("ok") })
     });
     let text = estate("[[notify]]\nname = \"ops\"\nslack = { webhook = \"file:hook\" }\n")
         .replace("rate(6 hours)", "cron(0 12 2 1 ? *)");
     // Once a year is five minutes here: there is no second test.
-    let rig = Rig::with(&text, &["--time-scale", "100000", "--start", "2027-01-01T00:00:00Z"]);
+    let rig = TestSandbox::with(&text, &["--time-scale", "100000", "--start", "2027-01-01T00:00:00Z"]);
     std::fs::write(rig.scratch.0.join("hook"), format!("{}/x", slack.url)).unwrap();
     let mut command = rig.command(&["daemon"]);
     command.current_dir(&rig.scratch.0);
@@ -228,18 +228,18 @@ fn what_was_given_up_can_be_sent_again() {
     assert_eq!(agent.stop(), 0);
     let drctl = |arguments: &[&str]| {
         let mut command = rig.command(arguments);
-        crate::support::Ran::from(command.current_dir(&rig.scratch.0).output().unwrap())
+        crate::support::CommandOutput::from(command.current_dir(&rig.scratch.0).output().unwrap())
     };
-    drctl(&["notify", "list"]).ends(0).says("channel_is_archived");
-    drctl(&["notify", "retry"]).ends(0).says("1 tried again, 1 sent, 0 given up again");
-    drctl(&["notify", "list"]).ends(0).says("nothing was given up");
+    drctl(&["notify", "list"]).assert_code(0).assert_contains("channel_is_archived");
+    drctl(&["notify", "retry"]).assert_code(0).assert_contains("1 tried again, 1 sent, 0 given up again");
+    drctl(&["notify", "list"]).assert_code(0).assert_contains("nothing was given up");
     assert_eq!(slack.requests().len(), 2);
 }
 
 #[test]
 fn a_channel_is_tried_and_previewed() {
-    let far_end = FarEnd::content();
-    let broken = FarEnd::scripted(|_, _| Some(Answer("403 Forbidden", "", "invalid_token".to_owned())));
+    let http_stub = HttpStub::content();
+    let broken = HttpStub::scripted(|_, _| Some(Answer("403 Forbidden", "", "invalid_token".to_owned())));
     let text = format!(
         "{HEAD}\n[[notify]]\nname = \"hook\"\nwebhook = {{ url = \"{0}/hook\", key = \"env:HOOK_KEY\" }}\n\
          [[notify]]\nname = \"broken\"\nslack = {{ webhook = \"env:BROKEN\" }}\n\
@@ -248,26 +248,29 @@ fn a_channel_is_tried_and_previewed() {
          to = [\"dba@example.com\", \"ops@example.com\"] }}\n\
          [[notify]]\nname = \"pager\"\npagerduty = {{ routing_key = \"env:NOT_SET\" }}\n\
          [[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"arn:aws:sns:eu-west-1:123456789012:alerts\" }}\n",
-        far_end.url
+        http_stub.url
     );
-    let rig = Rig::start(&text);
+    let rig = TestSandbox::start(&text);
     let run = |arguments: &[&str]| {
         let mut command = rig.command(arguments);
         command.env("HOOK_KEY", "k").env("BROKEN", &broken.url);
-        crate::support::Ran::from(command.output().unwrap())
+        crate::support::CommandOutput::from(command.output().unwrap())
     };
-    run(&["notify", "test", "hook"]).ends(0).says("hook: sent by webhook");
-    run(&["notify", "test", "switch"]).ends(0);
-    assert_eq!(far_end.requests().iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), ["/hook", "/ping"]);
-    run(&["notify", "test", "broken"]).ends(1).says("invalid_token").says("--preview");
-    run(&["notify", "test", "pager"]).ends(1).says("`env:NOT_SET` is not set");
-    run(&["notify", "test", "nobody"]).ends(2).says("the estate has: hook, broken");
+    run(&["notify", "test", "hook"]).assert_code(0).assert_contains("hook: sent by webhook");
+    run(&["notify", "test", "switch"]).assert_code(0);
+    assert_eq!(
+        http_stub.requests().iter().map(|request| request.path.as_str()).collect::<Vec<_>>(),
+        ["/hook", "/ping"]
+    );
+    run(&["notify", "test", "broken"]).assert_code(1).assert_contains("invalid_token").assert_contains("--preview");
+    run(&["notify", "test", "pager"]).assert_code(1).assert_contains("`env:NOT_SET` is not set");
+    run(&["notify", "test", "nobody"]).assert_code(2).assert_contains("the estate has: hook, broken");
     for channel in ["hook", "broken", "mail", "pager", "topic"] {
-        let ran = run(&["notify", "test", channel, "--preview"]).ends(0).says("nothing was sent");
+        let ran = run(&["notify", "test", channel, "--preview"]).assert_code(0).assert_contains("nothing was sent");
         assert!(ran.out.contains("example-database"), "{}", ran.out);
     }
     // What people see of one of several recipients.
-    let ran = run(&["notify", "test", "mail/ops@example.com", "--preview"]).ends(0);
+    let ran = run(&["notify", "test", "mail/ops@example.com", "--preview"]).assert_code(0);
     assert!(ran.out.contains("To: ops@example.com") && !ran.out.contains("dba@example.com"), "{}", ran.out);
-    assert_eq!(far_end.requests().len(), 2);
+    assert_eq!(http_stub.requests().len(), 2);
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::agent::Agent;
-use crate::far_end::FarEnd;
+use crate::http_stub::HttpStub;
 use crate::postgres::{Postgres, url};
-use crate::support::{Engine, HEAD, POSTGRES, Rig, have};
+use crate::support::{Engine, HEAD, POSTGRES, TestSandbox, require_engines};
 
 const DAEMON: &str = "\n[daemon]\nlisten = \"127.0.0.1:0\"\n";
 
@@ -63,14 +63,14 @@ fn what_cannot_work_is_refused_at_the_start() {
         std::fs::write(&config, text).unwrap();
         let mut command = std::process::Command::new(crate::support::DRCTL);
         command.args(["daemon", "--config"]).arg(&config).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
-        crate::support::Ran::from(command.output().unwrap()).ends(2).says(part);
+        crate::support::CommandOutput::from(command.output().unwrap()).assert_code(2).assert_contains(part);
     }
 }
 
 #[test]
 fn a_plan_is_printed_and_nothing_done() {
-    let rig = Rig::start(&estate("cron(0 6 ? * MON *)", "reap = \"never\"\ntimezone = \"Europe/Dublin\"\n"));
-    let ran = rig.run(&["daemon", "--plan", "28d", "--output", "json"]).ends(0);
+    let rig = TestSandbox::start(&estate("cron(0 6 ? * MON *)", "reap = \"never\"\ntimezone = \"Europe/Dublin\"\n"));
+    let ran = rig.run(&["daemon", "--plan", "28d", "--output", "json"]).assert_code(0);
     let plan: Value = serde_json::from_str(&ran.out).unwrap();
     let planned = plan["planned"].as_array().unwrap();
     assert_eq!(planned.len(), 4);
@@ -80,10 +80,10 @@ fn a_plan_is_printed_and_nothing_done() {
 
 #[test]
 fn a_second_daemon_on_one_file_is_told_why_not() {
-    let rig = Rig::start(&estate("@weekly", ""));
+    let rig = TestSandbox::start(&estate("@weekly", ""));
     let agent = Agent::start(&rig);
     agent.wait_for("planned");
-    rig.run(&["daemon"]).ends(2).says("another daemon is at work").says("PostgreSQL");
+    rig.run(&["daemon"]).assert_code(2).assert_contains("another daemon is at work").assert_contains("PostgreSQL");
     assert_eq!(agent.stop(), 0);
     let again = Agent::start(&rig);
     again.wait_until("a second start", |log| log.matches("serving /metrics").count() == 2);
@@ -92,11 +92,11 @@ fn a_second_daemon_on_one_file_is_told_why_not() {
 
 #[test]
 fn a_run_is_left_at_a_stop_and_carried_on_after_the_start() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     // A restore takes 400 s there: 20 s here.
-    let rig = Rig::with(&estate("rate(1 minute)", "drain = \"0s\"\n"), &["--time-scale", "20"]);
+    let rig = TestSandbox::with(&estate("rate(1 minute)", "drain = \"0s\"\n"), &["--time-scale", "20"]);
     let before = rig.state();
     let agent = Agent::start(&rig);
     agent.wait_for("making a resource");
@@ -112,13 +112,13 @@ fn a_run_is_left_at_a_stop_and_carried_on_after_the_start() {
     // The next one may be at work already: nothing overlaps, and a stop leaves it again.
     assert_eq!(agent.stop(), 0);
     assert!(found.len() <= 2);
-    rig.run(&["reap"]).ends(0);
+    rig.run(&["reap"]).assert_code(0);
     assert_eq!(rig.state(), before);
 }
 
 #[test]
 fn a_reload_says_what_changed_and_a_bad_one_changes_nothing() {
-    let rig = Rig::start(&estate("@weekly", ""));
+    let rig = TestSandbox::start(&estate("@weekly", ""));
     let agent = Agent::start(&rig);
     agent.wait_for("serving /metrics");
     let text = std::fs::read_to_string(&rig.config).unwrap();
@@ -138,14 +138,14 @@ fn a_reload_says_what_changed_and_a_bad_one_changes_nothing() {
 
 #[test]
 fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let far_end = FarEnd::content();
-    let text = estate("rate(1 day)", &format!("otlp = \"{}\"\n", far_end.url))
-        + &format!("[[notify]]\nname = \"switch\"\nping = {{ url = \"{}/id\", every = \"1s\" }}\n", far_end.url);
+    let http_stub = HttpStub::content();
+    let text = estate("rate(1 day)", &format!("otlp = \"{}\"\n", http_stub.url))
+        + &format!("[[notify]]\nname = \"switch\"\nping = {{ url = \"{}/id\", every = \"1s\" }}\n", http_stub.url);
     let text = text.replace("[database.restore_test]", "rto = \"2d\"\n[database.restore_test]\ndeadline = \"48h\"");
-    let rig = Rig::with(&text, &["--time-scale", "10000"]);
+    let rig = TestSandbox::with(&text, &["--time-scale", "10000"]);
     let agent = Agent::start(&rig);
     let address = agent.address();
     agent.wait_for("a test has ended");
@@ -166,10 +166,10 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
     let log = agent.log();
     let of_run = log.lines().filter(|line| line.contains("making a resource"));
     assert!(of_run.into_iter().all(|line| serde_json::from_str::<Value>(line).unwrap()["span"]["run.id"].is_string()));
-    let requests = far_end.wait(|requests| requests.iter().any(|request| request.path == "/id"));
+    let requests = http_stub.wait(|requests| requests.iter().any(|request| request.path == "/id"));
     let pings: Vec<_> = requests.iter().filter(|request| request.path.starts_with("/id")).collect();
     assert_eq!(pings[0].path, "/id/start");
-    let requests_so_far = far_end.wait(|requests| requests.iter().any(|request| request.path == "/v1/traces"));
+    let requests_so_far = http_stub.wait(|requests| requests.iter().any(|request| request.path == "/v1/traces"));
     let traces = requests_so_far.iter().find(|request| request.path == "/v1/traces").unwrap().json();
     let spans = traces["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone();
     let root = spans.iter().find(|span| span["parentSpanId"] == "").unwrap();
@@ -178,7 +178,7 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
     assert_eq!((&restore["parentSpanId"], &restore["traceId"]), (&root["spanId"], &root["traceId"]));
     // AWS goes away: the switch is told that all is not well.
     rig.fault(serde_json::json!({ "service": "sts", "effect": "denied", "times": 100_000 }));
-    let requests = far_end.wait(|requests| requests.iter().any(|request| request.path == "/id/fail"));
+    let requests = http_stub.wait(|requests| requests.iter().any(|request| request.path == "/id/fail"));
     assert!(requests.iter().rfind(|request| request.path == "/id/fail").unwrap().body.contains("AccessDenied"));
     assert!(get(&address, "/readyz").starts_with("HTTP/1.1 503"));
     assert_eq!(agent.stop(), 0);
@@ -186,7 +186,7 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
 
 #[test]
 fn several_estates_share_one_daemon() {
-    let rig = Rig::start(&estate("@weekly", ""));
+    let rig = TestSandbox::start(&estate("@weekly", ""));
     let folder = rig.scratch.0.join("estates");
     std::fs::create_dir(&folder).unwrap();
     let text = estate("@weekly", "");
@@ -210,7 +210,7 @@ fn several_estates_share_one_daemon() {
 
 #[test]
 fn an_estate_that_aws_does_not_let_in_waits_and_keeps_no_other_waiting() {
-    let rig = Rig::start(&estate("@weekly", ""));
+    let rig = TestSandbox::start(&estate("@weekly", ""));
     let folder = rig.scratch.0.join("estates");
     std::fs::create_dir(&folder).unwrap();
     let text = estate("@weekly", "");
@@ -248,7 +248,7 @@ fn an_estate_that_aws_does_not_let_in_waits_and_keeps_no_other_waiting() {
 
 #[test]
 fn credentials_in_a_file_can_be_mended_meanwhile() {
-    let rig = Rig::start(&estate("@weekly", ""));
+    let rig = TestSandbox::start(&estate("@weekly", ""));
     let file = rig.scratch.0.join("credentials");
     let mut command = rig.command(&["daemon"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -270,14 +270,14 @@ fn credentials_in_a_file_can_be_mended_meanwhile() {
 
 #[test]
 fn a_database_that_goes_away_and_comes_back_costs_nothing() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let mut postgres = Postgres::start();
     let text = estate("cron(0 12 1 2 ? 2027)", "[state]\nurl = \"env:DRCTL_STATE_URL\"\nlease = \"20s\"\n")
         .replace("[database.restore_test]", "[database.restore_test]\ndeadline = \"24h\"")
         .replace("rto = \"1h\"", "rto = \"2d\"");
-    let rig = Rig::with(&text, &["--time-scale", "40", "--start", "2027-02-01T11:59:00Z"]);
+    let rig = TestSandbox::with(&text, &["--time-scale", "40", "--start", "2027-02-01T11:59:00Z"]);
     let before = rig.state();
     let mut command = rig.command(&["daemon"]);
     command.env("DRCTL_STATE_URL", url(postgres.port));
@@ -294,42 +294,47 @@ fn a_database_that_goes_away_and_comes_back_costs_nothing() {
     postgres.go_down();
     let mut command = rig.command(&["runs", "list"]);
     command.env("DRCTL_STATE_URL", postgres.url());
-    crate::support::Ran::from(command.output().unwrap()).ends(3).says("failed to open the state in `postgres://");
+    crate::support::CommandOutput::from(command.output().unwrap())
+        .assert_code(3)
+        .assert_contains("failed to open the state in `postgres://");
 }
 
 #[test]
 fn a_state_file_is_backed_up_and_a_damaged_one_is_refused() {
-    let rig = Rig::start(&estate("@weekly", ""));
-    rig.run(&["runs", "list"]).ends(0);
+    let rig = TestSandbox::start(&estate("@weekly", ""));
+    rig.run(&["runs", "list"]).assert_code(0);
     let copy = rig.scratch.0.join("copy.db");
-    rig.run(&["runs", "backup", copy.to_str().unwrap()]).ends(0);
-    rig.run(&["runs", "backup", copy.to_str().unwrap()]).ends(2).says("is there already");
+    rig.run(&["runs", "backup", copy.to_str().unwrap()]).assert_code(0);
+    rig.run(&["runs", "backup", copy.to_str().unwrap()]).assert_code(2).assert_contains("is there already");
     std::fs::copy(&copy, rig.scratch.0.join("drctl.db")).unwrap();
-    rig.run(&["runs", "list"]).ends(0);
+    rig.run(&["runs", "list"]).assert_code(0);
     std::fs::write(rig.scratch.0.join("drctl.db"), "this is no database".repeat(1000)).unwrap();
-    rig.run(&["daemon"]).ends(2).says("drctl.db");
+    rig.run(&["daemon"]).assert_code(2).assert_contains("drctl.db");
 }
 
 #[test]
 fn a_timer_of_ones_own_tells_the_same_people() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let far_end = FarEnd::content();
+    let http_stub = HttpStub::content();
     let text = estate("@weekly", "")
-        + &format!("[[notify]]\nname = \"hook\"\non = [\"passed\"]\nwebhook = {{ url = \"{}/hook\" }}\n", far_end.url);
-    let rig = Rig::start(&text);
-    rig.run(&["restore-test", "shop-pg"]).ends(0);
-    assert!(far_end.requests().is_empty(), "a person at a terminal sees the result");
-    rig.run(&["restore-test", "shop-pg", "--notify"]).ends(0);
-    let requests = far_end.requests();
+        + &format!(
+            "[[notify]]\nname = \"hook\"\non = [\"passed\"]\nwebhook = {{ url = \"{}/hook\" }}\n",
+            http_stub.url
+        );
+    let rig = TestSandbox::start(&text);
+    rig.run(&["restore-test", "shop-pg"]).assert_code(0);
+    assert!(http_stub.requests().is_empty(), "a person at a terminal sees the result");
+    rig.run(&["restore-test", "shop-pg", "--notify"]).assert_code(0);
+    let requests = http_stub.requests();
     assert_eq!((requests.len(), requests[0].json()["event"].as_str()), (1, Some("passed")));
 }
 
 #[test]
 fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
-    let rig = Rig::start(&estate("@weekly", ""));
-    rig.run(&["runs", "list"]).ends(0);
+    let rig = TestSandbox::start(&estate("@weekly", ""));
+    rig.run(&["runs", "list"]).assert_code(0);
     let hold = |seconds: u32| {
         let script = "import sqlite3, sys, time\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
                       c.execute('begin exclusive')\nprint('held', flush=True)\ntime.sleep(float(sys.argv[2]))";
@@ -341,18 +346,18 @@ fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
         child
     };
     let mut held = hold(2);
-    rig.run(&["runs", "list"]).ends(0);
+    rig.run(&["runs", "list"]).assert_code(0);
     held.wait().unwrap();
     let mut held = hold(60);
-    rig.run(&["runs", "list"]).ends(2).says("database is locked").says("`[state] url`");
+    rig.run(&["runs", "list"]).assert_code(2).assert_contains("database is locked").assert_contains("`[state] url`");
     held.kill().unwrap();
     held.wait().unwrap();
-    rig.run(&["runs", "list"]).ends(0);
+    rig.run(&["runs", "list"]).assert_code(0);
 }
 
 #[test]
 fn a_supervisor_is_told_of_the_start_each_reload_each_beat_and_the_end() {
-    let rig = Rig::start(&estate("@weekly", ""));
+    let rig = TestSandbox::start(&estate("@weekly", ""));
     let path = rig.scratch.0.join("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();

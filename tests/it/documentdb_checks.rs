@@ -6,7 +6,7 @@ use mongodb::options::IndexOptions;
 use serde_json::Value;
 
 use super::documents::Documents;
-use super::support::{Engine, Rig, checks, have, outcome};
+use super::support::{Engine, TestSandbox, checks, outcome, require_engines};
 
 const SECOND: i64 = 1_000;
 
@@ -34,7 +34,7 @@ const EXACT: &str = "[[database.restore_test.check]]\nname = \"exact\"\ncollecti
 
 #[test]
 fn views_and_what_expires_are_no_alarm_and_a_lost_option_of_an_index_is() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -54,9 +54,9 @@ fn views_and_what_expires_are_no_alarm_and_a_lost_option_of_an_index_is() {
         shop.collection::<Document>("orders").create_index(index(sparse)).await.unwrap();
     });
     let checked = [NESTED, SETTLED, EXACT].concat();
-    let rig = Rig::start(&documents.estate(documents.port, "reader", &checked));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", &checked));
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(
         actual(&document, "rows").contains("304 rows; 20 more left out of rows and content"),
         "{}",
@@ -74,7 +74,7 @@ fn views_and_what_expires_are_no_alarm_and_a_lost_option_of_an_index_is() {
         shop.collection::<Document>("orders").create_index(plain).await.unwrap();
     });
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(1);
+    ran.assert_code(1);
     assert_eq!(checks(&document, "failed"), ["catalog"], "{document:#}");
     assert!(actual(&document, "catalog").contains("sparse"), "{}", actual(&document, "catalog"));
     assert_eq!(actual(&document, "settled"), "300 rows, unchanged");
@@ -88,7 +88,7 @@ async fn expire_by(client: &mongodb::Client, collection: &str, field: &str) {
 
 #[test]
 fn a_ttl_index_hides_no_loss() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -102,10 +102,10 @@ fn a_ttl_index_hides_no_loss() {
         expire_by(&client, "sessions", "at").await;
     });
     // The sandbox calls it the same point each time: its content would be compared.
-    let rig = Rig::start(&documents.estate(documents.port, "reader", "content = \"settled\"\n"));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", "content = \"settled\"\n"));
     let rows = |arguments: &[&str], code| {
         let (ran, document) = rig.test(&[&["shop-docs"], arguments].concat());
-        ran.ends(code);
+        ran.assert_code(code);
         actual(&document, "rows")
     };
     assert!(rows(&[], 0).contains("110 rows; 50 more left out"));
@@ -146,7 +146,7 @@ fn a_ttl_index_hides_no_loss() {
 
 #[test]
 fn what_cannot_be_told_is_unknown_and_says_why() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -169,9 +169,9 @@ fn what_cannot_be_told_is_unknown_and_says_why() {
         check("no time", "newest = \"texts.at\"\nwithin = \"90d\""),
         check("null", &aggregate("orders", "not empty")),
     ];
-    let rig = Rig::start(&documents.estate(documents.port, "reader", &checked.concat()));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", &checked.concat()));
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(1);
+    ran.assert_code(1);
     assert_eq!(
         checks(&document, "unknown"),
         ["misspelt", "misspelt newest", "from the future", "no time"],
@@ -185,23 +185,23 @@ fn what_cannot_be_told_is_unknown_and_says_why() {
 
 #[test]
 fn a_missing_right_is_unknown_and_named() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
     documents.fill(|client| async move {
         client.database("shop").collection("orders").insert_many(old(5)).await.unwrap();
     });
-    let rig = Rig::start(&documents.estate(documents.port, "stranger", ""));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "stranger", ""));
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(outcome(&document), "unknown");
     assert!(actual(&document, "connect").contains("give it the role `read`"), "{document:#}");
 }
 
 #[test]
 fn an_index_of_documentdb_that_lacks_entries_is_noticed_and_named() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let mut documents = Documents::start();
@@ -210,11 +210,11 @@ fn an_index_of_documentdb_that_lacks_entries_is_noticed_and_named() {
         orders.insert_many(old(200)).await.unwrap();
         orders.create_index(IndexModel::builder().keys(doc! { "at": 1 }).build()).await.unwrap();
     });
-    let rig = Rig::start(&documents.estate(documents.port, "reader", SETTLED));
-    rig.test(&["shop-docs"]).0.ends(0);
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", SETTLED));
+    rig.test(&["shop-docs"]).0.assert_code(0);
     documents.lose_index_entries("orders", 10);
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(1);
+    ran.assert_code(1);
     assert_eq!(checks(&document, "failed"), ["structure"], "{document:#}");
     let found = actual(&document, "structure");
     assert!(found.contains("200 documents by a scan and 190 through its index `at_1`"), "{found}");
@@ -224,7 +224,7 @@ fn an_index_of_documentdb_that_lacks_entries_is_noticed_and_named() {
 
 #[test]
 fn values_of_any_kind_have_a_fingerprint_of_their_own() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -245,14 +245,14 @@ fn values_of_any_kind_have_a_fingerprint_of_their_own() {
             odd.insert_one(doc! { "_id": i32::try_from(at).unwrap(), "value": value }).await.unwrap();
         }
     });
-    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
-    rig.test(&["shop-docs"]).0.ends(0);
-    rig.test(&["shop-docs"]).0.ends(0);
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", ""));
+    rig.test(&["shop-docs"]).0.assert_code(0);
+    rig.test(&["shop-docs"]).0.assert_code(0);
     documents.fill(|client| async move {
         let odd = client.database("shop").collection::<Document>("odd");
         odd.update_one(doc! { "_id": 0 }, doc! { "$set": { "value": 0.0 } }).await.unwrap();
     });
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(1);
+    ran.assert_code(1);
     assert_eq!(checks(&document, "failed"), ["content"], "{document:#}");
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use drctl::clock::Clock;
 use drctl::estate::{ContentMode, CustomCheck, Expectation, HostPort, Probe, Protocol, TlsMode};
-use drctl::verify::{CommandListener, Login, Outcome, Plan, Proof, verify};
+use drctl::verify::{CommandListener, ConnectionSettings, Outcome, Plan, Verification, verify};
 
 use super::documents::tunnel;
-use super::support::{DOCUMENTDB, Engine, HEAD, Rig, Scratch, have};
+use super::support::{DOCUMENTDB, Engine, HEAD, Scratch, TestSandbox, require_engines};
 
 /// "Supported MongoDB APIs, operations, and data types in Amazon DocumentDB", version 5.0, and what connecting takes.
 const DOCUMENTED: [&str; 14] = [
@@ -31,7 +31,7 @@ const ALSO_DOCUMENTED: [&str; 3] = ["saslContinue", "killCursors", "ping"];
 
 #[test]
 fn only_documented_commands_are_sent() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let (_rig, kept) = kept();
@@ -40,7 +40,7 @@ fn only_documented_commands_are_sent() {
         let seen = Arc::clone(&seen);
         Arc::new(move |name: &str| seen.lock().unwrap().push(name.to_owned()))
     };
-    let login = Login { on_command: Some(listener), ..kept };
+    let login = ConnectionSettings { on_command: Some(listener), ..kept };
     let check = |name: &str, probe| CustomCheck { name: name.to_owned(), probe };
     let (relation, column) = ("orders".to_owned(), "created_at".to_owned());
     let plan = Plan {
@@ -74,21 +74,21 @@ fn only_documented_commands_are_sent() {
 }
 
 /// A copy that was kept, and how to enter it.
-fn kept() -> (Rig, Login) {
+fn kept() -> (TestSandbox, ConnectionSettings) {
     const PASSWORD: &str = "of the snapshots time";
     let secret = Scratch::new();
     let path = secret.0.join("password");
     std::fs::write(&path, PASSWORD).unwrap();
     let given = format!("database = \"shop\"\npassword = \"file:{}\"", path.display());
     let estate = [HEAD, &DOCUMENTDB.replace("database = \"shop\"", &given)].concat();
-    let rig = Rig::start(&estate);
-    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).ends(0);
+    let rig = TestSandbox::start(&estate);
+    rig.run(&["restore-test", "shop-docs", "--keep-for", "2h"]).assert_code(0);
     let state = rig.control("GET", "state", &serde_json::Value::Null);
     let mut copies = state.as_array().unwrap().iter().filter(|found| found["type"] == "db-cluster");
     let copy = copies.find(|found| found["id"].as_str().unwrap().starts_with("drctl-")).unwrap();
     let port = u16::try_from(copy["port"].as_u64().unwrap()).unwrap();
     let username = estate.lines().find_map(|line| line.strip_prefix("username = ")).unwrap().trim_matches('"');
-    let login = Login {
+    let login = ConnectionSettings {
         protocol: Protocol::Mongo,
         address: HostPort { host: "localhost".to_owned(), port },
         tls: TlsMode::VerifyFull,
@@ -114,27 +114,27 @@ fn plan() -> Plan {
         checks: Vec::new(),
         large_rows: Plan::LARGE_ROWS,
         connections: Plan::CONNECTIONS,
-        patience: Duration::from_mins(1),
+        deadline: Duration::from_mins(1),
     }
 }
 
-fn proved(login: &Login, plan: &Plan) -> Proof {
+fn proved(login: &ConnectionSettings, plan: &Plan) -> Verification {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(verify(login, &Arc::new(plan.clone()), &Clock::system(), &|_| {}))
 }
 
 #[test]
 fn a_tunnel_to_documentdb_is_verified_under_the_name_of_the_copy() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let (rig, kept) = kept();
     let address = HostPort { host: "127.0.0.1".to_owned(), port: tunnel(kept.address.port) };
-    let through = Login { address, tunnelled: true, ..kept };
+    let through = ConnectionSettings { address, tunnelled: true, ..kept };
     let proof = proved(&through, &plan());
     assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);
     // The same tunnel, but what is at its end is not who it should be.
-    let other = Login { certificate_name: "docs.example.com".to_owned(), ..through.clone() };
+    let other = ConnectionSettings { certificate_name: "docs.example.com".to_owned(), ..through.clone() };
     let proof = proved(&other, &plan());
     assert_eq!((proof.checks.len(), proof.checks[0].outcome), (1, Outcome::Unknown), "{:#?}", proof.checks);
     assert!(proof.checks[0].fix.as_ref().unwrap().contains("leads to another server"), "{:#?}", proof.checks);
@@ -142,13 +142,13 @@ fn a_tunnel_to_documentdb_is_verified_under_the_name_of_the_copy() {
     let strange = rig.scratch.0.join("other-ca.pem");
     let authority = rcgen::generate_simple_self_signed(["somebody else".to_owned()]).unwrap();
     std::fs::write(&strange, authority.cert.pem()).unwrap();
-    let proof = proved(&Login { ca: Some(strange), ..through }, &plan());
+    let proof = proved(&ConnectionSettings { ca: Some(strange), ..through }, &plan());
     assert_eq!((proof.checks.len(), proof.checks[0].outcome), (1, Outcome::Failed), "{:#?}", proof.checks);
 }
 
 #[test]
 fn ranges_read_side_by_side_find_what_one_pass_finds() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let (_rig, kept) = kept();
@@ -162,7 +162,7 @@ fn ranges_read_side_by_side_find_what_one_pass_finds() {
         let counted = Arc::clone(&counted);
         Arc::new(move |name: &str| *counted.lock().unwrap() += u32::from(name == "find"))
     };
-    let login = Login { on_command: Some(listener), ..kept };
+    let login = ConnectionSettings { on_command: Some(listener), ..kept };
     let in_ranges = Plan { large_rows: 100, baseline: Some(first.clone()), ..in_one };
     let proof = proved(&login, &in_ranges);
     assert!(proof.checks.iter().all(|check| check.outcome == Outcome::Passed), "{:#?}", proof.checks);

@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use super::support::{AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, POSTGRES, Ran, Rig, have};
+use super::support::{
+    AURORA_POSTGRES, CommandOutput, DOCUMENTDB, Engine, HEAD, POSTGRES, TestSandbox, require_engines,
+};
 use serde_json::Value;
 
 /// Passes everything on to a sandbox, and keeps what clients have sent.
@@ -91,7 +93,7 @@ fn comparable(name: &str, value: &str) -> String {
 
 #[test]
 fn a_dry_run_shows_what_is_sent() {
-    if !have(&[Engine::Postgres, Engine::Secantus]) {
+    if !require_engines(&[Engine::Postgres, Engine::Secantus]) {
         return;
     }
     for (estate, target, point) in [
@@ -101,17 +103,19 @@ fn a_dry_run_shows_what_is_sent() {
         (AURORA_POSTGRES, "shop-apg", "pitr"),
         (DOCUMENTDB, "shop-docs", "latest"),
     ] {
-        let rig = Rig::start(&[HEAD, estate].concat());
+        let rig = TestSandbox::start(&[HEAD, estate].concat());
         let tap = Tap::on(&rig.endpoint);
         let run = |arguments: &[&str]| {
             let mut command = rig.command(arguments);
-            Ran::from(command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", tap.port)).output().unwrap())
+            CommandOutput::from(
+                command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", tap.port)).output().unwrap(),
+            )
         };
-        let ran = run(&["restore-test", target, "--point", point, "--dry-run", "--output", "json"]).ends(0);
+        let ran = run(&["restore-test", target, "--point", point, "--dry-run", "--output", "json"]).assert_code(0);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         let sent = String::from_utf8_lossy(&tap.sent.lock().unwrap()).into_owned();
         assert!(!["Action=Restore", "Action=Create", "Action=Modify"].iter().any(|call| sent.contains(call)));
-        run(&["restore-test", target, "--point", point]).ends(0);
+        run(&["restore-test", target, "--point", point]).assert_code(0);
         let steps = document["targets"][0]["steps"].as_array().unwrap();
         let calls: Vec<&Value> = steps.iter().flat_map(|step| step["calls"].as_array().unwrap()).collect();
         assert!(!calls.is_empty());

@@ -1,18 +1,20 @@
 //! The main job: every kind of database passes, and the sandbox holds afterwards what it began with.
 
-use super::support::{AURORA_MYSQL, AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, Rig, have};
+use super::support::{
+    AURORA_MYSQL, AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, TestSandbox, require_engines,
+};
 
 const ALL: [Engine; 3] = [Engine::Postgres, Engine::Mariadb, Engine::Secantus];
 
 #[test]
 fn all_five_kinds_pass_and_leave_nothing_behind() {
-    if !have(&ALL) {
+    if !require_engines(&ALL) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, AURORA_POSTGRES, AURORA_MYSQL, DOCUMENTDB].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, MYSQL, AURORA_POSTGRES, AURORA_MYSQL, DOCUMENTDB].concat());
     let before = rig.state();
     let (ran, document) = rig.test(&["--all"]);
-    ran.ends(0);
+    ran.assert_code(0);
     assert_eq!(document["schema"], "drctl.restore-test/1");
     assert_eq!(document["simulated"], true);
     let tests = document["tests"].as_array().unwrap();
@@ -38,7 +40,7 @@ fn all_five_kinds_pass_and_leave_nothing_behind() {
     assert_eq!(rig.state(), before);
     // The same points once more: everything is as the last passed run found it.
     let (ran, document) = rig.test(&["--all", "--parallel", "2"]);
-    ran.ends(0);
+    ran.assert_code(0);
     for test in document["tests"].as_array().unwrap() {
         let content = test["checks"].as_array().unwrap().iter().find(|check| check["name"] == "content").unwrap();
         assert_eq!(content["expected"], "the same content as when this point was last restored", "{content}");
@@ -48,12 +50,12 @@ fn all_five_kinds_pass_and_leave_nothing_behind() {
 
 #[test]
 fn the_documents_fields_are_those_that_programs_rely_on() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let (ran, document) = rig.test(&["shop-pg"]);
-    ran.ends(0);
+    ran.assert_code(0);
     let test = &document["tests"][0];
     for path in [
         "/run_id",
@@ -100,12 +102,12 @@ fn the_documents_fields_are_those_that_programs_rely_on() {
 
 #[test]
 fn a_faster_clock_measures_aws_time_and_not_this_machines() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "600"]);
+    let rig = TestSandbox::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "600"]);
     let (ran, document) = rig.test(&["shop-pg"]);
-    ran.ends(0);
+    ran.assert_code(0);
     let aws = document["tests"][0]["rto"]["aws_seconds"].as_f64().unwrap();
     assert!((400.0..900.0).contains(&aws), "AWS took {aws} s where 400 s were simulated");
 }

@@ -7,26 +7,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::support::{DRCTL, HEAD, POSTGRES, Ran, Rig, Scratch};
+use crate::support::{CommandOutput, DRCTL, HEAD, POSTGRES, Scratch, TestSandbox};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 /// `drctl` with this configuration, and nothing behind it.
-fn configured(text: &str, arguments: &[&str]) -> Ran {
+fn configured(text: &str, arguments: &[&str]) -> CommandOutput {
     let scratch = Scratch::new();
     let config = scratch.0.join("drctl.toml");
     std::fs::write(&config, text).unwrap();
     let mut command = std::process::Command::new(DRCTL);
     command.args(arguments).env("DRCTL_CONFIG", &config).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-    Ran::from(command.output().unwrap())
+    CommandOutput::from(command.output().unwrap())
 }
 
 #[test]
 fn nobody_else_reads_the_state_or_holds_its_locks() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
-    rig.run(&["reap"]).ends(0);
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["reap"]).assert_code(0);
     // A run is refused, and leaves its lock file's directory behind.
     rig.run(&["restore-test", "shop-pg", "--point", "no-such-snapshot"]);
     let (state, locks) = (rig.scratch.0.join("drctl.db"), rig.scratch.0.join("drctl.db.locks"));
@@ -57,16 +57,19 @@ fn nothing_leaves_the_machine_without_tls() {
             "slack.api",
         ),
     ] {
-        let ran = configured(&[HEAD, POSTGRES, more].concat(), &["iam-policy"]).ends(2).says(key).says("without TLS");
+        let ran = configured(&[HEAD, POSTGRES, more].concat(), &["iam-policy"])
+            .assert_code(2)
+            .assert_contains(key)
+            .assert_contains("without TLS");
         assert!(!ran.err.contains("hunter2"), "{}", ran.err);
     }
     let local = "[[notify]]\nname = \"x\"\nwebhook = { url = \"http://127.0.0.1:1/\" }\n";
-    configured(&[HEAD, POSTGRES, local].concat(), &["iam-policy"]).ends(0);
+    configured(&[HEAD, POSTGRES, local].concat(), &["iam-policy"]).assert_code(0);
     // An address behind a name is looked at when it is used.
     let hidden = "[[notify]]\nname = \"x\"\nwebhook = { url = \"env:DRCTL_HOOK\" }\n";
-    let rig = Rig::start(&[HEAD, POSTGRES, hidden].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, hidden].concat());
     let output = rig.command(&["notify", "test", "x"]).env("DRCTL_HOOK", "http://192.0.2.1/hunter2").output().unwrap();
-    let ran = Ran::from(output).says("neither https nor http on this machine");
+    let ran = CommandOutput::from(output).assert_contains("neither https nor http on this machine");
     assert!(ran.code != 0 && !ran.err.contains("hunter2") && !ran.out.contains("hunter2"));
 }
 
@@ -78,12 +81,12 @@ fn an_estate_file_does_not_get_what_the_process_knows() {
         ("file:/", "it is not a regular file"),
     ] {
         let text = [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", password);
-        let rig = Rig::start(&[HEAD, POSTGRES].concat());
+        let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
         std::fs::write(&rig.config, text).unwrap();
-        rig.run(&["doctor"]).says(says);
+        rig.run(&["doctor"]).assert_contains(says);
     }
     let text = [HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", "env:AWS_SECRET_ACCESS_KEY");
-    configured(&text, &["iam-policy"]).ends(2).says("drctl's own");
+    configured(&text, &["iam-policy"]).assert_code(2).assert_contains("drctl's own");
 }
 
 #[test]
@@ -93,14 +96,16 @@ fn a_mistake_in_a_value_does_not_show_what_lets_somebody_in() {
         "email = { smtp = \"smtps://user:hunter2@example.com\", from = \"a@b.c\", to = [\"a@b.c\"] }",
     ] {
         let more = format!("[[notify]]\nname = \"x\"\n{line}\n");
-        let ran = configured(&[HEAD, POSTGRES, &more].concat(), &["iam-policy"]).ends(2).says("example.com");
+        let ran = configured(&[HEAD, POSTGRES, &more].concat(), &["iam-policy"])
+            .assert_code(2)
+            .assert_contains("example.com");
         assert!(!ran.err.contains("hunter2"), "{}", ran.err);
     }
 }
 
 #[test]
 fn no_directive_of_the_log_shows_what_is_sent_to_aws() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     for directives in [
         "trace,aws_smithy_runtime::client=trace,aws_smithy_runtime=trace",
         "[{run.id}]=trace",
@@ -110,18 +115,18 @@ fn no_directive_of_the_log_shows_what_is_sent_to_aws() {
     ] {
         let mut command = rig.command(&["restore-test", "shop-pg"]);
         command.env("DRCTL_LOG", directives).env("LOG_SENSITIVE_BODIES", "true");
-        let ran = Ran::from(command.output().unwrap());
+        let ran = CommandOutput::from(command.output().unwrap());
         for hidden in ["SecretString", "aws_smithy_runtime", "aws_sdk", "hyper_util"] {
             assert!(!ran.err.contains(hidden), "{directives} shows `{hidden}`:\n{}", ran.err);
         }
         // Less is not logged for it.
-        assert!(ran.ends(0).err.contains(" drctl::") || directives.contains("rpc"), "{directives}");
+        assert!(ran.assert_code(0).err.contains(" drctl::") || directives.contains("rpc"), "{directives}");
     }
 }
 
 #[test]
 fn nobody_who_reaches_the_port_keeps_others_from_asking() {
-    let rig = Rig::start(&[HEAD, "\n[daemon]\nlisten = \"127.0.0.1:0\"\n", POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, "\n[daemon]\nlisten = \"127.0.0.1:0\"\n", POSTGRES].concat());
     let agent = Agent::start(&rig);
     let address = agent.address();
     let ask = || {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::{HEAD, Ran, Rig};
+use super::support::{CommandOutput, HEAD, TestSandbox};
 
 /// What drctl may take at most, whatever a backup holds.
 pub(crate) const MAX_PEAK_KB: u64 = 200_000;
@@ -13,20 +13,20 @@ pub(crate) const MAX_PEAK_KB: u64 = 200_000;
 const MAX_OUTPUT_BYTES: usize = 100_000;
 
 /// A sandbox whose copies are somewhere else: `connect` leads to a server of the test's own.
-pub(crate) fn rig(kind: &str, port: u16, settings: &str, checks: &str) -> Rig {
-    Rig::start(&format!(
+pub(crate) fn rig(kind: &str, port: u16, settings: &str, checks: &str) -> TestSandbox {
+    TestSandbox::start(&format!(
         "{HEAD}[[database]]\nid = \"shop\"\nkind = \"{kind}\"\nretention = \"7d\"\n[database.restore_test]\n\
          connect = \"127.0.0.1:{port}\"\npassword = \"env:HOSTILE_PASSWORD\"\n{settings}\n{checks}"
     ))
 }
 
 /// Tests the one target; yields what was printed, the report, and the most memory that drctl took, in kB.
-pub(crate) fn test(rig: &Rig) -> (Ran, Value, u64) {
+pub(crate) fn test(rig: &TestSandbox) -> (CommandOutput, Value, u64) {
     let mut command = rig.command(&["restore-test", "shop", "--output", "json"]);
     command.env("HOSTILE_PASSWORD", "secret").stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let (peak, output) = watched(child);
-    let ran = Ran::from(output);
+    let ran = CommandOutput::from(output);
     assert!(ran.out.len() + ran.err.len() < MAX_OUTPUT_BYTES, "{} and {} bytes", ran.out.len(), ran.err.len());
     for c in ran.out.chars().chain(ran.err.chars()) {
         assert!(c == '\n' || !c.is_control(), "{c:?} in\n{}\n{}", ran.out, ran.err);

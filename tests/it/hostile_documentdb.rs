@@ -7,7 +7,7 @@ use mongodb::options::IndexOptions;
 use serde_json::Value;
 
 use super::documents::{Documents, forward};
-use super::support::{Engine, Ran, Rig, checks, have};
+use super::support::{CommandOutput, Engine, TestSandbox, checks, require_engines};
 
 /// Resident memory at its highest.
 const MEMORY_KB: u64 = 200_000;
@@ -24,14 +24,14 @@ const NAMES: [&str; 6] = [
 ];
 
 /// Runs a test and says how much memory it took at most, in kilobytes.
-fn measured(rig: &Rig) -> (Ran, Value, u64) {
+fn measured(rig: &TestSandbox) -> (CommandOutput, Value, u64) {
     const PEAK: &str = "import resource, subprocess, sys\ncode = subprocess.run(sys.argv[1:]).returncode\n\
                         print('PEAK', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\nsys.exit(code)";
     let test = rig.command(&["restore-test", "--output", "json", "shop-docs"]);
     let mut python = std::process::Command::new(".venv/bin/python");
     python.args(["-c", PEAK]).arg(test.get_program()).args(test.get_args());
     python.envs(test.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    let ran = Ran::from(python.output().unwrap());
+    let ran = CommandOutput::from(python.output().unwrap());
     let peak = ran.err.rsplit_once("PEAK ").unwrap().1.trim().parse().unwrap();
     let document = serde_json::from_str(&ran.out).unwrap_or(Value::Null);
     (ran, document, peak)
@@ -43,7 +43,7 @@ fn settled_on(collection: &str) -> String {
 
 #[test]
 fn names_values_and_sizes_of_any_kind_are_read_in_little_memory_and_shown_clean() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -70,9 +70,9 @@ fn names_values_and_sizes_of_any_kind_are_read_in_little_memory_and_shown_clean(
             shop.collection(&format!("small{number}")).insert_one(doc! { "_id": 1 }).await.unwrap();
         }
     });
-    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", ""));
     let (ran, document, peak) = measured(&rig);
-    let ran = ran.ends(0);
+    let ran = ran.assert_code(0);
     assert!(peak < MEMORY_KB, "{peak} KB");
     let rows = &document["tests"][0]["checks"][2];
     assert!(rows["actual"].as_str().unwrap().contains("323 rows"), "{rows}");
@@ -84,7 +84,7 @@ fn names_values_and_sizes_of_any_kind_are_read_in_little_memory_and_shown_clean(
         }
     });
     for arguments in [&["restore-test", "shop-docs"][..], &["restore-test", "--output", "json", "shop-docs"]] {
-        let ran = rig.run(arguments).ends(1);
+        let ran = rig.run(arguments).assert_code(1);
         let shown = [ran.out.as_str(), ran.err.as_str()].concat();
         assert!(shown.contains("PASSED everything") && shown.contains("sredro"), "{shown}");
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown:?}");
@@ -95,19 +95,19 @@ fn names_values_and_sizes_of_any_kind_are_read_in_little_memory_and_shown_clean(
 #[test]
 fn json_that_people_see_steers_no_terminal() {
     const NAME: &str = "x\u{9b}2Jy\u{202e}z\u{7f}";
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
     documents.fill(|client| async move {
         client.database("shop").collection(NAME).insert_one(doc! { "_id": 1 }).await.unwrap();
     });
-    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
-    rig.run(&["restore-test", "shop-docs"]).ends(0);
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", ""));
+    rig.run(&["restore-test", "shop-docs"]).assert_code(0);
     let id = rig.runs()[0]["run_id"].as_str().unwrap().to_owned();
     let plain = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
     for arguments in [&["runs", "show", &id, "--output", "json"][..], &["runs", "show", &id]] {
-        let ran = rig.run(arguments).ends(0);
+        let ran = rig.run(arguments).assert_code(0);
         assert!(ran.out.chars().all(plain), "{:?}", ran.out);
         if arguments.contains(&"json") {
             let document: Value = serde_json::from_str(&ran.out).unwrap();
@@ -116,14 +116,14 @@ fn json_that_people_see_steers_no_terminal() {
     }
     // The log names the collection too.
     let mut command = rig.command(&["restore-test", "shop-docs"]);
-    let ran = Ran::from(command.env("DRCTL_LOG", "debug").output().unwrap()).ends(0);
+    let ran = CommandOutput::from(command.env("DRCTL_LOG", "debug").output().unwrap()).assert_code(0);
     assert!(ran.err.chars().all(plain), "{:?}", ran.err);
 }
 
 #[test]
 fn a_catalogue_of_long_definitions_takes_little_memory() {
     const EXPRESSION: usize = 4_000_000;
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -139,9 +139,9 @@ fn a_catalogue_of_long_definitions_takes_little_memory() {
             }
         }
     });
-    let rig = Rig::start(&documents.estate(documents.port, "reader", ""));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", ""));
     let (ran, document, peak) = measured(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(peak < MEMORY_KB, "{peak} KB");
     let catalog = &document["tests"][0]["checks"][1];
     assert!(catalog["actual"].as_str().unwrap().contains("4 tables, 44 indexes"), "{catalog}");
@@ -154,7 +154,7 @@ fn a_catalogue_of_long_definitions_takes_little_memory() {
         wide.create_index(IndexModel::builder().keys(doc! { "f0": 1 }).options(options).build()).await.unwrap();
     });
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(1);
+    ran.assert_code(1);
     assert!(checks(&document, "failed").contains(&"catalog"), "{document:#}");
 }
 
@@ -169,7 +169,7 @@ fn swallowing(to: u16, part: &'static [u8]) -> u16 {
 
 #[test]
 fn a_server_that_does_not_answer_is_given_up_in_time() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -179,10 +179,10 @@ fn a_server_that_does_not_answer_is_given_up_in_time() {
     // The namespace of `listCollections` is in its answer.
     let port = swallowing(documents.port, b"shop.$cmd.listCollections");
     let limited = documents.estate(port, "reader", "").replace("connect =", "deadline = \"30s\"\nconnect =");
-    let rig = Rig::start(&limited);
+    let rig = TestSandbox::start(&limited);
     let began = std::time::Instant::now();
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(3).says("the catalogue could not be read in time");
+    ran.assert_code(3).assert_contains("the catalogue could not be read in time");
     assert!(began.elapsed() < std::time::Duration::from_mins(1), "{document:#}");
 }
 
@@ -214,7 +214,7 @@ fn replace(message: &mut [u8], marker: &[u8], with: &[u8]) {
 #[test]
 fn what_no_stand_in_would_store_is_read_too() {
     const LEVELS: usize = 100_000;
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -241,9 +241,9 @@ fn what_no_stand_in_would_store_is_read_too() {
     let newest = "[[database.restore_test.check]]\nname = \"newest\"\nnewest = \"odd.at\"\nwithin = \"36500d\"\n";
     let first = "[[database.restore_test.check]]\nname = \"first\"\ncollection = \"odd\"\n\
                  aggregate = '[{\"$match\": {\"_id\": 1}}, {\"$project\": {\"deep\": 1}}]'\nexpect = \"not empty\"\n";
-    let rig = Rig::start(&documents.estate(port, "reader", &[newest, &settled_on("odd"), first].concat()));
+    let rig = TestSandbox::start(&documents.estate(port, "reader", &[newest, &settled_on("odd"), first].concat()));
     let (ran, document, peak) = measured(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(peak < MEMORY_KB, "{peak} KB");
     let rows = &document["tests"][0]["checks"][2];
     assert!(rows["actual"].as_str().unwrap().contains("2 rows"), "{rows}");
@@ -253,13 +253,13 @@ fn what_no_stand_in_would_store_is_read_too() {
     let connect = config.lines().find(|line| line.starts_with("connect")).unwrap();
     std::fs::write(&rig.config, config.replace(connect, &format!("connect = \"127.0.0.1:{port}\""))).unwrap();
     let (ran, document, _) = measured(&rig);
-    ran.ends(1);
+    ran.assert_code(1);
     assert!(checks(&document, "failed").contains(&"content"), "{document:#}");
 }
 
 #[test]
 fn bytes_that_are_no_document_are_damage() {
-    if !have(&[Engine::Secantus]) {
+    if !require_engines(&[Engine::Secantus]) {
         return;
     }
     let documents = Documents::start();
@@ -270,8 +270,8 @@ fn bytes_that_are_no_document_are_damage() {
     // An integer becomes a text whose length reaches far beyond the document.
     let port =
         forward(documents.port, |message| replace(message, b"\x12marked\0\x05\0\0\0", b"\x02marked\0\xff\xff\xff\x0f"));
-    let rig = Rig::start(&documents.estate(port, "reader", &settled_on("orders")));
+    let rig = TestSandbox::start(&documents.estate(port, "reader", &settled_on("orders")));
     let (ran, document) = rig.test(&["shop-docs"]);
-    ran.ends(1);
+    ran.assert_code(1);
     assert!(checks(&document, "failed").contains(&"rows"), "{document:#}");
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::hostile::{MAX_PEAK_KB, check, newest, rig, sql, test};
-use super::support::{Engine, Scratch, have};
+use super::support::{Engine, Scratch, require_engines};
 
 /// Debian's `nobody`: the server's files are its own.
 const NOBODY: u32 = 65_534;
@@ -133,7 +133,7 @@ const COPY: [&str; 2] = ["localhost", "127.0.0.1"];
 
 #[test]
 fn names_and_types_from_the_backup_neither_run_nor_confuse() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -148,7 +148,7 @@ fn names_and_types_from_the_backup_neither_run_nor_confuse() {
     let checks = [newest("fresh", "orders.at", "48h"), sql("mine", "select count(*) from orders", "500")].concat();
     let rig = rig("rds-mysql", server.port, &server.settings(), &checks);
     let (ran, document, _) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert_eq!(server.ask("select count(*) from shop.canary"), ["0"]);
     assert_eq!(check(&document, "rows"), ("passed", "503 rows; first run, recorded"), "{document:#}");
     assert_eq!(check(&document, "mine"), ("passed", "500"));
@@ -156,14 +156,14 @@ fn names_and_types_from_the_backup_neither_run_nor_confuse() {
     server
         .ask("update shop.`a``;commit;set session tx_read_only=0;call shop.p;#` set `b``);commit;#` = '' where id = 2");
     let (ran, document, _) = test(&rig);
-    ran.ends(1);
+    ran.assert_code(1);
     let (outcome, actual) = check(&document, "content");
     assert!(outcome == "failed" && actual.contains("tx_read_only"), "{actual}");
 }
 
 #[test]
 fn what_takes_the_rights_of_whoever_asks_is_not_asked() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -186,7 +186,7 @@ fn what_takes_the_rights_of_whoever_asks_is_not_asked() {
     ];
     let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
     let (ran, document, _) = test(&rig);
-    let ran = ran.ends(3);
+    let ran = ran.assert_code(3);
     for name in ["view", "function", "fresh", "misspelt", "misspelt too", "no time", "many"] {
         assert_eq!(check(&document, name).0, "unknown", "{name} in {document:#}");
     }
@@ -198,7 +198,7 @@ fn what_takes_the_rights_of_whoever_asks_is_not_asked() {
 
 #[test]
 fn rows_of_after_the_restore_point_do_not_pass_here_either() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -206,20 +206,20 @@ fn rows_of_after_the_restore_point_do_not_pass_here_either() {
     server.ask("update shop.orders set at = '2051-01-01' where id = 1");
     let rig = rig("rds-mysql", server.port, &server.settings(), &newest("fresh", "orders.at", "1h"));
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     let (outcome, actual) = check(&document, "fresh");
     assert!(outcome == "unknown" && actual.contains("younger than the restore point"), "{actual}");
 }
 
 #[test]
 fn a_tunnel_to_another_server_does_not_pass() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&["evil.example"]);
     let through = rig("rds-mysql", server.port, &server.settings(), "");
     let (ran, document, _) = test(&through);
-    ran.ends(3).says("point the tunnel at the copy's endpoint");
+    ran.assert_code(3).assert_contains("point the tunnel at the copy's endpoint");
     assert_eq!(check(&document, "connect").0, "unknown");
     // Only so many sandboxes run at a time.
     drop(through);
@@ -227,7 +227,7 @@ fn a_tunnel_to_another_server_does_not_pass() {
     let settings = "database = \"shop\"\nusername = \"master\"\ntls = \"require\"";
     let unverified = rig("rds-mysql", server.port, settings, "");
     let (ran, document, _) = test(&unverified);
-    ran.ends(3).says("nothing shows that this is the copy");
+    ran.assert_code(3).assert_contains("nothing shows that this is the copy");
     assert_eq!(check(&document, "rows").0, "passed", "{document:#}");
     drop(unverified);
     // A file of authorities that cannot be used is named.
@@ -235,12 +235,12 @@ fn a_tunnel_to_another_server_does_not_pass() {
     let nowhere = rig("rds-mysql", server.port, settings, "");
     let (ran, ..) = test(&nowhere);
     assert_ne!(ran.code, 0);
-    ran.says("/nowhere/ca.pem");
+    ran.assert_contains("/nowhere/ca.pem");
 }
 
 #[test]
 fn values_of_100_mb_take_little_memory_and_are_cut() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -253,19 +253,19 @@ fn values_of_100_mb_take_little_memory_and_are_cut() {
         [sql("large", "select a from large", "not empty"), sql("made", "select repeat('B', 250000000)", "not empty")];
     let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
     let (ran, document, peak) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     let (_, actual) = check(&document, "large");
     assert!(actual.starts_with("AAA") && actual.len() < 1000);
     server.ask("update shop.large set a = concat(a, 'x')");
     let (ran, document, _) = test(&rig);
-    ran.ends(1);
+    ran.assert_code(1);
     assert_eq!(check(&document, "content").0, "failed");
 }
 
 #[test]
 fn ten_thousand_tables_take_little_memory_here_either() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -279,14 +279,14 @@ fn ten_thousand_tables_take_little_memory_here_either() {
     }
     let rig = rig("rds-mysql", server.port, &server.settings(), "");
     let (ran, document, peak) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     assert!(check(&document, "catalog").1.starts_with("10001 tables"), "{document:#}");
 }
 
 #[test]
 fn code_of_others_is_not_met_by_way_of_our_own() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -312,7 +312,7 @@ fn code_of_others_is_not_met_by_way_of_our_own() {
     ];
     let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     for name in ["view", "view of a view", "function", "accent"] {
         let (outcome, actual) = check(&document, name);
         assert!(outcome == "unknown" && actual.contains("of `app@%`"), "{name} in {document:#}");
@@ -322,7 +322,7 @@ fn code_of_others_is_not_met_by_way_of_our_own() {
 
 #[test]
 fn what_a_function_does_to_its_session_ends_with_the_question() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -341,13 +341,13 @@ fn what_a_function_does_to_its_session_ends_with_the_question() {
     let checks = [views, sql("count", "select count(*) from ledger", "not empty")].concat();
     let rig = rig("rds-mysql", server.port, &server.settings(), &checks);
     let (ran, document, _) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert_eq!(check(&document, "view 7"), ("passed", "1"), "{document:#}");
     assert_eq!(check(&document, "count"), ("passed", "100"), "{document:#}");
     assert_eq!(check(&document, "rows"), ("passed", "600 rows; first run, recorded"), "{document:#}");
     server.ask("update shop.ledger set paid = 8 where id = 3");
     let (ran, document, _) = test(&rig);
-    ran.ends(1);
+    ran.assert_code(1);
     assert_eq!(check(&document, "content").0, "failed", "{document:#}");
 }
 
@@ -356,7 +356,7 @@ const FORGED: [&str; 8] = ["0000008", "0017701", "0002623", "003967a", "000bfaf"
 
 #[test]
 fn neither_forged_nor_swapped_rows_have_the_same_fingerprint() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -368,17 +368,17 @@ fn neither_forged_nor_swapped_rows_have_the_same_fingerprint() {
     );
     let rig = rig("rds-mysql", server.port, &server.settings(), "");
     let (ran, ..) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     // Under the same salt: another would have nothing to compare with.
     let unchanged = || {
         let (ran, document, _) = test(&rig);
-        ran.ends(0);
+        ran.assert_code(0);
         assert_eq!(check(&document, "content"), ("passed", "3 tables fingerprinted"), "{document:#}");
     };
     let noticed = |sql: &str, table: &str| {
         server.ask(sql);
         let (ran, document, _) = test(&rig);
-        ran.ends(1);
+        ran.assert_code(1);
         let (outcome, actual) = check(&document, "content");
         assert!(outcome == "failed" && actual.contains(table), "{sql}: {document:#}");
     };
@@ -398,7 +398,7 @@ fn neither_forged_nor_swapped_rows_have_the_same_fingerprint() {
 
 #[test]
 fn a_catalogue_larger_than_drctl_reads_is_unknown_and_takes_little_memory() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -415,7 +415,7 @@ fn a_catalogue_larger_than_drctl_reads_is_unknown_and_takes_little_memory() {
     }
     let rig = rig("rds-mysql", server.port, &server.settings(), "");
     let (ran, document, peak) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     let (outcome, actual) = check(&document, "connect");
     assert!(outcome == "unknown" && actual.contains("the catalogue is larger than drctl reads"), "{document:#}");
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
@@ -423,7 +423,7 @@ fn a_catalogue_larger_than_drctl_reads_is_unknown_and_takes_little_memory() {
 
 #[test]
 fn a_table_that_reads_elsewhere_does_not_connect_there() {
-    if !have(&[Engine::Mariadb]) {
+    if !require_engines(&[Engine::Mariadb]) {
         return;
     }
     let server = Mariadb::start(&COPY);
@@ -451,7 +451,7 @@ fn a_table_that_reads_elsewhere_does_not_connect_there() {
     let checks = [sql("table", "select count(*) from far", "500"), sql("view", "select count(*) from far_view", "500")];
     let rig = rig("rds-mysql", server.port, &server.settings(), &checks.concat());
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(connections(), Vec::<String>::new(), "{document:#}");
     for name in ["rows", "table", "view"] {
         let (outcome, actual) = check(&document, name);

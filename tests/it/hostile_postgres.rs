@@ -3,7 +3,7 @@
 
 use super::hostile::{MAX_PEAK_KB, check, newest, rig, sql, test};
 use super::postgres::Postgres;
-use super::support::{Engine, have};
+use super::support::{Engine, require_engines};
 
 /// drctl connects as one who may read and write everything, but is no superuser: as RDS's master user.
 pub(crate) const SETTINGS: &str = "database = \"postgres\"\nusername = \"master\"\ntls = \"off\"";
@@ -52,7 +52,7 @@ fn runs(server: &Postgres) -> String {
 
 #[test]
 fn code_in_index_expressions_and_statistics_does_not_run_as_ours() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared(
@@ -69,7 +69,7 @@ fn code_in_index_expressions_and_statistics_does_not_run_as_ours() {
         [newest("fresh", "app.parted.at", "1h"), sql("mine", "select count(*) from app.orders", ">= 1")].concat();
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks);
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(runs(&server), "0");
     // What can be read without running it, is.
     assert_eq!(check(&document, "rows"), ("passed", "802 rows; first run, recorded"), "{document:#}");
@@ -86,7 +86,7 @@ fn code_in_index_expressions_and_statistics_does_not_run_as_ours() {
 
 #[test]
 fn functions_operators_and_casts_of_the_backup_are_not_taken_for_the_servers_own() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared(
@@ -105,7 +105,7 @@ fn functions_operators_and_casts_of_the_backup_are_not_taken_for_the_servers_own
     let checks = sql("mine", "select count(*) from app.orders where total = 3", ">= 1");
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks);
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(runs(&server), "0");
     assert_eq!(check(&document, "rows").0, "passed", "{document:#}");
     assert_eq!(check(&document, "mine").0, "unknown", "{document:#}");
@@ -119,24 +119,24 @@ fn functions_operators_and_casts_of_the_backup_are_not_taken_for_the_servers_own
 
 #[test]
 fn a_changed_row_is_noticed_in_a_table_with_a_column_named_as_our_alias() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("create table app.plain (id int, odd json); insert into app.plain values (1, '{}')");
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     let (ran, document, _) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert_eq!(check(&document, "content").0, "passed");
     server.ask("update app.orders set total = total + 1 where id = 1; update app.plain set odd = '{\"a\": 1}'");
     let (ran, document, _) = test(&rig);
-    ran.ends(1);
+    ran.assert_code(1);
     let (outcome, actual) = check(&document, "content");
     assert!(outcome == "failed" && actual.contains("app.orders") && actual.contains("app.plain"), "{actual}");
 }
 
 #[test]
 fn rows_that_a_policy_hides_are_not_counted_as_all() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared(
@@ -152,7 +152,7 @@ fn rows_that_a_policy_hides_are_not_counted_as_all() {
     );
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     let (ran, document, _) = test(&rig);
-    let ran = ran.ends(3);
+    let ran = ran.assert_code(3);
     let (outcome, actual) = check(&document, "rows");
     assert!(outcome == "unknown" && actual.contains("row-level security") && actual.contains("BYPASSRLS"), "{actual}");
     assert!(!ran.out.contains("123456") && !ran.err.contains("123456"), "another schema's data is in the report");
@@ -160,7 +160,7 @@ fn rows_that_a_policy_hides_are_not_counted_as_all() {
 
 #[test]
 fn code_behind_aggregates_nested_views_and_domains_does_not_run_as_ours() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared(
@@ -199,7 +199,7 @@ fn code_behind_aggregates_nested_views_and_domains_does_not_run_as_ours() {
     checks.push(sql("mine", "select count(*) from app.orders", "500"));
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks.concat());
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(runs(&server), "0");
     for (name, _, why) in unsafe_checks {
         let (outcome, actual) = check(&document, name);
@@ -217,7 +217,7 @@ fn code_behind_aggregates_nested_views_and_domains_does_not_run_as_ours() {
 
 #[test]
 fn a_function_named_as_a_reserved_word_is_met_only_where_it_is_called() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("create function app.\"select\"(int) returns int language sql as 'select app.evil(1)'");
@@ -225,7 +225,7 @@ fn a_function_named_as_a_reserved_word_is_met_only_where_it_is_called() {
         [sql("mine", "select count(*) from app.orders", "500"), sql("called", "select app.select(1)", "not empty")];
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks.concat());
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(runs(&server), "0");
     assert_eq!(check(&document, "mine"), ("passed", "500"));
     let (outcome, actual) = check(&document, "called");
@@ -234,7 +234,7 @@ fn a_function_named_as_a_reserved_word_is_met_only_where_it_is_called() {
 
 #[test]
 fn a_view_of_somebody_else_is_not_read() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared(
@@ -252,7 +252,7 @@ fn a_view_of_somebody_else_is_not_read() {
     ];
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks.concat());
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(runs(&server), "0");
     for name in ["fresh", "view", "function", "misspelt", "misspelt too", "no time"] {
         assert_eq!(check(&document, name).0, "unknown", "{name} in {document:#}");
@@ -262,7 +262,7 @@ fn a_view_of_somebody_else_is_not_read() {
 
 #[test]
 fn names_from_the_backup_neither_end_a_statement_nor_forge_a_line() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let name = "x\u{1b}[2J\nok rows: 1 <b>&'\\; drop table app.orders; --\u{202e}";
@@ -275,7 +275,7 @@ fn names_from_the_backup_neither_end_a_statement_nor_forge_a_line() {
     ));
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     let (ran, document, _) = test(&rig);
-    let ran = ran.ends(3);
+    let ran = ran.assert_code(3);
     let (outcome, actual) = check(&document, "rows");
     assert!(
         outcome == "unknown" && actual.contains("\\u{1b}[2J\\nok rows") && actual.contains("\\u{202e}"),
@@ -287,38 +287,38 @@ fn names_from_the_backup_neither_end_a_statement_nor_forge_a_line() {
 
 #[test]
 fn rows_from_after_the_restore_point_do_not_pass() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("update app.orders set at = '2031-01-01' where id = 1");
     let checks = [newest("fresh", "app.orders.at", "1h")].concat();
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks);
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     let (outcome, actual) = check(&document, "fresh");
     assert!(outcome == "unknown" && actual.contains("younger than the restore point"), "{actual}");
     server.ask("update app.orders set at = 'infinity' where id = 1");
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert_eq!(check(&document, "fresh").0, "unknown", "{document:#}");
 }
 
 #[test]
 fn a_right_that_is_missing_is_named() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("reset role; revoke pg_read_all_data from master");
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     let (ran, document, _) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     let (outcome, actual) = check(&document, "rows");
     assert!(outcome == "unknown" && actual.contains("permission denied") && actual.contains("`master`"), "{actual}");
 }
 
 #[test]
 fn values_and_errors_of_100_mb_take_little_memory_and_are_cut() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared(
@@ -342,7 +342,7 @@ fn values_and_errors_of_100_mb_take_little_memory_and_are_cut() {
     ];
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks.concat());
     let (ran, document, peak) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     let (outcome, actual) = check(&document, "large");
     assert!(outcome == "passed" && actual.starts_with("AAA") && actual.len() < 1000);
@@ -356,7 +356,7 @@ fn values_and_errors_of_100_mb_take_little_memory_and_are_cut() {
 
 #[test]
 fn ten_thousand_tables_take_little_memory() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("select 1");
@@ -369,7 +369,7 @@ fn ten_thousand_tables_take_little_memory() {
     }
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     let (ran, document, peak) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     assert_eq!(check(&document, "catalog").0, "passed");
     assert!(check(&document, "catalog").1.starts_with("10002 tables"), "{document:#}");
@@ -377,7 +377,7 @@ fn ten_thousand_tables_take_little_memory() {
 
 #[test]
 fn a_catalogue_of_long_names_takes_little_memory_and_is_unknown() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("select 1");
@@ -389,7 +389,7 @@ fn a_catalogue_of_long_names_takes_little_memory_and_is_unknown() {
     );
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     let (ran, document, peak) = test(&rig);
-    ran.ends(3);
+    ran.assert_code(3);
     assert!(peak < MAX_PEAK_KB, "{peak} kB");
     let (outcome, actual) = check(&document, "connect");
     assert!(outcome == "unknown" && actual.contains("larger than drctl reads"), "{document:#}");
@@ -397,7 +397,7 @@ fn a_catalogue_of_long_names_takes_little_memory_and_is_unknown() {
 
 #[test]
 fn many_columns_take_little_memory_also_where_they_are_compared() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let server = prepared("select 1");
@@ -410,7 +410,7 @@ fn many_columns_take_little_memory_also_where_they_are_compared() {
     let rig = rig("rds-postgresql", server.port, SETTINGS, "");
     for _ in 0..2 {
         let (ran, document, peak) = test(&rig);
-        ran.ends(0);
+        ran.assert_code(0);
         assert!(peak < MAX_PEAK_KB, "{peak} kB");
         assert!(check(&document, "catalog").1.starts_with("4002 tables"), "{document:#}");
     }

@@ -3,7 +3,7 @@
 use super::hostile::{check, rig, sql, test};
 use super::hostile_postgres::{SETTINGS, prepared};
 use super::postgres::Postgres;
-use super::support::{Engine, Rig, have};
+use super::support::{Engine, TestSandbox, require_engines};
 
 const SETTLED: &str =
     "[[database.restore_test.check]]\nname = \"old\"\nsettled = \"app.accounts.at\"\nafter = \"7d\"\n";
@@ -18,17 +18,17 @@ const ACCOUNTS: &str = "
     create table app.empty (id int)";
 
 /// A server and a rig whose baseline is recorded.
-fn recorded() -> (Postgres, Rig) {
+fn recorded() -> (Postgres, TestSandbox) {
     let server = prepared(ACCOUNTS);
     let rig = rig("rds-postgresql", server.port, SETTINGS, SETTLED);
     let (ran, document, _) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert_eq!(check(&document, "old"), ("passed", "first run, recorded"));
     (server, rig)
 }
 
 /// Changes something, and yields how `content` and the settled rows are judged then.
-fn after(server: &Postgres, rig: &Rig, change: &str) -> [(String, String); 2] {
+fn after(server: &Postgres, rig: &TestSandbox, change: &str) -> [(String, String); 2] {
     server.ask(change);
     let (_, document, _) = test(rig);
     ["content", "old"].map(|name| {
@@ -39,7 +39,7 @@ fn after(server: &Postgres, rig: &Rig, change: &str) -> [(String, String); 2] {
 
 #[test]
 fn values_swapped_between_rows_are_noticed_under_the_baselines_salt() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let (server, rig) = recorded();
@@ -73,7 +73,7 @@ fn values_swapped_between_rows_are_noticed_under_the_baselines_salt() {
 
 #[test]
 fn a_table_that_is_hashed_in_another_way_does_not_pass() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let (server, rig) = recorded();
@@ -93,7 +93,7 @@ fn a_table_that_is_hashed_in_another_way_does_not_pass() {
 
 #[test]
 fn a_table_that_became_empty_or_was_empty_differs() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let (server, rig) = recorded();
@@ -105,7 +105,7 @@ fn a_table_that_became_empty_or_was_empty_differs() {
 
 #[test]
 fn text_in_the_database_forges_no_broken_connection() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let broke = "the connection broke, and there is no new one";
@@ -113,6 +113,6 @@ fn text_in_the_database_forges_no_broken_connection() {
     let checks = sql("said", "select line from app.said", broke);
     let rig = rig("rds-postgresql", server.port, SETTINGS, &checks);
     let (ran, document, _) = test(&rig);
-    ran.ends(0);
+    ran.assert_code(0);
     assert_eq!(check(&document, "said"), ("passed", broke));
 }

@@ -3,18 +3,18 @@
 
 use std::fmt::Write;
 
-use crate::support::{DRCTL, Ran, Scratch};
+use crate::support::{CommandOutput, DRCTL, Scratch};
 
 const ESTATE: &str = "[estate]\nname = \"shop\"\nregion = \"eu-west-1\"\n";
 const RUNBOOK: &str = "+++\nname = \"n\"\ntitle = \"t\"\nkind = \"drill\"\n+++\n";
 
-fn drctl(file: &str, text: &str, arguments: &[&str]) -> Ran {
+fn drctl(file: &str, text: &str, arguments: &[&str]) -> CommandOutput {
     let scratch = Scratch::new();
     let path = scratch.0.join(file);
     std::fs::write(&path, text).unwrap();
     let mut command = std::process::Command::new(DRCTL);
     command.args(arguments).arg(&path);
-    Ran::from(command.output().unwrap())
+    CommandOutput::from(command.output().unwrap())
 }
 
 /// `head`, and a line for each number up to `count`.
@@ -37,7 +37,7 @@ fn a_runbook_of_twenty_thousand_steps_is_linted() {
     };
     for text in [step(&|number| format!("s{}.id", number.saturating_sub(1))), step(&|number| format!("n{number}"))] {
         assert!(text.len() > 1_400_000);
-        let ran = drctl("x.md", &text, &["runbook", "lint"]).says("more problems are not shown");
+        let ran = drctl("x.md", &text, &["runbook", "lint"]).assert_contains("more problems are not shown");
         assert!(ran.code != 0 && ran.out.len() + ran.err.len() < 200_000, "{}", ran.out.len() + ran.err.len());
     }
 }
@@ -49,7 +49,9 @@ fn a_configuration_of_three_megabytes_is_read_and_its_mistakes_are_cut() {
         repeated(ESTATE, 50_000, |_| "[[database]]\nid = \"db\"\nkind = \"oracle\"\nrto = \"never\"\n".to_owned());
     for text in [unknown, twins] {
         assert!(text.len() > 2_500_000);
-        let ran = drctl("x.toml", &text, &["iam-policy", "--config"]).ends(2).says("more problems are not shown");
+        let ran = drctl("x.toml", &text, &["iam-policy", "--config"])
+            .assert_code(2)
+            .assert_contains("more problems are not shown");
         assert!(ran.err.len() < 100_000, "{}", ran.err.len());
     }
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::agent::Agent;
 use crate::support::{
-    AURORA_MYSQL, AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, have, outcome,
+    AURORA_MYSQL, AURORA_POSTGRES, CommandOutput, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, TestSandbox, outcome,
+    require_engines,
 };
 
 const TOPIC: &str =
@@ -24,12 +25,12 @@ fn with_role(databases: &[&str]) -> String {
 }
 
 /// What `drctl iam-policy` prints.
-fn printed(rig: &Rig, arguments: &[&str]) -> Value {
+fn printed(rig: &TestSandbox, arguments: &[&str]) -> Value {
     let all = [&["iam-policy"], arguments].concat();
-    serde_json::from_str(&rig.run(&all).ends(0).out).unwrap()
+    serde_json::from_str(&rig.run(&all).assert_code(0).out).unwrap()
 }
 
-fn allow(rig: &Rig, policies: &[Value]) {
+fn allow(rig: &TestSandbox, policies: &[Value]) {
     rig.control("POST", "policies", &json!({ "policies": policies }));
 }
 
@@ -64,7 +65,7 @@ fn without(policy: &Value, sid: &str, action: &str) -> Value {
 }
 
 /// Whatever was called is named in the policy: nothing went past it.
-fn called_only(rig: &Rig, policy: &Value) {
+fn called_only(rig: &TestSandbox, policy: &Value) {
     let allowed: BTreeSet<String> =
         statements(policy).iter().flat_map(|statement| texts(&statement["Action"])).collect();
     let free = ["sts:GetCallerIdentity", "sts:AssumeRole"];
@@ -75,10 +76,10 @@ fn called_only(rig: &Rig, policy: &Value) {
 
 #[test]
 fn the_printed_policy_is_enough_for_everything() {
-    if !have(&[Engine::Postgres, Engine::Mariadb, Engine::Secantus]) {
+    if !require_engines(&[Engine::Postgres, Engine::Mariadb, Engine::Secantus]) {
         return;
     }
-    let rig = Rig::start(&with_role(&[POSTGRES, MYSQL, AURORA_POSTGRES, AURORA_MYSQL, DOCUMENTDB]));
+    let rig = TestSandbox::start(&with_role(&[POSTGRES, MYSQL, AURORA_POSTGRES, AURORA_MYSQL, DOCUMENTDB]));
     let before = rig.state();
     allow(&rig, &[printed(&rig, &[]), printed(&rig, &["--base"])]);
     for target in ["shop-pg", "shop-my", "shop-apg", "shop-amy", "shop-docs"] {
@@ -87,22 +88,22 @@ fn the_printed_policy_is_enough_for_everything() {
     }
     let (ran, document) = rig.test(&["shop-pg", "--point", "pitr"]);
     assert_eq!(outcome(&document), "passed", "{}\n{}", ran.out, ran.err);
-    rig.run(&["notify", "test", "audit"]).ends(0);
+    rig.run(&["notify", "test", "audit"]).assert_code(0);
     let doctor = rig.run(&["doctor"]);
     assert!(!doctor.out.contains("not authorized"), "{}", doctor.out);
-    rig.run(&["reap"]).ends(0);
+    rig.run(&["reap"]).assert_code(0);
     assert_eq!(rig.state(), before);
     called_only(&rig, &printed(&rig, &[]));
 }
 
 #[test]
 fn the_daemon_needs_nothing_more() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let due = POSTGRES.replace("[database.restore_test]", "[database.restore_test]\nschedule = \"rate(1 minute)\"");
     let estate = with_role(&[DAEMON, &due]).replace("name = \"audit\"\n", "name = \"audit\"\non = [\"passed\"]\n");
-    let rig = Rig::with(&estate, &["--time-scale", "60"]);
+    let rig = TestSandbox::with(&estate, &["--time-scale", "60"]);
     let (policy, base) = (printed(&rig, &[]), printed(&rig, &["--base"]));
     allow(&rig, &[policy.clone(), base]);
     let agent = Agent::start(&rig);
@@ -119,7 +120,7 @@ fn the_daemon_needs_nothing_more() {
 
 #[test]
 fn the_policy_lets_nothing_else_be_touched() {
-    let rig = Rig::start(&with_role(&[POSTGRES, DOCUMENTDB]));
+    let rig = TestSandbox::start(&with_role(&[POSTGRES, DOCUMENTDB]));
     let policy = printed(&rig, &[]);
     let own = [("aws:RequestTag/drctl:run-id", "x"), ("rds:PubliclyAccessible", "false")];
     let made = [("aws:ResourceTag/drctl:run-id", "x")];
@@ -186,10 +187,10 @@ fn noticing(sid: &str, action: &str) -> Vec<&'static str> {
 
 #[test]
 fn each_action_that_is_taken_out_of_the_policy_is_missed_by_name() {
-    if !have(&[Engine::Postgres, Engine::Mariadb, Engine::Secantus]) {
+    if !require_engines(&[Engine::Postgres, Engine::Mariadb, Engine::Secantus]) {
         return;
     }
-    let rig = Rig::start(&with_role(&[POSTGRES, MYSQL, DOCUMENTDB]));
+    let rig = TestSandbox::start(&with_role(&[POSTGRES, MYSQL, DOCUMENTDB]));
     let (policy, base) = (printed(&rig, &[]), printed(&rig, &["--base"]));
     let gone = [POSTGRES, AURORA_POSTGRES].concat().replace("shop-pg", "gone-pg").replace("shop-apg", "gone-apg");
     let grouped = MYSQL.replace("database = \"shop\"", "database = \"shop\"\noption_group = \"audited\"");
@@ -209,7 +210,7 @@ fn each_action_that_is_taken_out_of_the_policy_is_missed_by_name() {
                 allow(&rig, &[policy.clone(), base.clone()]);
                 rig.control("DELETE", "faults", &Value::Null);
                 if ran.code == 4 {
-                    rig.run(&["reap"]).ends(0);
+                    rig.run(&["reap"]).assert_code(0);
                 }
                 // SNS writes its own name in capitals.
                 let named = action.trim_end_matches('*').to_lowercase();
@@ -226,25 +227,25 @@ fn each_action_that_is_taken_out_of_the_policy_is_missed_by_name() {
 
 #[test]
 fn a_copy_is_kept_under_the_policy_and_not_without_its_action() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&with_role(&[POSTGRES]));
+    let rig = TestSandbox::start(&with_role(&[POSTGRES]));
     let (policy, base) = (printed(&rig, &[]), printed(&rig, &["--base"]));
     let action = "rds:RemoveTagsFromResource";
     allow(&rig, &[without(&policy, "GiveCopiesToPeople", action), base.clone()]);
-    rig.run(&["restore-test", "shop-pg", "--keep-for", "3h"]).ends(0);
+    rig.run(&["restore-test", "shop-pg", "--keep-for", "3h"]).assert_code(0);
     let state = rig.control("GET", "state", &Value::Null);
     let mut ids = state.as_array().unwrap().iter().map(|found| found["id"].as_str().unwrap());
     let copy = ids.find(|id| id.starts_with("drctl-")).unwrap();
-    let refused = rig.run(&["keep", copy]).says(action);
+    let refused = rig.run(&["keep", copy]).assert_contains(action);
     assert_ne!(refused.code, 0, "{}", refused.out);
     allow(&rig, &[policy, base]);
-    rig.run(&["keep", copy]).ends(0).says("drctl no longer removes it");
+    rig.run(&["keep", copy]).assert_code(0).assert_contains("drctl no longer removes it");
 }
 
 /// Runs what notices a missing action under what is left of the policies.
-fn miss(rig: &Rig, left: &[Value], sid: &str, action: &str) -> Ran {
+fn miss(rig: &TestSandbox, left: &[Value], sid: &str, action: &str) -> CommandOutput {
     if action == "rds:DescribeEvents" {
         rig.fault(
             json!({ "action": "RestoreDBInstanceFromDBSnapshot", "effect": { "status": "incompatible-network" } }),
@@ -256,5 +257,5 @@ fn miss(rig: &Rig, left: &[Value], sid: &str, action: &str) -> Ran {
     if action == "rds:DescribeOptionGroups" || arguments.iter().any(|argument| argument.starts_with("gone-")) {
         command.env("DRCTL_CONFIG", rig.scratch.0.join(OTHER));
     }
-    Ran::from(command.output().unwrap())
+    CommandOutput::from(command.output().unwrap())
 }

@@ -9,12 +9,12 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::support::{AURORA_POSTGRES, Engine, HEAD, POSTGRES, Ran, Rig, have};
+use super::support::{AURORA_POSTGRES, CommandOutput, Engine, HEAD, POSTGRES, TestSandbox, require_engines};
 
 const REGION: &str = "eu-west-1";
 
 /// Another client's call, such as a person's in the console.
-fn somebody_calls(rig: &Rig, body: &str) -> String {
+fn somebody_calls(rig: &TestSandbox, body: &str) -> String {
     let address = rig.endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     let now = jiff::Timestamp::now();
@@ -51,20 +51,20 @@ fn signature(host: &str, time: &str, day: &str, body: &str) -> String {
 }
 
 /// The identifiers of everything that drctl has made and that is there.
-fn made(rig: &Rig) -> Vec<String> {
+fn made(rig: &TestSandbox) -> Vec<String> {
     let state = rig.control("GET", "state", &Value::Null);
     let ids = state.as_array().unwrap().iter().filter_map(|one| one["id"].as_str());
     ids.filter(|id| id.starts_with("drctl-")).map(str::to_owned).collect()
 }
 
-fn set_region(rig: &Rig, region: &str) {
+fn set_region(rig: &TestSandbox, region: &str) {
     let text = std::fs::read_to_string(&rig.config).unwrap();
     let line = text.lines().find(|line| line.starts_with("region")).unwrap().to_owned();
     std::fs::write(&rig.config, text.replace(&line, &format!("region = \"{region}\""))).unwrap();
 }
 
 /// Starts a test and waits until it says `word` on standard error; the rest is read and dropped.
-fn started(rig: &Rig, arguments: &[&str], word: &str) -> Child {
+fn started(rig: &TestSandbox, arguments: &[&str], word: &str) -> Child {
     let mut child = rig.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut talk = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -80,7 +80,7 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-fn killed_while_creating(rig: &Rig) {
+fn killed_while_creating(rig: &TestSandbox) {
     let mut child = started(rig, &["restore-test", "shop-apg"], "is creating");
     signal(&child, "-KILL");
     child.wait().unwrap();
@@ -88,45 +88,45 @@ fn killed_while_creating(rig: &Rig) {
 
 #[test]
 fn a_changed_region_leaks_no_copy() {
-    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let rig = TestSandbox::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
     let before = rig.state();
     killed_while_creating(&rig);
     set_region(&rig, "eu-central-1");
-    rig.run(&["reap"]).ends(0).says("removed drctl-shop-apg-");
+    rig.run(&["reap"]).assert_code(0).assert_contains("removed drctl-shop-apg-");
     assert_eq!(rig.state(), before, "it was told to be removed, and is still there");
 }
 
 #[test]
 fn a_kept_copy_in_another_region_expires_there() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let (ran, _) = rig.test(&["shop-pg", "--keep-for", "3h"]);
-    ran.ends(0);
+    ran.assert_code(0);
     set_region(&rig, "eu-central-1");
     rig.control("POST", "advance", &json!({ "seconds": 4 * 3600 }));
-    rig.run(&["reap"]).ends(0).says("removed drctl-shop-pg-");
+    rig.run(&["reap"]).assert_code(0).assert_contains("removed drctl-shop-pg-");
     assert!(made(&rig).is_empty());
 }
 
 #[test]
 fn a_run_is_carried_on_in_the_region_where_it_began() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let rig = TestSandbox::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
     let before = rig.state();
     killed_while_creating(&rig);
     set_region(&rig, "eu-central-1");
     let id = rig.runs()[0]["run_id"].as_str().unwrap().to_owned();
-    rig.run(&["runs", "resume", &id]).ends(0);
+    rig.run(&["runs", "resume", &id]).assert_code(0);
     assert_eq!(rig.state(), before);
 }
 
 #[test]
 fn a_copy_in_use_is_left_alone() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let changes = [
@@ -134,9 +134,9 @@ fn a_copy_in_use_is_left_alone() {
         ("BackupRetentionPeriod=7", "its backups are kept for 7 days, 0 when it was made"),
     ];
     for (change, reason) in changes {
-        let rig = Rig::start(&[HEAD, POSTGRES].concat());
+        let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
         let (ran, _) = rig.test(&["shop-pg", "--keep-for", "3h"]);
-        ran.ends(0);
+        ran.assert_code(0);
         let copy = made(&rig).remove(0);
         somebody_calls(
             &rig,
@@ -146,19 +146,24 @@ fn a_copy_in_use_is_left_alone() {
         );
         rig.control("POST", "advance", &json!({ "seconds": 4 * 3600 }));
         // Loud as long as it is so, with or without a journal, and nobody is told to delete it.
-        rig.run(&["reap", "--dry-run"]).ends(4).says(reason);
-        let reaped = rig.run(&["reap"]).ends(4).says("LEFT ALONE").says(reason).says(&format!("drctl keep {copy}"));
+        rig.run(&["reap", "--dry-run"]).assert_code(4).assert_contains(reason);
+        let reaped = rig
+            .run(&["reap"])
+            .assert_code(4)
+            .assert_contains("LEFT ALONE")
+            .assert_contains(reason)
+            .assert_contains(&format!("drctl keep {copy}"));
         assert!(!reaped.err.contains("delete-db-instance"), "{}", reaped.err);
         rig.forget();
-        rig.run(&["reap"]).ends(4).says(reason);
+        rig.run(&["reap"]).assert_code(4).assert_contains(reason);
         assert_eq!(made(&rig), std::slice::from_ref(&copy), "a copy in use was deleted");
         // A person says that it stays: from then on it is no business of drctl's.
         rig.run(&["keep", &copy])
-            .ends(0)
-            .says(&format!("kept {copy} in {REGION}: "))
-            .says("drctl no longer removes it");
-        rig.run(&["reap"]).ends(0).says("nothing to remove");
-        rig.run(&["keep", "drctl-nothing"]).ends(2).says("there is no `drctl-nothing`");
+            .assert_code(0)
+            .assert_contains(&format!("kept {copy} in {REGION}: "))
+            .assert_contains("drctl no longer removes it");
+        rig.run(&["reap"]).assert_code(0).assert_contains("nothing to remove");
+        rig.run(&["keep", "drctl-nothing"]).assert_code(2).assert_contains("there is no `drctl-nothing`");
         assert_eq!(made(&rig), [copy]);
     }
 }
@@ -166,11 +171,11 @@ fn a_copy_in_use_is_left_alone() {
 /// Accepted, and the answer lost; and what the SDK's next attempt is told is true, because of the copy that nobody knows of yet.
 #[test]
 fn a_refusal_after_a_lost_answer_does_not_make_a_copy_be_forgotten() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     // A harsh day: AWS shows what it has made twelve seconds later.
-    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--aws", "harsh", "--time-scale", "100"]);
+    let rig = TestSandbox::with(&[HEAD, POSTGRES].concat(), &["--aws", "harsh", "--time-scale", "100"]);
     let restore = "RestoreDBInstanceFromDBSnapshot";
     rig.fault(json!({ "action": restore, "nth": 1, "effect": "lost-reset" }));
     rig.fault(json!({ "action": restore, "nth": 2, "effect": { "code": "InstanceQuotaExceeded" } }));
@@ -182,10 +187,10 @@ fn a_refusal_after_a_lost_answer_does_not_make_a_copy_be_forgotten() {
 
 #[test]
 fn a_copy_that_somebody_made_public_is_removed() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "60"]);
+    let rig = TestSandbox::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "60"]);
     let child = started(&rig, &["restore-test", "shop-pg"], "available");
     let copy = made(&rig).remove(0);
     let call = "Action=ModifyDBInstance&Version=2014-10-31&PubliclyAccessible=true&ApplyImmediately=true";
@@ -198,12 +203,12 @@ fn a_copy_that_somebody_made_public_is_removed() {
 
 #[test]
 fn the_members_of_a_cluster_in_use_are_left_alone_with_it() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, AURORA_POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, AURORA_POSTGRES].concat());
     let (ran, _) = rig.test(&["shop-apg", "--keep-for", "3h"]);
-    ran.ends(0);
+    ran.assert_code(0);
     let copies = made(&rig);
     let cluster = copies.iter().find(|id| !id.ends_with("-1")).unwrap();
     somebody_calls(
@@ -214,37 +219,37 @@ fn the_members_of_a_cluster_in_use_are_left_alone_with_it() {
         ),
     );
     rig.control("POST", "advance", &json!({ "seconds": 4 * 3600 }));
-    rig.run(&["reap"]).ends(4).says("its member `reader` was not made by this run");
+    rig.run(&["reap"]).assert_code(4).assert_contains("its member `reader` was not made by this run");
     assert_eq!(made(&rig), copies, "the writer was deleted under people's hands");
     // Kept, the cluster and its member stay, and the verdict of its run with them.
-    rig.run(&["keep", cluster]).ends(0).says(&format!("kept {cluster}-1"));
-    rig.run(&["reap"]).ends(0);
+    rig.run(&["keep", cluster]).assert_code(0).assert_contains(&format!("kept {cluster}-1"));
+    rig.run(&["reap"]).assert_code(0);
     assert_eq!(made(&rig), copies);
     assert_eq!(rig.runs()[0]["outcome"], "passed");
 }
 
 #[test]
 fn a_copy_taken_into_use_while_its_run_is_stuck_ends_the_run_once_it_is_kept() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     rig.fault(json!({ "action": "DeleteDBInstance", "times": 1, "effect": "denied" }));
-    rig.run(&["restore-test", "shop-pg"]).ends(4).says("allow `rds:DeleteDBInstance`");
+    rig.run(&["restore-test", "shop-pg"]).assert_code(4).assert_contains("allow `rds:DeleteDBInstance`");
     let copy = made(&rig).remove(0);
     rig.control("POST", "tag", &json!({ "id": copy, "key": "drctl:run-id", "value": "ops-team" }));
-    let reaped = rig.run(&["reap"]).ends(4).says("it carries the tag of ops-team, not of this run");
+    let reaped = rig.run(&["reap"]).assert_code(4).assert_contains("it carries the tag of ops-team, not of this run");
     assert!(!reaped.err.contains("delete-db-instance") && !reaped.out.contains("delete-db-instance"), "{reaped:?}");
     assert_eq!(rig.runs()[0]["outcome"], "stuck");
-    rig.run(&["keep", &copy]).ends(0);
+    rig.run(&["keep", &copy]).assert_code(0);
     assert_eq!(rig.runs()[0]["outcome"], "passed", "what the test found stands");
-    rig.run(&["reap"]).ends(0);
+    rig.run(&["reap"]).assert_code(0);
     assert_eq!(made(&rig), [copy]);
 }
 
 #[test]
 fn a_strangers_database_is_never_named_for_deletion() {
-    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let rig = TestSandbox::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
     // Killed after it has said what it would make, and before it has made it.
     let entries = ["\"intended\""];
     let mut at = 1;
@@ -254,7 +259,7 @@ fn a_strangers_database_is_never_named_for_deletion() {
         let crashed = rig.command(&["restore-test", "shop-apg"]).env("DRCTL_CRASH_AT", &place).output().unwrap();
         assert_eq!(crashed.status.code(), None);
         let id = rig.runs()[0]["run_id"].as_str().unwrap().to_owned();
-        let shown = rig.run(&["runs", "show", &id, "--output", "json"]).ends(0).out;
+        let shown = rig.run(&["runs", "show", &id, "--output", "json"]).assert_code(0).out;
         if entries.iter().all(|entry| shown.contains(entry)) {
             break id;
         }
@@ -270,8 +275,8 @@ fn a_strangers_database_is_never_named_for_deletion() {
              &MasterUsername=theirs&MasterUserPassword=their-own-secret"
         ),
     );
-    let resumed = rig.run(&["runs", "resume", &id]).ends(3);
-    let reaped = rig.run(&["reap"]).ends(0);
+    let resumed = rig.run(&["runs", "resume", &id]).assert_code(3);
+    let reaped = rig.run(&["reap"]).assert_code(0);
     for ran in [resumed, reaped] {
         assert!(!ran.out.contains("delete-db") && !ran.err.contains("delete-db"), "{ran:?}");
     }
@@ -281,50 +286,55 @@ fn a_strangers_database_is_never_named_for_deletion() {
 
 #[test]
 fn a_runbook_that_verifies_nothing_proves_nothing() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let file = rig.scratch.0.join("nothing.md");
     let step = "```toml drctl\nid = \"point\"\naction = \"restore-point.choose\"\ntarget = \"{{ inputs.target }}\"\n\
                 point = \"latest\"\n```\n";
     let head = "+++\nname = \"nothing\"\ntitle = \"Nothing\"\nkind = \"drill\"\n[inputs]\ntarget = { type = \"database\" }\n+++\n\n";
     std::fs::write(&file, format!("{head}# Nothing\n\n{step}")).unwrap();
     let file = file.display().to_string();
-    rig.run(&["restore-test", "shop-pg", "--runbook", &file]).ends(3).says("no step has verified anything");
+    rig.run(&["restore-test", "shop-pg", "--runbook", &file])
+        .assert_code(3)
+        .assert_contains("no step has verified anything");
 }
 
 #[test]
 fn credentials_that_would_end_before_the_cleaning_up_are_refused() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let before = rig.state();
     let with = |end: jiff::Timestamp| {
         let mut command = rig.command(&["restore-test", "shop-pg"]);
         command.env("AWS_SESSION_TOKEN", "sandbox").env("AWS_CREDENTIAL_EXPIRATION", end.to_string());
-        Ran::from(command.output().unwrap())
+        CommandOutput::from(command.output().unwrap())
     };
     let later = |minutes: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
-    with(later(60)).ends(2).says("the credentials end at").says("set `deadline` under `[database.restore_test]`");
+    with(later(60))
+        .assert_code(2)
+        .assert_contains("the credentials end at")
+        .assert_contains("set `deadline` under `[database.restore_test]`");
     assert_eq!(rig.state(), before);
     assert!(rig.calls().iter().all(|call| !call.contains("Restore")), "something was made");
-    with(later(180)).ends(0);
+    with(later(180)).assert_code(0);
 }
 
 #[test]
 fn expired_credentials_are_waited_for_before_a_copy_is_given_up() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let before = rig.state();
     rig.fault(json!({ "action": "DeleteDBInstance", "times": 1, "effect": { "code": "ExpiredToken" } }));
-    rig.run(&["restore-test", "shop-pg"]).ends(0).says("cannot remove without credentials");
+    rig.run(&["restore-test", "shop-pg"]).assert_code(0).assert_contains("cannot remove without credentials");
     assert_eq!(rig.state(), before);
 }
 
 #[test]
 fn whoever_was_told_to_stop_does_not_wait_for_an_aws_that_is_gone() {
-    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
+    let rig = TestSandbox::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "60"]);
     let mut child = started(&rig, &["restore-test", "shop-apg"], "is creating");
     // Nobody answers any more, and nobody refuses either.
     rig.fault(json!({ "times": 100_000, "effect": "silence" }));
@@ -334,12 +344,12 @@ fn whoever_was_told_to_stop_does_not_wait_for_an_aws_that_is_gone() {
     assert!(asked.elapsed() < Duration::from_mins(5), "it went on for {:?}", asked.elapsed());
     assert_eq!(code, Some(4));
     rig.control("DELETE", "faults", &Value::Null);
-    rig.run(&["reap"]).ends(0).says("removed drctl-shop-apg-");
+    rig.run(&["reap"]).assert_code(0).assert_contains("removed drctl-shop-apg-");
 }
 
 #[test]
 fn a_second_signal_leaves_at_once_and_what_is_there_is_reaped_later() {
-    let rig = Rig::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "30"]);
+    let rig = TestSandbox::with(&[HEAD, AURORA_POSTGRES].concat(), &["--time-scale", "30"]);
     let before = rig.state();
     let mut child =
         rig.command(&["restore-test", "shop-apg"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -351,6 +361,6 @@ fn a_second_signal_leaves_at_once_and_what_is_there_is_reaped_later() {
     assert!(talk.any(|line| line.contains("run `drctl reap` to remove what was made")));
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert_ne!(rig.state(), before);
-    rig.run(&["reap"]).ends(0);
+    rig.run(&["reap"]).assert_code(0);
     assert_eq!(rig.state(), before);
 }

@@ -131,7 +131,7 @@ fn free_port() -> u16 {
 
 /// A wire to a port that can be cut and mended.
 #[derive(Clone)]
-pub(crate) struct Wire {
+pub(crate) struct ChaosProxy {
     pub(crate) port: u16,
     state: Arc<Mutex<State>>,
 }
@@ -143,7 +143,7 @@ struct State {
     open: Vec<(u64, TcpStream, TcpStream)>,
 }
 
-impl Wire {
+impl ChaosProxy {
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let wire = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
@@ -196,9 +196,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream) {
 }
 
 /// Numbers that are the same in every run of a test, so that a failure can be seen again.
-pub(crate) struct Dice(AtomicU64);
+pub(crate) struct SeededRng(AtomicU64);
 
-impl Dice {
+impl SeededRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }

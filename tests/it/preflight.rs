@@ -2,33 +2,35 @@
 
 use std::process::Command;
 
-use super::support::{AURORA_POSTGRES, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, Ran, Rig, have};
+use super::support::{
+    AURORA_POSTGRES, CommandOutput, DOCUMENTDB, Engine, HEAD, MYSQL, POSTGRES, TestSandbox, require_engines,
+};
 use serde_json::json;
 
 /// Whether anything was asked of the sandbox that changes something.
-fn changed(rig: &Rig) -> bool {
+fn changed(rig: &TestSandbox) -> bool {
     rig.calls().iter().any(|call| call.contains(":Restore") || call.contains(":Create") || call.contains(":Modify"))
 }
 
 /// Runs some lines of boto3 against a sandbox, as another client of the account: `rds` is there.
-pub(crate) fn boto3(rig: &Rig, lines: &str) {
+pub(crate) fn boto3(rig: &TestSandbox, lines: &str) {
     let script = format!(
         "import boto3\nsession = boto3.Session(aws_access_key_id='sandbox', aws_secret_access_key='sandbox', \
          region_name='eu-west-1')\nrds = session.client('rds', endpoint_url='{}')\n\
          {lines}\n",
         rig.endpoint
     );
-    Ran::from(Command::new(".venv/bin/python").args(["-c", &script]).output().unwrap()).ends(0);
+    CommandOutput::from(Command::new(".venv/bin/python").args(["-c", &script]).output().unwrap()).assert_code(0);
 }
 
 /// Refused by preflight with `message`, without a change; and the doctor says it, too.
 #[track_caller]
-fn refused(rig: &Rig, estate: &str, target: &str, message: &str) {
+fn refused(rig: &TestSandbox, estate: &str, target: &str, message: &str) {
     std::fs::write(&rig.config, estate).unwrap();
-    rig.run(&["restore-test", target]).ends(2).says(message).says("hint");
+    rig.run(&["restore-test", target]).assert_code(2).assert_contains(message).assert_contains("hint");
     let doctor = rig.run(&["doctor"]);
     assert_ne!(doctor.code, 0, "{}", doctor.out);
-    doctor.says(message);
+    doctor.assert_contains(message);
     assert!(!changed(rig));
 }
 
@@ -38,32 +40,35 @@ fn with(estate: &str, line: &str) -> String {
 
 #[test]
 fn admin_is_refused_where_aws_reserves_it() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     for estate in [POSTGRES, DOCUMENTDB] {
         let estate = [HEAD, estate].concat().replace("shop_admin", "admin");
         std::fs::write(&rig.config, estate).unwrap();
-        rig.run(&["restore-test", "--all"]).ends(2).says("`admin` is reserved").says("hint:");
+        rig.run(&["restore-test", "--all"])
+            .assert_code(2)
+            .assert_contains("`admin` is reserved")
+            .assert_contains("hint:");
     }
 }
 
 /// Where Extended Support is declined, AWS restores a version that is past its support as a newer one.
 #[test]
 fn an_old_version_is_restored_as_what_it_is() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     rig.control("POST", "database", &json!({ "id": "shop-pg", "engine_version": "13.20" }));
     std::fs::write(&rig.config, with(POSTGRES, "parameter_group = \"default.postgres13\"")).unwrap();
     let (ran, document) = rig.test(&["shop-pg"]);
-    ran.ends(0);
+    ran.assert_code(0);
     let differences = document["tests"][0]["differences"].to_string();
     assert!(!differences.contains("engine version"), "{differences}");
 }
 
 #[test]
 fn what_could_not_finish_is_refused_before_anything_is_made() {
-    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
     let other_user = MYSQL.replace("shop_admin", "reporting");
     refused(&rig, &[HEAD, &other_user].concat(), "shop-my", "the master user, which is `shop_admin`");
     let no_class = with(POSTGRES, "instance_class = \"db.m99.huge\"");
@@ -83,27 +88,27 @@ fn what_could_not_finish_is_refused_before_anything_is_made() {
     let no_groups = HEAD.replace("security_groups = [\"sg-0a1b2c3d4e5f60718\"]\n", "");
     refused(&rig, &[&no_groups, POSTGRES].concat(), "shop-pg", "without `security_groups`");
     let vault = "arn:aws:backup:eu-west-1:123456789012:recovery-point:1";
-    rig.run(&["restore-test", "shop-my", "--point", vault]).ends(2);
+    rig.run(&["restore-test", "shop-my", "--point", vault]).assert_code(2);
     std::fs::write(&rig.config, [HEAD, MYSQL].concat()).unwrap();
-    rig.run(&["restore-test", "shop-my", "--point", vault]).ends(2).says("AWS Backup vault");
+    rig.run(&["restore-test", "shop-my", "--point", vault]).assert_code(2).assert_contains("AWS Backup vault");
     let elsewhere = "arn:aws:rds:us-east-1:123456789012:snapshot:by-hand";
-    rig.run(&["restore-test", "shop-my", "--point", elsewhere]).ends(2).says("copy-db-snapshot");
+    rig.run(&["restore-test", "shop-my", "--point", elsewhere]).assert_code(2).assert_contains("copy-db-snapshot");
 }
 
 #[test]
 fn without_a_username_the_master_user_of_the_backup_logs_in() {
-    if !have(&[Engine::Mariadb, Engine::Postgres]) {
+    if !require_engines(&[Engine::Mariadb, Engine::Postgres]) {
         return;
     }
     let estate = [HEAD, MYSQL, AURORA_POSTGRES].concat().replace("username = \"shop_admin\"\n", "");
-    let rig = Rig::start(&estate);
-    rig.run(&["restore-test", "--all"]).ends(0);
-    rig.run(&["restore-test", "--all", "--dry-run"]).ends(0).says("connect as `sandbox_master`");
+    let rig = TestSandbox::start(&estate);
+    rig.run(&["restore-test", "--all"]).assert_code(0);
+    rig.run(&["restore-test", "--all", "--dry-run"]).assert_code(0).assert_contains("connect as `sandbox_master`");
 }
 
 #[test]
 fn another_class_is_taken_where_aws_has_no_capacity() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let classes = "instance_class = \"db.r6g.large\"\ninstance_classes = [\"db.m6g.large\"]";
@@ -111,17 +116,17 @@ fn another_class_is_taken_where_aws_has_no_capacity() {
         [(POSTGRES, "shop-pg", "RestoreDBInstanceFromDBSnapshot"), (AURORA_POSTGRES, "shop-apg", "CreateDBInstance")]
     {
         let classes = if target == "shop-apg" { classes.replace("m6g", "r5") } else { classes.to_owned() };
-        let rig = Rig::start(&with(estate, &classes));
+        let rig = TestSandbox::start(&with(estate, &classes));
         rig.fault(json!({ "action": action, "effect": { "code": "InsufficientDBInstanceCapacity" } }));
         let (ran, document) = rig.test(&[target]);
-        ran.ends(0);
+        ran.assert_code(0);
         let taken = if target == "shop-apg" { "db.r5.large" } else { "db.m6g.large" };
         let differences = document["tests"][0]["differences"].to_string();
         assert!(differences.contains(taken), "{differences}");
         // Where nothing else is left, it says what to do.
         rig.fault(json!({ "action": action, "times": 9, "effect": { "code": "InsufficientDBInstanceCapacity" } }));
         let (ran, document) = rig.test(&[target]);
-        ran.ends(3);
+        ran.assert_code(3);
         let hint = document["tests"][0]["hint"].to_string();
         assert!(hint.contains("instance_class"), "{hint}");
     }
@@ -129,11 +134,11 @@ fn another_class_is_taken_where_aws_has_no_capacity() {
 
 #[test]
 fn a_source_that_is_gone_is_restored_from_what_is_left_as_it_was() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
-    rig.run(&["restore-test", "shop-pg"]).ends(0);
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["restore-test", "shop-pg"]).assert_code(0);
     boto3(
         &rig,
         "rds.modify_db_instance(DBInstanceIdentifier='shop-pg', DeletionProtection=False, ApplyImmediately=True)\n\
@@ -142,13 +147,15 @@ fn a_source_that_is_gone_is_restored_from_what_is_left_as_it_was() {
     rig.control("POST", "advance", &json!({ "seconds": 1800 }));
     // Nobody can say how far an RPO reaches of what is gone; the data is proved all the same.
     let (ran, document) = rig.test(&["shop-pg", "--point", "pitr"]);
-    ran.ends(3).says("");
+    ran.assert_code(3).assert_contains("");
     let test = &document["tests"][0];
     assert!(test["reason"].as_str().unwrap().starts_with("the RPO is unknown"), "{test}");
     assert!(test["checks"].as_array().unwrap().iter().all(|check| check["outcome"] == "passed"), "{test}");
     assert!(test["notes"].to_string().contains("itself is gone"), "{test}");
-    let ran = rig.run(&["restore-test", "shop-pg", "--point", "pitr", "--dry-run"]).ends(0);
-    let ran =
-        ran.says("SourceDbiResourceId = ").says("DBParameterGroupName = shop-pg-params").says("DBInstanceClass = ");
+    let ran = rig.run(&["restore-test", "shop-pg", "--point", "pitr", "--dry-run"]).assert_code(0);
+    let ran = ran
+        .assert_contains("SourceDbiResourceId = ")
+        .assert_contains("DBParameterGroupName = shop-pg-params")
+        .assert_contains("DBInstanceClass = ");
     drop(ran);
 }

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::support::{DRCTL, Engine, HEAD, MYSQL, POSTGRES, Rig, Scratch, checks, have};
+use super::support::{DRCTL, Engine, HEAD, MYSQL, POSTGRES, Scratch, TestSandbox, checks, require_engines};
 use serde_json::{Value, json};
 
 /// Sends a request as it stands, and yields the answer's status.
-fn send(rig: &Rig, request: &str, headers: &str, body: &str) -> String {
+fn send(rig: &TestSandbox, request: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(rig.endpoint.strip_prefix("http://").unwrap()).unwrap();
     let length = body.len();
     write!(stream, "{request} HTTP/1.1\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
@@ -22,7 +22,7 @@ fn send(rig: &Rig, request: &str, headers: &str, body: &str) -> String {
 
 #[test]
 fn a_web_page_reaches_neither_the_control_path_nor_a_service() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let good = "host: localhost\r\nx-drctl-control: 1\r\ncontent-type: application/json\r\n";
     let damage = r#"{"target":"shop-pg","kind":"rows"}"#;
     for (why, headers) in [
@@ -43,13 +43,13 @@ fn a_web_page_reaches_neither_the_control_path_nor_a_service() {
 
 #[test]
 fn nothing_but_ca_makes_drctl_trust_a_copy() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let without = std::fs::read_to_string(&rig.config).unwrap().replace("ca       = \"sandbox-ca.pem\"\n", "");
     std::fs::write(&rig.config, without).unwrap();
-    let ran = rig.run(&["restore-test", "shop-pg"]).says("`ca`");
+    let ran = rig.run(&["restore-test", "shop-pg"]).assert_contains("`ca`");
     assert!([1, 2].contains(&ran.code), "{ran:?}");
 }
 
@@ -72,7 +72,7 @@ fn environments(directory: &str) -> Vec<String> {
 
 #[test]
 fn its_databases_inherit_no_secret_and_nobody_else_can_look_into_its_files() {
-    if !have(&[Engine::Postgres, Engine::Mariadb]) {
+    if !require_engines(&[Engine::Postgres, Engine::Mariadb]) {
         return;
     }
     let scratch = Scratch::new();
@@ -104,14 +104,14 @@ fn its_databases_inherit_no_secret_and_nobody_else_can_look_into_its_files() {
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let mut test = Command::new(DRCTL);
     test.args(["restore-test", "--all", "--keep-for", "1h", "--config"]).arg(&config).envs(&printed);
-    let ran = super::support::Ran::from(test.output().unwrap());
+    let ran = super::support::CommandOutput::from(test.output().unwrap());
     let found = environments(root.to_str().unwrap());
     let secrets: Vec<_> = files(root).into_iter().filter(|file| file.ends_with("server.key")).collect();
     let modes: Vec<_> =
         secrets.iter().map(|file| std::fs::metadata(file).unwrap().permissions().mode() & 0o077).collect();
     let _ = Command::new("kill").args(["-TERM", &sandbox.id().to_string()]).status();
     sandbox.wait().unwrap();
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(found.len() >= 2, "the databases were not found");
     assert!(found.iter().all(|environment| !environment.contains("AWS_")), "{found:?}");
     assert!(secrets.len() >= 3 && modes.iter().all(|mode| *mode == 0), "{secrets:?} {modes:?}");
@@ -120,7 +120,7 @@ fn its_databases_inherit_no_secret_and_nobody_else_can_look_into_its_files() {
 
 #[test]
 fn the_master_users_of_its_databases_have_the_rights_that_rds_gives() {
-    if !have(&[Engine::Postgres, Engine::Mariadb]) {
+    if !require_engines(&[Engine::Postgres, Engine::Mariadb]) {
         return;
     }
     let question = |name: &str, sql: &str, expect: &str| {
@@ -138,19 +138,19 @@ fn the_master_users_of_its_databases_have_the_rights_that_rds_gives() {
                   where grantee = concat('''', replace(current_user(), '@', '''@'''), '''') \
                   and privilege_type in ('SUPER', 'FILE', 'SHUTDOWN')";
     let mysql = question("neither SUPER nor FILE", grants, "== 0");
-    let rig = Rig::start(&[HEAD, POSTGRES, &postgres.concat(), MYSQL, &mysql].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, &postgres.concat(), MYSQL, &mysql].concat());
     let (ran, _) = rig.test(&["--all"]);
-    ran.ends(0);
+    ran.assert_code(0);
 }
 
 #[test]
 fn a_postgresql_without_amcheck_still_has_its_structure_checked() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "0", "--no-amcheck"]);
+    let rig = TestSandbox::with(&[HEAD, POSTGRES].concat(), &["--time-scale", "0", "--no-amcheck"]);
     let (ran, document) = rig.test(&["shop-pg"]);
-    ran.ends(0);
+    ran.assert_code(0);
     assert!(checks(&document, "passed").contains(&"structure"), "{document:#}");
     let structure =
         document["tests"][0]["checks"].as_array().unwrap().iter().find(|c| c["name"] == "structure").unwrap();
@@ -159,7 +159,7 @@ fn a_postgresql_without_amcheck_still_has_its_structure_checked() {
 
 #[test]
 fn ones_own_tables_stand_in_place_of_the_shop() {
-    if !have(&[Engine::Postgres, Engine::Mariadb]) {
+    if !require_engines(&[Engine::Postgres, Engine::Mariadb]) {
         return;
     }
     let scratch = Scratch::new();
@@ -172,9 +172,9 @@ fn ones_own_tables_stand_in_place_of_the_shop() {
     let own = "[[database.restore_test.check]]\nname = \"invoices\"\nsql = \"select count(*) from invoices\"\nexpect = \"== 2\"\n";
     let head = |text: &str| text.split("[[database.restore_test.check]]").next().unwrap().to_owned();
     let estate = [HEAD, &head(POSTGRES), own, &head(MYSQL), own].concat();
-    let rig = Rig::with(&estate, &["--time-scale", "0", "--schema", &file.display().to_string()]);
+    let rig = TestSandbox::with(&estate, &["--time-scale", "0", "--schema", &file.display().to_string()]);
     let (ran, document) = rig.test(&["--all"]);
-    ran.ends(0);
+    ran.assert_code(0);
     for test in document["tests"].as_array().unwrap() {
         let rows = test["checks"].as_array().unwrap().iter().find(|check| check["name"] == "rows").unwrap();
         assert!(!rows.to_string().contains("orders"), "{rows}");
@@ -188,7 +188,7 @@ fn ones_own_tables_stand_in_place_of_the_shop() {
         .arg(&file)
         .output()
         .unwrap();
-    super::support::Ran::from(sandbox).says("failed to load the schema");
+    super::support::CommandOutput::from(sandbox).assert_contains("failed to load the schema");
     let damaged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         rig.control("POST", "damage", &json!({ "target": "shop-pg", "kind": "rows" }))
     }));

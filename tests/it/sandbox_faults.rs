@@ -1,14 +1,14 @@
 //! What the sandbox can make go wrong, and that drctl lives with it.
 
-use super::support::{AURORA_POSTGRES, Engine, HEAD, POSTGRES, Rig, have, outcome};
+use super::support::{AURORA_POSTGRES, Engine, HEAD, POSTGRES, TestSandbox, outcome, require_engines};
 use serde_json::{Value, json};
 
 #[test]
 fn a_connection_or_an_answer_that_breaks_is_asked_for_again() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let before = rig.state();
     let effects = [
         json!("reset"),
@@ -30,27 +30,27 @@ fn a_connection_or_an_answer_that_breaks_is_asked_for_again() {
 
 #[test]
 fn answers_that_cannot_be_read_leave_nothing_behind() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let before = rig.state();
     for action in ["DescribeDBInstances", "RestoreDBInstanceFromDBSnapshot", "ModifyDBInstance", "DeleteDBInstance"] {
         rig.control("DELETE", "faults", &Value::Null);
         rig.fault(json!({ "action": action, "effect": "malformed" }));
         let ran = rig.run(&["restore-test", "shop-pg"]);
         assert!([0, 3, 4].contains(&ran.code), "{action}: {} {}\n{}", ran.code, ran.out, ran.err);
-        rig.run(&["reap"]).ends(0);
+        rig.run(&["reap"]).assert_code(0);
         assert_eq!(rig.state(), before, "{action}");
     }
 }
 
 #[test]
 fn an_error_code_of_aws_is_named_and_leaves_nothing_behind() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let before = rig.state();
     for code in ["InstanceQuotaExceeded", "InsufficientDBInstanceCapacity", "KMSKeyNotAccessibleFault"] {
         rig.control("DELETE", "faults", &Value::Null);
@@ -65,27 +65,27 @@ fn an_error_code_of_aws_is_named_and_leaves_nothing_behind() {
 
 #[test]
 fn faults_can_be_bound_to_a_resource_and_to_chance() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
     let before = rig.state();
     // Only the cluster's restore is refused.
     let refused = json!({ "code": "InsufficientDBClusterCapacityFault" });
     rig.fault(
         json!({ "action": "RestoreDBClusterFromSnapshot", "resource": "shop-pg", "times": 9, "effect": refused }),
     );
-    rig.run(&["restore-test", "--all"]).ends(0);
+    rig.run(&["restore-test", "--all"]).assert_code(0);
     rig.control("DELETE", "faults", &Value::Null);
     // One call in ten fails; each is tried five times.
     rig.fault(json!({ "service": "rds", "probability": 0.1, "seed": 3, "effect": "error" }));
-    rig.run(&["restore-test", "--all"]).ends(0);
+    rig.run(&["restore-test", "--all"]).assert_code(0);
     assert_eq!(rig.state(), before);
 }
 
 #[test]
 fn the_log_of_calls_has_their_arguments_and_no_secret() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     rig.run(&["restore-test", "shop-pg"]);
     let calls = rig.control("GET", "calls", &Value::Null);
     let find = |action: &str| calls.as_array().unwrap().iter().find(|call| call["action"] == action).unwrap().clone();
@@ -100,12 +100,12 @@ fn the_log_of_calls_has_their_arguments_and_no_secret() {
 
 #[test]
 fn a_role_is_assumed_and_works_in_its_own_account() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let role = "name   = \"shop\"\nrole_arn = \"arn:aws:iam::999999999999:role/ops/drctl\"";
-    let rig = Rig::start(&[HEAD, POSTGRES].concat().replace("name   = \"shop\"", role));
-    rig.run(&["restore-test", "shop-pg"]).ends(0);
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat().replace("name   = \"shop\"", role));
+    rig.run(&["restore-test", "shop-pg"]).assert_code(0);
     let calls = rig.control("GET", "calls", &Value::Null);
     let callers: Vec<_> = calls.as_array().unwrap().iter().filter(|call| call["service"] == "rds").collect();
     let assumed = "arn:aws:sts::999999999999:assumed-role/drctl/";

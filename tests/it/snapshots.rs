@@ -1,10 +1,10 @@
 //! What people read, as snapshots with times and ids redacted.
 
-use super::support::{AURORA_POSTGRES, Engine, HEAD, POSTGRES, Rig, have};
+use super::support::{AURORA_POSTGRES, Engine, HEAD, POSTGRES, TestSandbox, require_engines};
 use serde_json::json;
 
 /// Replaces what differs from run to run: ids, times, durations, ports.
-fn redact(text: &str, rig: &Rig) -> String {
+fn redact(text: &str, rig: &TestSandbox) -> String {
     let text = text.replace(&rig.scratch.0.display().to_string(), "DIR").replace(&rig.endpoint, "ENDPOINT");
     let words = |line: &str| {
         let indent = line.len() - line.trim_start().len();
@@ -56,37 +56,37 @@ fn redact_word(word: &str) -> String {
 
 #[test]
 fn a_failed_test_as_people_read_it() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
-    rig.run(&["restore-test", "shop-pg"]).ends(0);
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["restore-test", "shop-pg"]).assert_code(0);
     rig.control("POST", "damage", &json!({ "target": "shop-pg", "kind": "rows" }));
-    let ran = rig.run(&["restore-test", "shop-pg"]).ends(1);
+    let ran = rig.run(&["restore-test", "shop-pg"]).assert_code(1);
     insta::assert_snapshot!(redact(&ran.out, &rig));
 }
 
 #[test]
 fn a_dry_run_as_people_read_it() {
-    let rig = Rig::start(&[HEAD, AURORA_POSTGRES].concat());
-    let ran = rig.run(&["restore-test", "shop-apg", "--dry-run"]).ends(0);
+    let rig = TestSandbox::start(&[HEAD, AURORA_POSTGRES].concat());
+    let ran = rig.run(&["restore-test", "shop-apg", "--dry-run"]).assert_code(0);
     insta::assert_snapshot!(redact(&ran.out, &rig));
 }
 
 #[test]
 fn bad_configuration_as_people_read_it() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     let bad = [HEAD, POSTGRES]
         .concat()
         .replace("kind      = \"rds-postgresql\"", "kind      = \"postgres\"\ncolour    = \"red\"");
     let bad = bad.replace("within = \"1h\"", "within = \"an hour\"").replace("secretsmanager:shop/pg", "hunter2");
     std::fs::write(&rig.config, bad).unwrap();
-    let ran = rig.run(&["doctor"]).ends(2);
+    let ran = rig.run(&["doctor"]).assert_code(2);
     insta::assert_snapshot!(redact(&ran.err, &rig));
 }
 
 #[test]
 fn the_runbooks_and_actions_as_people_read_them() {
-    let rig = Rig::start(&[HEAD, POSTGRES].concat());
-    insta::assert_snapshot!(rig.run(&["runbook", "list"]).ends(0).out);
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
+    insta::assert_snapshot!(rig.run(&["runbook", "list"]).assert_code(0).out);
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use drctl::aws::{Resource, ResourceKind};
 use drctl::store::{
-    Alert, AlertCheck, Before, Claimed, DueJob, Ended, Entry, Job, NewRun, Outgoing, RunState, Scope, Sent, Store, Told,
+    Alert, AlertCheck, AlertTransition, AlertsBefore, Claimed, DeliveryOutcome, DueJob, Ended, Entry, Job, NewRun,
+    OutboxMessage, RunState, Scope, Store,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sqlx::Connection;
 
 use crate::postgres::Postgres;
-use crate::support::{Engine, Scratch, have};
+use crate::support::{Engine, Scratch, require_engines};
 
 const ACCOUNT: &str = "123456789012";
 const HERE: Scope<'static> = Scope { estate: "shop", account: ACCOUNT, region: "eu-west-1", simulated: true };
@@ -33,7 +34,7 @@ fn run(id: &str, target: &str, occurrence: Option<&str>) -> NewRun {
         expires_at: Some(at(3600)),
         simulated: true,
         keep_for: Duration::from_secs(7),
-        accept_changes: true,
+        update_baseline: true,
         account: ACCOUNT.to_owned(),
         region: HERE.region.to_owned(),
         occurrence: occurrence.map(str::to_owned),
@@ -63,10 +64,10 @@ async fn behaves(store: &Store, other: &Store) {
     // Given up unfinished, another takes it over.
     owner.abandon().await;
     let taken = other.claim("01RUNA").await.unwrap().expect("it was given up");
-    assert_eq!(taken.epoch, 2);
+    assert_eq!(taken.fencing_token, 2);
     assert!(store.claim("01RUNA").await.unwrap().is_none());
-    let told = |before: &Before| {
-        assert!(before.alerts.is_empty() && before.is_newest && !before.had_ended && before.epoch == 2);
+    let told = |before: &AlertsBefore| {
+        assert!(before.alerts.is_empty() && before.is_newest && !before.had_ended && before.fencing_token == 2);
         let alert = Alert {
             check: AlertCheck::RestoreTest,
             outcome: RunState::Failed,
@@ -74,13 +75,13 @@ async fn behaves(store: &Store, other: &Store) {
             told_at: at(60),
             run_id: "01RUNA".to_owned(),
         };
-        let message = |id: &str| Outgoing {
+        let message = |id: &str| OutboxMessage {
             id: id.to_owned(),
             channel: "ops".to_owned(),
             alert: String::new(),
             message: "{}".to_owned(),
         };
-        Some(Told { alerts: vec![alert], messages: vec![message("a"), message("b"), message("a")] })
+        Some(AlertTransition { alerts: vec![alert], messages: vec![message("a"), message("b"), message("a")] })
     };
     let report = json!({ "a": 1 });
     other.end(&taken, &ended(RunState::Failed, &report), &told).await.unwrap();
@@ -90,9 +91,9 @@ async fn behaves(store: &Store, other: &Store) {
 
     // The next result of the target sees the incident, and may end it.
     let next = store.begin(&run("01RUNC", "db", None)).await.unwrap();
-    let recovered = |before: &Before| {
+    let recovered = |before: &AlertsBefore| {
         assert_eq!(before.alerts.first().map(|alert| alert.run_id.as_str()), Some("01RUNA"));
-        Some(Told::default())
+        Some(AlertTransition::default())
     };
     store.end(&next, &ended(RunState::Passed, &report), &recovered).await.unwrap();
     next.release();
@@ -109,7 +110,7 @@ async fn behaves(store: &Store, other: &Store) {
     let older = store.begin(&run("01RUNT", "s", None)).await.unwrap();
     let newer = store.begin(&run("01RUNS2", "s", None)).await.unwrap();
     let stands = |is_newest: bool, had_ended: bool, others_are_stuck: bool| {
-        move |before: &Before| {
+        move |before: &AlertsBefore| {
             let found = (before.is_newest, before.had_ended, before.others_are_stuck);
             assert_eq!(found, (is_newest, had_ended, others_are_stuck));
             None
@@ -139,7 +140,7 @@ async fn places(store: &Store, other: &Store) {
         let (account, region) = (scope.account.to_owned(), scope.region.to_owned());
         let new = NewRun { account, region, ..run(&format!("01PLACE{number}"), "db", None) };
         let owner = store.begin(&new).await.unwrap();
-        let told = |before: &Before| {
+        let told = |before: &AlertsBefore| {
             assert!(before.alerts.is_empty(), "an alert elsewhere is another one");
             assert!(before.is_newest && !before.others_are_stuck);
             None
@@ -186,7 +187,7 @@ async fn adopts(store: &Store) {
     store.plan_jobs(HERE, at(0), &[job], later).await.unwrap();
     assert_eq!(store.baseline(HERE, "db").await.unwrap().unwrap().1, json!({ "rows": 7 }));
     let owner = store.begin(&run("01NEW", "db", None)).await.unwrap();
-    let told = |before: &Before| {
+    let told = |before: &AlertsBefore| {
         assert_eq!(before.alerts.first().map(|alert| alert.run_id.as_str()), Some("01OLD"));
         None
     };
@@ -198,12 +199,12 @@ async fn messages(store: &Store, other: &Store) {
     let claimed = store.claim_messages("shop", "ops", at(60), 10).await.unwrap();
     assert_eq!(claimed.iter().map(|one| one.outgoing.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(other.claim_messages("shop", "ops", at(60), 10).await.unwrap().is_empty(), "somebody is sending them");
-    store.mark_sent("a", &Sent::Later { at: at(100), error: "busy".to_owned() }).await.unwrap();
-    store.mark_sent("b", &Sent::Dead { error: "gone".to_owned() }).await.unwrap();
+    store.mark_sent("a", &DeliveryOutcome::Later { at: at(100), error: "busy".to_owned() }).await.unwrap();
+    store.mark_sent("b", &DeliveryOutcome::Dead { error: "gone".to_owned() }).await.unwrap();
     assert!(other.claim_messages("shop", "ops", at(99), 10).await.unwrap().is_empty());
     let again = other.claim_messages("shop", "ops", at(100), 10).await.unwrap();
     assert_eq!((again.len(), again[0].attempts, again[0].error.as_deref()), (1, 1, Some("busy")));
-    other.mark_sent("a", &Sent::Delivered).await.unwrap();
+    other.mark_sent("a", &DeliveryOutcome::Delivered).await.unwrap();
     assert_eq!(store.dead_messages("shop").await.unwrap()[0].error.as_deref(), Some("gone"));
     assert_eq!(store.revive_messages("shop", at(200)).await.unwrap(), 1);
     assert_eq!(store.claim_messages("shop", "ops", at(200), 10).await.unwrap().len(), 1);
@@ -250,7 +251,7 @@ async fn jobs(store: &Store, other: &Store) {
     );
     assert!(other.claim_job(HERE, at(1100), &known, started).await.unwrap().is_none());
     let owner = owner.unwrap();
-    let nobody = |_: &Before| None;
+    let nobody = |_: &AlertsBefore| None;
     store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.unwrap();
     owner.release();
     assert!(
@@ -283,7 +284,7 @@ async fn an_older_sqlite_store_is_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_postgresql_store_is_taken_over() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let postgres = Postgres::start();
@@ -296,7 +297,7 @@ async fn an_older_postgresql_store_is_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_behaves() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     let postgres = Postgres::start();
@@ -313,7 +314,7 @@ async fn postgresql_behaves() {
     let taken = other.claim("01RUNZ").await.unwrap().unwrap();
     let entry = Entry::StepSkipped { step: "s".to_owned() };
     assert!(store.append(&owner, 1, at(1), &entry).await.unwrap_err().to_string().contains("taken over"));
-    let nobody = |_: &Before| None;
+    let nobody = |_: &AlertsBefore| None;
     assert!(store.end(&owner, &ended(RunState::Passed, &json!({})), &nobody).await.is_err());
     tokio::time::timeout(LEASE * 2, lease.lost()).await.expect("it is told that the run is lost");
     assert_eq!(lease.left(), Duration::ZERO);

@@ -20,7 +20,7 @@ pub(crate) enum Engine {
 }
 
 /// Whether the engines are installed. Where one is not, says what is left out; under `make test` that is a failure.
-pub(crate) fn have(engines: &[Engine]) -> bool {
+pub(crate) fn require_engines(engines: &[Engine]) -> bool {
     for engine in engines {
         let (found, name) = match engine {
             Engine::Postgres => (Path::new("/usr/lib/postgresql").is_dir() || in_path("initdb"), "PostgreSQL"),
@@ -45,9 +45,9 @@ fn in_path(program: &str) -> bool {
 static FREE_TURNS: (Mutex<u32>, Condvar) = (Mutex::new(2), Condvar::new());
 
 /// The right to run a sandbox.
-struct Turn;
+struct Permit;
 
-impl Turn {
+impl Permit {
     fn take() -> Self {
         let (free, changed) = &FREE_TURNS;
         let free = free.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         let (free, changed) = &FREE_TURNS;
         *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
@@ -187,22 +187,22 @@ fn behaviour(arguments: &[&str]) -> Vec<String> {
 }
 
 /// A sandbox that serves one estate file.
-pub(crate) struct Rig {
+pub(crate) struct TestSandbox {
     pub(crate) scratch: Scratch,
     pub(crate) config: PathBuf,
     pub(crate) endpoint: String,
     sandbox: Child,
-    _turn: Turn,
+    _turn: Permit,
 }
 
-impl Rig {
+impl TestSandbox {
     /// Starts a sandbox, every lifecycle of which ends at once.
     pub(crate) fn start(estate: &str) -> Self {
         Self::with(estate, &["--time-scale", "0"])
     }
 
     pub(crate) fn with(estate: &str, arguments: &[&str]) -> Self {
-        let turn = Turn::take();
+        let turn = Permit::take();
         let scratch = Scratch::new();
         let config = scratch.0.join("drctl.toml");
         std::fs::write(&config, estate).unwrap();
@@ -238,12 +238,12 @@ impl Rig {
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::from(self.command(arguments).output().unwrap())
     }
 
     /// Runs a restore test and reads its JSON.
-    pub(crate) fn test(&self, arguments: &[&str]) -> (Ran, Value) {
+    pub(crate) fn test(&self, arguments: &[&str]) -> (CommandOutput, Value) {
         let all: Vec<&str> = [&["restore-test", "--output", "json"], arguments].concat();
         let ran = self.run(&all);
         let document = serde_json::from_str(&ran.out).unwrap_or(Value::Null);
@@ -252,7 +252,7 @@ impl Rig {
 
     /// All runs as `runs list` tells them, the newest first.
     pub(crate) fn runs(&self) -> Vec<Value> {
-        let ran = self.run(&["runs", "list", "--most", "1000", "--output", "json"]).ends(0);
+        let ran = self.run(&["runs", "list", "--most", "1000", "--output", "json"]).assert_code(0);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         document["runs"].as_array().unwrap().clone()
     }
@@ -305,7 +305,7 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for TestSandbox {
     fn drop(&mut self) {
         // The sandbox removes its databases when it is told to end.
         let _ = Command::new("kill").args(["-TERM", &self.sandbox.id().to_string()]).status();
@@ -315,13 +315,13 @@ impl Drop for Rig {
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -331,15 +331,15 @@ impl From<Output> for Ran {
     }
 }
 
-impl Ran {
+impl CommandOutput {
     #[track_caller]
-    pub(crate) fn ends(self, code: i32) -> Self {
+    pub(crate) fn assert_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
         self
     }
 
     #[track_caller]
-    pub(crate) fn says(self, part: &str) -> Self {
+    pub(crate) fn assert_contains(self, part: &str) -> Self {
         assert!(self.err.contains(part) || self.out.contains(part), "`{part}` is not in\n{}\n{}", self.out, self.err);
         self
     }

@@ -5,9 +5,9 @@ mod terraform;
 
 use std::path::Path;
 
+use super::bootstrap;
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::setup;
 
 /// "IAM and AWS STS quotas" in IAM's user guide.
 const MAX_MANAGED_CHARS: usize = 6144;
@@ -20,15 +20,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
-    let estate = setup::load(config)?.estate;
+    let estate = bootstrap::load(config)?.estate;
     let base = statements::base_policy(&estate);
     if format == Format::Terraform {
-        output::data(&terraform::document(&estate.name, &statements::policy(&estate), base.as_ref()));
+        output::print(&terraform::document(&estate.name, &statements::policy(&estate), base.as_ref()));
         return Ok(Exit::Passed);
     }
     if !args.base {
         if base.is_some() {
-            output::talk(
+            output::status(
                 "this is for `role_arn`; `drctl iam-policy --base` prints what the identity needs that assumes it",
             );
         }
@@ -36,7 +36,7 @@ pub(super) fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<
         // IAM counts no white space.
         let length = policy.to_string().chars().filter(|c| !c.is_whitespace()).count();
         if length > MAX_MANAGED_CHARS {
-            output::talk(&format!(
+            output::status(&format!(
                 "warning: a managed policy has at most {MAX_MANAGED_CHARS} characters, and this one {length}\n\
                  hint: give it to the role inline, where there may be 10240, or divide the estate"
             ));

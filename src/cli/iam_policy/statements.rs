@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use crate::estate::{Database, DatabaseKind, Estate, Partition, SecretRef, Way};
+use crate::estate::{Database, DatabaseKind, Estate, Partition, SecretRef, Transport};
 use crate::runbook::{NAME_PREFIX, RUN_TAG};
 
 /// Tags of drctl's own: nobody else's are set or taken away.
@@ -260,7 +260,7 @@ impl Scope<'_> {
     /// "Key management" in the SNS developer guide: who publishes to an encrypted topic needs its key.
     fn topics(&self) -> Vec<Value> {
         let names = self.estate.channels.iter().filter_map(|channel| match &channel.way {
-            Way::Sns { topic_arn } => Some(topic_arn.clone()),
+            Transport::Sns { topic_arn } => Some(topic_arn.clone()),
             _ => None,
         });
         let keys = json!(["kms:Decrypt", "kms:GenerateDataKey*"]);

@@ -2,11 +2,11 @@
 
 mod certificates;
 mod documentdb;
-mod door;
 mod mariadb;
 mod postgres;
 mod process;
 mod seed;
+mod tcp_proxy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ use rand::distr::Alphanumeric;
 pub(super) use certificates::Certificates;
 pub(super) use process::free_port;
 
-pub(super) use door::Gate;
+pub(super) use tcp_proxy::Gate;
 
-use door::Door;
+use tcp_proxy::Door;
 
 use crate::clock::VirtualClock;
 use crate::estate::{Database, Protocol};

@@ -13,9 +13,9 @@ use rand::Rng;
 use tokio::process::{Child, ChildStdin, Command};
 
 /// How long a database may take to stop by itself.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// How long a database may take to start.
-const START_PATIENCE: Duration = Duration::from_mins(1);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const START_PAUSE: Duration = Duration::from_millis(50);
 /// Above the well-known services, and below what Linux gives to connections (`ip_local_port_range` begins at 32768).
 const PORTS: Range<u16> = 20_000..32_000;
@@ -53,7 +53,7 @@ impl Process {
 
     /// Waits until `ready` says so.
     pub(super) async fn wait_until<F: Future<Output = bool>>(&mut self, ready: impl Fn() -> F) -> anyhow::Result<()> {
-        let tries = START_PATIENCE.as_millis() / START_PAUSE.as_millis();
+        let tries = START_LIMIT.as_millis() / START_PAUSE.as_millis();
         for _ in 0..tries {
             if ready().await {
                 return Ok(());
@@ -71,7 +71,7 @@ impl Process {
     /// Stops it and waits until it is gone.
     pub(super) async fn stop(mut self) {
         drop(self.stdin.take());
-        if tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }
     }

@@ -4,7 +4,7 @@ use super::{
     Request, name, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, placement, render, validate,
 };
 use crate::estate::Tags;
-use crate::sandbox::protocol::{Answer, Fault, leaf, tag_list, xml_answer};
+use crate::sandbox::protocol::{Answer, ApiError, leaf, tag_list, xml_answer};
 use crate::sandbox::world::{Cluster, Instance, PasswordPlan, Region, World, after};
 
 /// An instance that can be seen.
@@ -12,7 +12,7 @@ pub(super) fn visible_instance<'r>(
     region: &'r mut Region,
     request: &Request<'_>,
     id: &str,
-) -> Result<&'r mut Instance, Fault> {
+) -> Result<&'r mut Instance, ApiError> {
     let found = region.instances.get_mut(id).filter(|instance| instance.visible_at <= request.now);
     found.ok_or_else(|| no_instance(id))
 }
@@ -22,17 +22,17 @@ pub(super) fn visible_cluster<'r>(
     region: &'r mut Region,
     request: &Request<'_>,
     id: &str,
-) -> Result<&'r mut Cluster, Fault> {
+) -> Result<&'r mut Cluster, ApiError> {
     let found = region.clusters.get_mut(id).filter(|cluster| cluster.visible_at <= request.now);
     found.ok_or_else(|| no_cluster(id))
 }
 
-fn instance_is(id: &str, status: &str) -> Fault {
-    Fault::new(400, "InvalidDBInstanceState", format!("Database instance {id} is not in available state: {status}."))
+fn instance_is(id: &str, status: &str) -> ApiError {
+    ApiError::new(400, "InvalidDBInstanceState", format!("Database instance {id} is not in available state: {status}."))
 }
 
-fn cluster_is(id: &str, status: &str) -> Fault {
-    Fault::new(400, "InvalidDBClusterStateFault", format!("DB cluster {id} is not in available state: {status}."))
+fn cluster_is(id: &str, status: &str) -> ApiError {
+    ApiError::new(400, "InvalidDBClusterStateFault", format!("DB cluster {id} is not in available state: {status}."))
 }
 
 /// When a new password is what. "The change is asynchronously applied as soon as possible", whatever `ApplyImmediately`
@@ -48,7 +48,7 @@ fn password_plan(world: &World, request: &Request<'_>) -> PasswordPlan {
 const OF_THE_CLUSTER: [&str; 4] =
     ["MasterUserPassword", "BackupRetentionPeriod", "AllocatedStorage", "EnableIAMDatabaseAuthentication"];
 
-pub(super) fn modify_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn modify_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = params.id("DBInstanceIdentifier")?;
     let (copies, plan) = (world.copies(), password_plan(world, request));
@@ -61,7 +61,7 @@ pub(super) fn modify_instance(world: &mut World, request: &Request<'_>) -> Resul
     }
     if let Some(given) = OF_THE_CLUSTER.iter().find(|given| before.cluster.is_some() && params.text(given).is_some()) {
         let message = format!("{given} of an instance of a DB cluster is the cluster's: modify the DB cluster.");
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let engine = before.settings.engine.clone();
     let password = params.text("MasterUserPassword");
@@ -103,7 +103,7 @@ fn later_changes(
     request: &Request<'_>,
     region: &Region,
     instance: &Instance,
-) -> Result<Vec<(&'static str, String)>, Fault> {
+) -> Result<Vec<(&'static str, String)>, ApiError> {
     let (params, settings) = (request.params, &instance.settings);
     let version = placement::version(&settings.engine, &settings.engine_version)?;
     let mut changes = Vec::new();
@@ -114,7 +114,7 @@ fn later_changes(
     if let Some(gib) = params.number("AllocatedStorage").filter(|gib| *gib != settings.storage.gib) {
         if gib < settings.storage.gib {
             let message = format!("Invalid storage size {gib}: storage cannot be reduced.");
-            return Err(Fault::new(400, "InvalidParameterCombination", message));
+            return Err(ApiError::new(400, "InvalidParameterCombination", message));
         }
         // "At least 10% greater"; less is rounded up.
         changes.push(("AllocatedStorage", gib.max(settings.storage.gib * 11 / 10).to_string()));
@@ -145,7 +145,7 @@ fn apply_pending(instance: &mut Instance) {
     }
 }
 
-pub(super) fn modify_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn modify_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = params.id("DBClusterIdentifier")?;
     let (copies, plan) = (world.copies(), password_plan(world, request));
@@ -182,14 +182,14 @@ pub(super) fn modify_cluster(world: &mut World, request: &Request<'_>) -> Result
     Ok(xml_answer(request.action, vec![render::cluster(region, &cluster, request.now)]))
 }
 
-pub(super) fn fail_over(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn fail_over(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let id = request.params.id("DBClusterIdentifier")?;
     let seconds = world.times.fail_over;
     let region = world.region(request.region);
     let cluster = visible_cluster(region, request, &id)?;
     if cluster.members.len() < 2 {
         let message = format!("Cluster {id} has no instance to fail over to.");
-        return Err(Fault::new(400, "InvalidDBClusterStateFault", message));
+        return Err(ApiError::new(400, "InvalidDBClusterStateFault", message));
     }
     let wanted = request.params.text("TargetDBInstanceIdentifier").map(str::to_ascii_lowercase);
     let next = match &wanted {
@@ -207,7 +207,7 @@ pub(super) fn fail_over(world: &mut World, request: &Request<'_>) -> Result<Answ
 }
 
 /// "The DB instance status is `rebooting`" meanwhile; connections are refused.
-pub(super) fn reboot(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn reboot(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let id = request.params.id("DBInstanceIdentifier")?;
     let seconds = world.times.interim;
     let region = world.region(request.region);
@@ -224,11 +224,11 @@ pub(super) fn reboot(world: &mut World, request: &Request<'_>) -> Result<Answer,
 }
 
 /// The tags of what an ARN names.
-fn tags_of<'w>(region: &'w mut Region, request: &Request<'_>, arn: &str) -> Result<&'w mut Tags, Fault> {
+fn tags_of<'w>(region: &'w mut Region, request: &Request<'_>, arn: &str) -> Result<&'w mut Tags, ApiError> {
     let message = "The specified resource name does not match an RDS resource in this region.";
     let kind = name::parse_arn(arn).map_or("", |arn| arn.kind).to_owned();
     let name = name::own(region, &kind, arn).filter(|_| !kind.is_empty());
-    let name = name.ok_or_else(|| Fault::invalid(message))?;
+    let name = name.ok_or_else(|| ApiError::invalid(message))?;
     match kind.as_str() {
         "db" => visible_instance(region, request, &name).map(|found| &mut found.settings.tags),
         "cluster" => visible_cluster(region, request, &name).map(|found| &mut found.settings.tags),
@@ -242,17 +242,17 @@ fn tags_of<'w>(region: &'w mut Region, request: &Request<'_>, arn: &str) -> Resu
             .get_mut(&name)
             .map(|found| &mut found.settings.tags)
             .ok_or_else(|| no_cluster_snapshot(&name)),
-        _ => Err(Fault::invalid(message)),
+        _ => Err(ApiError::invalid(message)),
     }
 }
 
-pub(super) fn list_tags(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn list_tags(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let arn = request.params.required("ResourceName")?;
     let tags = tags_of(world.region(request.region), request, arn)?;
     Ok(xml_answer(request.action, vec![tag_list(tags)]))
 }
 
-pub(super) fn add_tags(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn add_tags(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let arn = request.params.required("ResourceName")?;
     let tags = tags_of(world.region(request.region), request, arn)?;
     let mut all = tags.clone();
@@ -262,7 +262,7 @@ pub(super) fn add_tags(world: &mut World, request: &Request<'_>) -> Result<Answe
     Ok(xml_answer(request.action, vec![leaf("Success", true)]))
 }
 
-pub(super) fn remove_tags(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn remove_tags(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let arn = request.params.required("ResourceName")?;
     let tags = tags_of(world.region(request.region), request, arn)?;
     for key in request.params.list("TagKeys.member") {

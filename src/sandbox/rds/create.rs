@@ -7,7 +7,7 @@ use super::validate::{self, Given};
 use super::{Request, lifecycle, no_cluster, placement, render, room_for_cluster, room_for_instance};
 use crate::estate::{DatabaseKind, Protocol};
 use crate::sandbox::engine::{Content, free_port};
-use crate::sandbox::protocol::{Answer, Fault, xml_answer};
+use crate::sandbox::protocol::{Answer, ApiError, xml_answer};
 use crate::sandbox::world::catalog::{self, SERVERLESS, Version};
 use crate::sandbox::world::network::{VPC, zones};
 use crate::sandbox::world::{
@@ -30,7 +30,7 @@ const OF_THE_CLUSTER: [&str; 12] = [
     "VpcSecurityGroupIds",
 ];
 
-pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = validate::identifier("DBInstanceIdentifier", params.required("DBInstanceIdentifier")?)?;
     let quota = world.instance_quota;
@@ -42,7 +42,7 @@ pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answe
 }
 
 /// An instance of a cluster.
-fn member(world: &mut World, request: &Request<'_>, id: String, name: &str) -> Result<Answer, Fault> {
+fn member(world: &mut World, request: &Request<'_>, id: String, name: &str) -> Result<Answer, ApiError> {
     let params = request.params;
     let (times, behaviour, visible_at, copies) = (world.times, world.behaviour, world.visible_at(), world.copies());
     let refusal = world.delay(behaviour.refusal_seconds());
@@ -51,7 +51,7 @@ fn member(world: &mut World, request: &Request<'_>, id: String, name: &str) -> R
     if let Some(given) = OF_THE_CLUSTER.iter().find(|given| is_given(given)) {
         let message =
             format!("The requested DB Instance will be a member of a DB Cluster. Set {given} for the DB Cluster.");
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let cluster = region.clusters.get(name).filter(|cluster| cluster.visible_at <= request.now);
     let cluster = cluster.ok_or_else(|| no_cluster(name))?;
@@ -62,18 +62,18 @@ fn member(world: &mut World, request: &Request<'_>, id: String, name: &str) -> R
                                your DB cluster ({}).",
             cluster.settings.engine
         );
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     if cluster.timeline.status(request.now) != "available" {
         let message = format!("DB cluster {name} is not currently in the available state.");
-        return Err(Fault::new(400, "InvalidDBClusterStateFault", message));
+        return Err(ApiError::new(400, "InvalidDBClusterStateFault", message));
     }
     let version = placement::version(engine, &cluster.settings.engine_version)?;
     placement::class(region, class, version, &cluster.settings.subnet_group)?;
     if class == SERVERLESS && cluster.settings.scaling.is_none() {
         let message = "Set the Serverless v2 scaling configuration on the parent DB cluster before creating a Serverless \
                        v2 DB instance.";
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let parameter_group = placement::parameter_group(region, params.text("DBParameterGroupName"), version, false)?;
     let tags = params.tags();
@@ -107,7 +107,7 @@ fn member(world: &mut World, request: &Request<'_>, id: String, name: &str) -> R
 }
 
 /// An instance of its own. It is empty, and no database is started for it.
-fn alone(world: &mut World, request: &Request<'_>, id: String) -> Result<Answer, Fault> {
+fn alone(world: &mut World, request: &Request<'_>, id: String) -> Result<Answer, ApiError> {
     let params = request.params;
     let (times, behaviour, visible_at, storage_quota) =
         (world.times, world.behaviour, world.visible_at(), world.storage_quota_gib);
@@ -115,7 +115,7 @@ fn alone(world: &mut World, request: &Request<'_>, id: String) -> Result<Answer,
     let (engine, class) = (params.required("Engine")?, params.required("DBInstanceClass")?);
     let version = placement::version_or_default(engine, params.text("EngineVersion"))?;
     if catalog::is_cluster_engine(engine) {
-        return Err(Fault::new(400, "InvalidParameterCombination", format!("{engine} needs a DB cluster.")));
+        return Err(ApiError::new(400, "InvalidParameterCombination", format!("{engine} needs a DB cluster.")));
     }
     let storage = new_storage(request, engine)?;
     let mut settings = new_settings(request, region, version)?;
@@ -154,7 +154,7 @@ fn made(region: &mut Region, request: &Request<'_>, instance: Instance) -> Answe
 }
 
 /// `gp3` by default, `io1` where IOPS are asked for.
-fn new_storage(request: &Request<'_>, engine: &str) -> Result<Storage, Fault> {
+fn new_storage(request: &Request<'_>, engine: &str) -> Result<Storage, ApiError> {
     let params = request.params;
     let (iops, throughput) = (params.number("Iops"), params.number("StorageThroughput"));
     let default = if iops.is_some() { "io1" } else { "gp3" };
@@ -168,14 +168,14 @@ fn new_storage(request: &Request<'_>, engine: &str) -> Result<Storage, Fault> {
     Ok(storage)
 }
 
-pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = validate::identifier("DBClusterIdentifier", params.required("DBClusterIdentifier")?)?;
     let engine = params.required("Engine")?;
     let version = placement::version_or_default(engine, params.text("EngineVersion"))?;
     if !catalog::is_cluster_engine(engine) {
         let message = format!("The sandbox has no Multi-AZ DB clusters of {engine}.");
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let (times, quota, visible_at) = (world.times, world.cluster_quota, world.visible_at());
     let region = world.region(request.region);
@@ -203,7 +203,7 @@ pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer
     Ok(xml_answer(request.action, vec![body]))
 }
 
-fn new_settings(request: &Request<'_>, region: &Region, version: Version) -> Result<Settings, Fault> {
+fn new_settings(request: &Request<'_>, region: &Region, version: Version) -> Result<Settings, ApiError> {
     let params = request.params;
     let subnet_group = params.text("DBSubnetGroupName").unwrap_or("default").to_ascii_lowercase();
     placement::subnet_group(region, &subnet_group)?;
@@ -217,7 +217,7 @@ fn new_settings(request: &Request<'_>, region: &Region, version: Version) -> Res
         engine: version.engine.to_owned(),
         engine_version: version.number.to_owned(),
         username: username.to_owned(),
-        port: free_port().map_err(|error| Fault::new(500, "InternalFailure", error.to_string()))?,
+        port: free_port().map_err(|error| ApiError::new(500, "InternalFailure", error.to_string()))?,
         security_groups: placement::security_groups(region, &subnet_group, groups)?,
         subnet_group,
         parameter_group: String::new(),
@@ -239,18 +239,19 @@ fn new_settings(request: &Request<'_>, region: &Region, version: Version) -> Res
 }
 
 /// The content of something that was made new: nothing, and no database is started for it.
-fn empty(engine: &str, request: &Request<'_>) -> Result<Content, Fault> {
+fn empty(engine: &str, request: &Request<'_>) -> Result<Content, ApiError> {
     let kind = DatabaseKind::ALL.into_iter().find(|(_, kind)| kind.matches_engine(engine));
-    let protocol: Protocol =
-        kind.map(|(_, kind)| kind.protocol()).ok_or_else(|| Fault::invalid(format!("Invalid DB engine: {engine}")))?;
+    let protocol: Protocol = kind
+        .map(|(_, kind)| kind.protocol())
+        .ok_or_else(|| ApiError::invalid(format!("Invalid DB engine: {engine}")))?;
     Ok(Content { protocol, seed: None, as_of: request.now, damage: None })
 }
 
 /// Nobody makes subnets here: any well-formed one exists, each in the next zone.
-pub(super) fn subnet_group(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn subnet_group(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let name = request.params.required("DBSubnetGroupName")?.to_ascii_lowercase();
     if name == "default" || name.len() > 255 {
-        return Err(Fault::invalid(format!("{name} is not a valid name for a DB subnet group.")));
+        return Err(ApiError::invalid(format!("{name} is not a valid name for a DB subnet group.")));
     }
     let description = request.params.required("DBSubnetGroupDescription")?.to_owned();
     let subnets = request.params.list("SubnetIds.SubnetIdentifier");
@@ -259,12 +260,12 @@ pub(super) fn subnet_group(world: &mut World, request: &Request<'_>) -> Result<A
         matches!(digits.len(), 8 | 17) && digits.chars().all(|c| c.is_ascii_hexdigit())
     };
     if let Some(wrong) = subnets.iter().find(|id| !is_subnet(id)) {
-        return Err(Fault::new(400, "InvalidSubnet", format!("The subnet ID '{wrong}' does not exist")));
+        return Err(ApiError::new(400, "InvalidSubnet", format!("The subnet ID '{wrong}' does not exist")));
     }
     let region = world.region(request.region);
     if region.network.subnet_groups.contains_key(&name) {
         let message = format!("DB subnet group {name} already exists.");
-        return Err(Fault::new(400, "DBSubnetGroupAlreadyExists", message));
+        return Err(ApiError::new(400, "DBSubnetGroupAlreadyExists", message));
     }
     let subnets: Vec<(String, String)> = subnets.into_iter().zip(zones(request.region).into_iter().cycle()).collect();
     let group = SubnetGroup { name: name.clone(), description, vpc: VPC.to_owned(), subnets };

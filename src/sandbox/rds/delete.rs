@@ -3,7 +3,7 @@
 use super::change::{visible_cluster, visible_instance};
 use super::{Request, no_cluster, render, snapshot, validate};
 use crate::estate::Tags;
-use crate::sandbox::protocol::{Answer, Fault, xml_answer};
+use crate::sandbox::protocol::{Answer, ApiError, xml_answer};
 use crate::sandbox::world::{Cluster, Copies, Instance, Region, World};
 
 const PROTECTED: &str = "Cannot delete protected";
@@ -20,12 +20,12 @@ const BUSY: [&str; 9] = [
     "resetting-master-credentials",
 ];
 
-fn combination(message: &str) -> Fault {
-    Fault::new(400, "InvalidParameterCombination", message)
+fn combination(message: &str) -> ApiError {
+    ApiError::new(400, "InvalidParameterCombination", message)
 }
 
 /// The name of the final snapshot; none where it is skipped. One of both must be said, and not both.
-fn final_snapshot(request: &Request<'_>) -> Result<Option<String>, Fault> {
+fn final_snapshot(request: &Request<'_>) -> Result<Option<String>, ApiError> {
     let skipped = request.params.boolean("SkipFinalSnapshot") == Some(true);
     match (skipped, request.params.text("FinalDBSnapshotIdentifier")) {
         (true, None) => Ok(None),
@@ -39,7 +39,7 @@ fn final_snapshot(request: &Request<'_>) -> Result<Option<String>, Fault> {
     }
 }
 
-pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let id = request.params.id("DBInstanceIdentifier")?;
     let (seconds, snapshot_seconds) = (world.times.delete_instance, world.times.snapshot);
     let region = world.region(request.region);
@@ -47,7 +47,7 @@ pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answe
     let status = before.status(request.now);
     if BUSY.contains(&status) {
         let message = format!("Instance {id} is currently {status} and cannot be deleted.");
-        return Err(Fault::new(400, "InvalidDBInstanceState", message));
+        return Err(ApiError::new(400, "InvalidDBInstanceState", message));
     }
     if before.settings.deletion_protection && before.cluster.is_none() {
         let message = format!("{PROTECTED} DB Instance, please disable deletion protection and try again.");
@@ -66,7 +66,7 @@ pub(super) fn instance(world: &mut World, request: &Request<'_>) -> Result<Answe
 }
 
 /// A member has no final snapshot: its data is the cluster's, whose database goes with its last member.
-fn of_member(region: &Region, request: &Request<'_>, member: &Instance) -> Result<(), Fault> {
+fn of_member(region: &Region, request: &Request<'_>, member: &Instance) -> Result<(), ApiError> {
     if request.params.text("FinalDBSnapshotIdentifier").is_some() {
         return Err(combination("FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance."));
     }
@@ -79,14 +79,19 @@ fn of_member(region: &Region, request: &Request<'_>, member: &Instance) -> Resul
     Ok(())
 }
 
-fn alone(region: &mut Region, request: &Request<'_>, instance: &Instance, snapshot_seconds: i64) -> Result<(), Fault> {
+fn alone(
+    region: &mut Region,
+    request: &Request<'_>,
+    instance: &Instance,
+    snapshot_seconds: i64,
+) -> Result<(), ApiError> {
     let named = final_snapshot(request)?;
     if instance.replica_of.is_some() && named.is_some() {
         return Err(combination("FinalDBSnapshotIdentifier can not be specified when deleting a replica instance."));
     }
     if let Some(name) = named {
         if region.instance_snapshots.contains_key(&name) {
-            return Err(Fault::new(400, "DBSnapshotAlreadyExists", format!("Snapshot {name} already exists.")));
+            return Err(ApiError::new(400, "DBSnapshotAlreadyExists", format!("Snapshot {name} already exists.")));
         }
         let taken = snapshot::of_instance(instance, &name, Tags::new(), request.now, snapshot_seconds);
         region.instance_snapshots.insert(name, taken);
@@ -101,13 +106,13 @@ fn alone(region: &mut Region, request: &Request<'_>, instance: &Instance, snapsh
     Ok(())
 }
 
-pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let id = request.params.id("DBClusterIdentifier")?;
     let (seconds, snapshot_seconds) = (world.times.delete_cluster, world.times.snapshot);
     let region = world.region(request.region);
     let before = visible_cluster(region, request, &id)?.clone();
     let status = before.status(request.now);
-    let fault = |message: String| Fault::new(400, "InvalidDBClusterStateFault", message);
+    let fault = |message: String| ApiError::new(400, "InvalidDBClusterStateFault", message);
     if BUSY.contains(&status) {
         return Err(fault(format!("Cluster {id} is currently {status} and cannot be deleted.")));
     }
@@ -144,10 +149,10 @@ fn leave_snapshot(
     cluster: &Cluster,
     name: String,
     seconds: i64,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     if region.cluster_snapshots.contains_key(&name) {
         let message = format!("Cluster snapshot {name} already exists.");
-        return Err(Fault::new(400, "DBClusterSnapshotAlreadyExistsFault", message));
+        return Err(ApiError::new(400, "DBClusterSnapshotAlreadyExistsFault", message));
     }
     let taken = snapshot::of_cluster(cluster, &name, Tags::new(), request.now, seconds);
     region.cluster_snapshots.insert(name, taken);

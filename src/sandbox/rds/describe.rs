@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::snapshot::SNAPSHOT_QUOTA;
 use super::{Request, name, no_cluster, no_instance, render};
-use crate::sandbox::protocol::{Answer, Fault, Node, element, leaf, xml_answer};
+use crate::sandbox::protocol::{Answer, ApiError, Node, element, leaf, xml_answer};
 use crate::sandbox::world::{Region, Snapshot, World, after};
 
 pub(super) type Filters = BTreeMap<String, Vec<String>>;
@@ -28,26 +28,26 @@ fn lets_none(filters: &Filters, name: &str) -> bool {
 }
 
 /// Refuses filters that the operation does not have.
-pub(super) fn known(filters: &Filters, names: &[&str]) -> Result<(), Fault> {
+pub(super) fn known(filters: &Filters, names: &[&str]) -> Result<(), ApiError> {
     match filters.keys().find(|name| !names.contains(&name.as_str())) {
-        Some(name) => Err(Fault::invalid(format!("Unrecognized filter name: {name}"))),
+        Some(name) => Err(ApiError::invalid(format!("Unrecognized filter name: {name}"))),
         None => Ok(()),
     }
 }
 
 /// "This parameter isn't currently supported": filters of such an operation are refused, as any unknown one.
-pub(super) fn no_filters(request: &Request<'_>) -> Result<(), Fault> {
+pub(super) fn no_filters(request: &Request<'_>) -> Result<(), ApiError> {
     known(&request.params.filters()?, &[])
 }
 
-pub(super) fn paged(request: &Request<'_>, name: &str, nodes: Vec<Node>) -> Result<Answer, Fault> {
+pub(super) fn paged(request: &Request<'_>, name: &str, nodes: Vec<Node>) -> Result<Answer, ApiError> {
     let (page, marker) = request.params.page(nodes)?;
     let mut result = vec![element(name, page)];
     result.extend(marker.map(|marker| leaf("Marker", marker)));
     Ok(xml_answer(request.action, result))
 }
 
-pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let filters = request.params.filters()?;
     known(&filters, &["db-instance-id", "db-cluster-id", "engine", "dbi-resource-id", "domain"])?;
     let named = request.params.text("DBInstanceIdentifier");
@@ -74,7 +74,7 @@ pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answ
     }
 }
 
-pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let filters = request.params.filters()?;
     known(&filters, &["db-cluster-id", "engine", "clone-group-id", "db-cluster-resource-id", "domain"])?;
     let named = request.params.text("DBClusterIdentifier");
@@ -97,20 +97,20 @@ pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answe
     }
 }
 
-pub(super) fn events(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn events(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     no_filters(request)?;
     let params = request.params;
     let moment = |name: &str| params.text(name).and_then(|text| text.parse::<Timestamp>().ok());
     let minutes = params.number("Duration");
     if params.text("SourceIdentifier").is_some() && params.text("SourceType").is_none() {
         let message = "SourceType must be provided if SourceIdentifier is supplied.";
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let since = moment("StartTime").unwrap_or_else(|| after(request.now, -minutes.unwrap_or(60) * 60));
     let until = moment("EndTime").unwrap_or(request.now).min(request.now);
     // "Events ... for the past 14 days".
     if since < after(request.now, -14 * 86_400) || since > until {
-        return Err(Fault::invalid("The events that are asked for must be of the past 14 days."));
+        return Err(ApiError::invalid("The events that are asked for must be of the past 14 days."));
     }
     let categories = params.list("EventCategories.EventCategory");
     let region = world.region(request.region);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::describe::{Filters, known, lets, paged};
 use super::{Request, render};
-use crate::sandbox::protocol::{Answer, Fault};
+use crate::sandbox::protocol::{Answer, ApiError};
 use crate::sandbox::world::{Cluster, Instance, Region, RetainedBackup, Window, World};
 
 /// One row of an answer.
@@ -62,7 +62,7 @@ fn retained(region: &Region, clusters: bool, now: Timestamp) -> impl Iterator<It
     region.retained.iter().filter(move |backup| backup.is_cluster == clusters).map(move |kept| Row::retained(kept, now))
 }
 
-pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let filters = request.params.filters()?;
     known(&filters, &["status", "db-instance-id", "dbi-resource-id"])?;
     let region = world.region(request.region);
@@ -84,14 +84,14 @@ pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answ
     if found.is_empty() && (id.is_some() || resource_id.is_some() || arn.is_some()) {
         let message =
             format!("DBInstanceAutomatedBackup {} not found.", id.or(resource_id).or(arn).unwrap_or_default());
-        return Err(Fault::new(404, "DBInstanceAutomatedBackupNotFound", message));
+        return Err(ApiError::new(404, "DBInstanceAutomatedBackupNotFound", message));
     }
     let nodes = found.iter().map(|row| render::instance_backup(region, &row.backup, row.window, row.status)).collect();
     paged(request, "DBInstanceAutomatedBackups", nodes)
 }
 
 /// DocumentDB has no such operation, and its clusters are not among them (assumption).
-pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let filters = request.params.filters()?;
     known(&filters, &["status", "db-cluster-id", "db-cluster-resource-id"])?;
     let region = world.region(request.region);
@@ -107,7 +107,7 @@ pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answe
         .collect();
     if found.is_empty() && (id.is_some() || resource_id.is_some()) {
         let message = format!("DBClusterAutomatedBackup {} not found.", id.or(resource_id).unwrap_or_default());
-        return Err(Fault::new(404, "DBClusterAutomatedBackupNotFoundFault", message));
+        return Err(ApiError::new(404, "DBClusterAutomatedBackupNotFoundFault", message));
     }
     let nodes = found.iter().map(|row| render::cluster_backup(region, &row.backup, row.window, row.status)).collect();
     paged(request, "DBClusterAutomatedBackups", nodes)

@@ -2,11 +2,11 @@
 
 use super::describe::{no_filters, paged};
 use super::{Request, no_option_group, render};
-use crate::sandbox::protocol::{Answer, Fault, Node};
+use crate::sandbox::protocol::{Answer, ApiError, Node};
 use crate::sandbox::world::catalog::{self, VERSIONS};
 use crate::sandbox::world::{World, network::ParameterGroup};
 
-pub(super) fn subnet_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn subnet_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     no_filters(request)?;
     let wanted = request.params.text("DBSubnetGroupName").map(str::to_ascii_lowercase);
     let region = world.region(request.region);
@@ -19,7 +19,7 @@ pub(super) fn subnet_groups(world: &mut World, request: &Request<'_>) -> Result<
     }
 }
 
-pub(super) fn parameter_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn parameter_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     no_filters(request)?;
     let region = world.region(request.region);
     let render = |group: &ParameterGroup| render::parameter_group(region, group);
@@ -27,7 +27,7 @@ pub(super) fn parameter_groups(world: &mut World, request: &Request<'_>) -> Resu
     paged(request, "DBParameterGroups", found)
 }
 
-pub(super) fn cluster_parameter_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn cluster_parameter_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     no_filters(request)?;
     let region = world.region(request.region);
     let render = |group: &ParameterGroup| render::cluster_parameter_group(region, group);
@@ -42,30 +42,30 @@ fn chosen<'g>(
     parameter: &str,
     groups: impl Iterator<Item = &'g ParameterGroup>,
     render: impl Fn(&ParameterGroup) -> Node,
-) -> Result<Vec<Node>, Fault> {
+) -> Result<Vec<Node>, ApiError> {
     let wanted = request.params.text(parameter).map(str::to_ascii_lowercase);
     let found: Vec<Node> =
         groups.filter(|group| wanted.as_ref().is_none_or(|name| *name == group.name)).map(render).collect();
     match wanted {
         Some(name) if found.is_empty() => {
             let message = format!("DBParameterGroup not found: {name}");
-            Err(Fault::new(404, "DBParameterGroupNotFound", message))
+            Err(ApiError::new(404, "DBParameterGroupNotFound", message))
         }
         _ => Ok(found),
     }
 }
 
-pub(super) fn option_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn option_groups(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     no_filters(request)?;
     let text = |name: &str| request.params.text(name);
     let (name, engine, major) = (text("OptionGroupName"), text("EngineName"), text("MajorEngineVersion"));
     // "Can't be supplied together with EngineName or MajorEngineVersion"; "EngineName must also be specified".
     if name.is_some() && (engine.is_some() || major.is_some()) {
         let message = "OptionGroupName cannot be given together with EngineName or MajorEngineVersion.";
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     if major.is_some() && engine.is_none() {
-        return Err(Fault::new(400, "InvalidParameterCombination", "MajorEngineVersion needs EngineName."));
+        return Err(ApiError::new(400, "InvalidParameterCombination", "MajorEngineVersion needs EngineName."));
     }
     let wanted = name.map(str::to_ascii_lowercase);
     let region = world.region(request.region);
@@ -82,11 +82,11 @@ pub(super) fn option_groups(world: &mut World, request: &Request<'_>) -> Result<
     }
 }
 
-pub(super) fn orderable(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn orderable(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     no_filters(request)?;
     let engine = request.params.required("Engine")?;
     if catalog::default_version(engine).is_none() {
-        return Err(Fault::invalid(format!("Unrecognized engine name: {engine}")));
+        return Err(ApiError::invalid(format!("Unrecognized engine name: {engine}")));
     }
     let (version, class) = (request.params.text("EngineVersion"), request.params.text("DBInstanceClass"));
     if request.params.boolean("Vpc") == Some(false) {

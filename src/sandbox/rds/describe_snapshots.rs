@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::describe::{Filters, known, lets, paged};
 use super::{Request, name, no_cluster_snapshot, no_instance_snapshot, render};
-use crate::sandbox::protocol::{Answer, Fault};
+use crate::sandbox::protocol::{Answer, ApiError};
 use crate::sandbox::world::{Region, Snapshot, World};
 
 /// What a request for snapshots asks for.
@@ -70,7 +70,7 @@ impl Asked<'_> {
     }
 }
 
-pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let filters = request.params.filters()?;
     known(&filters, &["db-snapshot-id", "db-instance-id", "dbi-resource-id", "snapshot-type", "engine"])?;
     let region = world.region(request.region);
@@ -93,7 +93,7 @@ pub(super) fn instances(world: &mut World, request: &Request<'_>) -> Result<Answ
     paged(request, "DBSnapshots", nodes)
 }
 
-pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let filters = request.params.filters()?;
     known(&filters, &["db-cluster-snapshot-id", "db-cluster-id", "snapshot-type", "engine"])?;
     let region = world.region(request.region);
@@ -113,7 +113,7 @@ pub(super) fn clusters(world: &mut World, request: &Request<'_>) -> Result<Answe
     if asked.id.is_some() && asked.source.is_some() {
         // "This parameter can't be used in conjunction with the DBClusterIdentifier parameter."
         let message = "DBClusterIdentifier and DBClusterSnapshotIdentifier can't be used together.";
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let found = asked.find(&region.cluster_snapshots);
     let found = found.ok_or_else(|| no_cluster_snapshot(asked.id.unwrap_or_default()))?;

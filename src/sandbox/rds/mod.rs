@@ -18,7 +18,7 @@ mod validate;
 
 use jiff::Timestamp;
 
-use super::protocol::{Answer, Fault, Params};
+use super::protocol::{Answer, ApiError, Params};
 use super::world::{Region, Scaling, World, after};
 
 /// One request.
@@ -39,7 +39,7 @@ pub(super) fn answer(
     action: &str,
     params: &Params,
     ending: Option<&str>,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, ApiError> {
     parameters::check(action, params)?;
     let now = world.clock.now();
     let shown_at = after(now, -world.delay(world.behaviour.status_lag_seconds()));
@@ -81,58 +81,58 @@ pub(super) fn answer(
         "DeleteDBCluster" => delete::cluster(world, &request),
         "DeleteDBSnapshot" => snapshot::delete_of_instance(world, &request),
         "DeleteDBClusterSnapshot" => snapshot::delete_of_cluster(world, &request),
-        _ => Err(Fault::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
+        _ => Err(ApiError::new(400, "InvalidAction", format!("the sandbox does not know {action}"))),
     }
 }
 
 /// Whether one more instance may be made, of this name.
-fn room_for_instance(region: &Region, id: &str, quota: usize) -> Result<(), Fault> {
+fn room_for_instance(region: &Region, id: &str, quota: usize) -> Result<(), ApiError> {
     if region.instances.contains_key(id) {
-        return Err(Fault::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
+        return Err(ApiError::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
     }
     if region.instances.len() >= quota {
-        return Err(Fault::new(400, "InstanceQuotaExceeded", "DB Instance quota exceeded"));
+        return Err(ApiError::new(400, "InstanceQuotaExceeded", "DB Instance quota exceeded"));
     }
     Ok(())
 }
 
 /// Whether one more cluster may be made, of this name.
-fn room_for_cluster(region: &Region, id: &str, quota: usize) -> Result<(), Fault> {
+fn room_for_cluster(region: &Region, id: &str, quota: usize) -> Result<(), ApiError> {
     if region.clusters.contains_key(id) {
-        return Err(Fault::new(400, "DBClusterAlreadyExistsFault", "DB Cluster already exists"));
+        return Err(ApiError::new(400, "DBClusterAlreadyExistsFault", "DB Cluster already exists"));
     }
     if region.clusters.len() >= quota {
-        return Err(Fault::new(403, "DBClusterQuotaExceededFault", "DB Cluster quota exceeded"));
+        return Err(ApiError::new(403, "DBClusterQuotaExceededFault", "DB Cluster quota exceeded"));
     }
     Ok(())
 }
 
-fn no_instance(id: &str) -> Fault {
-    Fault::new(404, "DBInstanceNotFound", format!("DBInstance {id} not found."))
+fn no_instance(id: &str) -> ApiError {
+    ApiError::new(404, "DBInstanceNotFound", format!("DBInstance {id} not found."))
 }
 
-fn no_cluster(id: &str) -> Fault {
-    Fault::new(404, "DBClusterNotFoundFault", format!("DBCluster {id} not found."))
+fn no_cluster(id: &str) -> ApiError {
+    ApiError::new(404, "DBClusterNotFoundFault", format!("DBCluster {id} not found."))
 }
 
-fn no_instance_snapshot(id: &str) -> Fault {
-    Fault::new(404, "DBSnapshotNotFound", format!("DBSnapshot {id} not found."))
+fn no_instance_snapshot(id: &str) -> ApiError {
+    ApiError::new(404, "DBSnapshotNotFound", format!("DBSnapshot {id} not found."))
 }
 
-fn no_cluster_snapshot(id: &str) -> Fault {
-    Fault::new(404, "DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {id} not found."))
+fn no_cluster_snapshot(id: &str) -> ApiError {
+    ApiError::new(404, "DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {id} not found."))
 }
 
-fn no_subnet_group(name: &str) -> Fault {
-    Fault::new(404, "DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist."))
+fn no_subnet_group(name: &str) -> ApiError {
+    ApiError::new(404, "DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist."))
 }
 
-fn no_option_group(name: &str) -> Fault {
-    Fault::new(404, "OptionGroupNotFoundFault", format!("Specified OptionGroupName: {name} not found."))
+fn no_option_group(name: &str) -> ApiError {
+    ApiError::new(404, "OptionGroupNotFoundFault", format!("Specified OptionGroupName: {name} not found."))
 }
 
 /// What is the same for every operation: tags, ports, retentions and bounds of scaling are looked at wherever they are.
-fn common(request: &Request<'_>) -> Result<(), Fault> {
+fn common(request: &Request<'_>) -> Result<(), ApiError> {
     let params = request.params;
     validate::tags(&params.tags(), params.tag_count())?;
     let port = params.number("Port").or_else(|| params.number("DBPortNumber"));
@@ -146,15 +146,15 @@ fn common(request: &Request<'_>) -> Result<(), Fault> {
 
 impl Request<'_> {
     /// How far a cluster shall scale.
-    fn scaling(&self) -> Result<Option<Scaling>, Fault> {
+    fn scaling(&self) -> Result<Option<Scaling>, ApiError> {
         let bound = |name: &str| {
             let text = self.params.text(&format!("ServerlessV2ScalingConfiguration.{name}"));
-            text.map(|text| text.parse::<f64>().map_err(|_| Fault::invalid(format!("{text} is not a number"))))
+            text.map(|text| text.parse::<f64>().map_err(|_| ApiError::invalid(format!("{text} is not a number"))))
         };
         match (bound("MinCapacity").transpose()?, bound("MaxCapacity").transpose()?) {
             (Some(min), Some(max)) => validate::scaling(Scaling { min, max }).map(Some),
             (None, None) => Ok(None),
-            _ => Err(Fault::invalid("MinCapacity and MaxCapacity must be specified together.")),
+            _ => Err(ApiError::invalid("MinCapacity and MaxCapacity must be specified together.")),
         }
     }
 }

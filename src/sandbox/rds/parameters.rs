@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::sandbox::protocol::{Fault, Params};
+use crate::sandbox::protocol::{ApiError, Params};
 
 /// Every operation that the sandbox answers.
 const OPERATIONS: &[(&str, &str)] = &[
@@ -184,10 +184,10 @@ const OPERATIONS: &[(&str, &str)] = &[
 
 /// Says of every request what its operation would: which parameter is unknown, missing, or of another type. The codes
 /// are those of the "Common errors" of the RDS API; which of them comes when is an assumption.
-pub(super) fn check(action: &str, params: &Params) -> Result<(), Fault> {
+pub(super) fn check(action: &str, params: &Params) -> Result<(), ApiError> {
     let Some((_, known)) = OPERATIONS.iter().find(|(operation, _)| *operation == action) else {
         let message = format!("Could not find operation {action} for version 2014-10-31");
-        return Err(Fault::new(400, "InvalidAction", message));
+        return Err(ApiError::new(400, "InvalidAction", message));
     };
     let known: Vec<Parameter<'_>> = known.split_whitespace().map(Parameter::parse).collect();
     for (name, value) in params.all() {
@@ -196,7 +196,7 @@ pub(super) fn check(action: &str, params: &Params) -> Result<(), Fault> {
             continue;
         }
         let Some(parameter) = known.iter().find(|parameter| parameter.name == first) else {
-            return Err(Fault::new(400, "InvalidQueryParameter", format!("Unknown parameter {name} for {action}")));
+            return Err(ApiError::new(400, "InvalidQueryParameter", format!("Unknown parameter {name} for {action}")));
         };
         parameter.check(name, value)?;
     }
@@ -204,7 +204,7 @@ pub(super) fn check(action: &str, params: &Params) -> Result<(), Fault> {
     match known.iter().find(|parameter| parameter.required && !given(parameter.name)) {
         Some(missing) => {
             let message = format!("The request must contain the parameter {}", missing.name);
-            Err(Fault::new(400, "MissingParameter", message))
+            Err(ApiError::new(400, "MissingParameter", message))
         }
         None => Ok(()),
     }
@@ -225,7 +225,7 @@ impl<'p> Parameter<'p> {
         Self { name, holds, required: word.starts_with('!') }
     }
 
-    fn check(&self, name: &str, value: &str) -> Result<(), Fault> {
+    fn check(&self, name: &str, value: &str) -> Result<(), ApiError> {
         let nested = name.len() > self.name.len();
         let fits = match self.holds {
             Some('*') => return Ok(()),
@@ -235,7 +235,7 @@ impl<'p> Parameter<'p> {
             Some('@') => value.parse::<Timestamp>().is_ok(),
             _ => true,
         };
-        if fits { Ok(()) } else { Err(Fault::invalid(format!("Invalid value {value} for {name}"))) }
+        if fits { Ok(()) } else { Err(ApiError::invalid(format!("Invalid value {value} for {name}"))) }
     }
 }
 

@@ -3,7 +3,7 @@
 //! The texts are AWS's as people report them; where a code is from memory, a comment says so.
 
 use super::{Request, no_option_group, no_subnet_group};
-use crate::sandbox::protocol::Fault;
+use crate::sandbox::protocol::ApiError;
 use crate::sandbox::world::catalog::{self, Version};
 use crate::sandbox::world::network::{DEFAULT_SECURITY_GROUP, OptionGroup, default_option_group};
 use crate::sandbox::world::{Region, Settings, Storage};
@@ -11,28 +11,30 @@ use crate::sandbox::world::{Region, Settings, Storage};
 /// "At least two Availability Zones in the Region".
 pub(super) const MIN_ZONES: usize = 2;
 
-fn combination(message: String) -> Fault {
-    Fault::new(400, "InvalidParameterCombination", message)
+fn combination(message: String) -> ApiError {
+    ApiError::new(400, "InvalidParameterCombination", message)
 }
 
 /// A version of an engine that is known.
-pub(super) fn version(engine: &str, number: &str) -> Result<Version, Fault> {
+pub(super) fn version(engine: &str, number: &str) -> Result<Version, ApiError> {
     if catalog::default_version(engine).is_none() {
-        return Err(Fault::invalid(format!("Invalid DB engine: {engine}")));
+        return Err(ApiError::invalid(format!("Invalid DB engine: {engine}")));
     }
     catalog::find(engine, number).ok_or_else(|| combination(format!("Cannot find version {number} for {engine}")))
 }
 
 /// The version that is asked for, or the Region's default.
-pub(super) fn version_or_default(engine: &str, number: Option<&str>) -> Result<Version, Fault> {
+pub(super) fn version_or_default(engine: &str, number: Option<&str>) -> Result<Version, ApiError> {
     match number {
         Some(number) => version(engine, number),
-        None => catalog::default_version(engine).ok_or_else(|| Fault::invalid(format!("Invalid DB engine: {engine}"))),
+        None => {
+            catalog::default_version(engine).ok_or_else(|| ApiError::invalid(format!("Invalid DB engine: {engine}")))
+        }
     }
 }
 
 /// A subnet group that exists and covers two zones.
-pub(super) fn subnet_group(region: &Region, name: &str) -> Result<(), Fault> {
+pub(super) fn subnet_group(region: &Region, name: &str) -> Result<(), ApiError> {
     let group = region.network.subnet_groups.get(name).ok_or_else(|| no_subnet_group(name))?;
     let zones = group.zones();
     if zones.len() >= MIN_ZONES {
@@ -42,24 +44,28 @@ pub(super) fn subnet_group(region: &Region, name: &str) -> Result<(), Fault> {
     Err(too_few_zones(&covered))
 }
 
-pub(super) fn too_few_zones(covered: &[&str]) -> Fault {
+pub(super) fn too_few_zones(covered: &[&str]) -> ApiError {
     let message = format!(
         "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: {}. Add \
          subnets to cover at least {MIN_ZONES} AZs.",
         covered.join(", ")
     );
-    Fault::new(400, "DBSubnetGroupDoesNotCoverEnoughAZs", message)
+    ApiError::new(400, "DBSubnetGroupDoesNotCoverEnoughAZs", message)
 }
 
 /// Security groups that exist in the VPC of the subnet group; its default one where none is named.
-pub(super) fn security_groups(region: &Region, subnet_group: &str, wanted: Vec<String>) -> Result<Vec<String>, Fault> {
+pub(super) fn security_groups(
+    region: &Region,
+    subnet_group: &str,
+    wanted: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
     if wanted.is_empty() {
         return Ok(vec![DEFAULT_SECURITY_GROUP.to_owned()]);
     }
     let vpc = region.network.vpc_of(subnet_group);
     for id in &wanted {
         // The text is from memory.
-        let unknown = || Fault::invalid(format!("Invalid security group , groupId= {id}, groupName=."));
+        let unknown = || ApiError::invalid(format!("Invalid security group , groupId= {id}, groupName=."));
         let found = region.network.security_groups.get(id).map(|group| &group.vpc);
         let found = found.ok_or_else(unknown)?;
         if found != vpc {
@@ -79,7 +85,7 @@ pub(super) fn parameter_group(
     wanted: Option<&str>,
     version: Version,
     is_cluster: bool,
-) -> Result<String, Fault> {
+) -> Result<String, ApiError> {
     let Some(wanted) = wanted else { return Ok(format!("default.{}", version.family)) };
     let name = wanted.to_ascii_lowercase();
     let network = &region.network;
@@ -89,7 +95,7 @@ pub(super) fn parameter_group(
         (&network.parameter_groups, "DBParameterGroupNotFound")
     };
     let group = groups.get(&name);
-    let group = group.ok_or_else(|| Fault::new(404, code, format!("DBParameterGroup not found: {name}")))?;
+    let group = group.ok_or_else(|| ApiError::new(404, code, format!("DBParameterGroup not found: {name}")))?;
     if group.family == version.family {
         return Ok(name);
     }
@@ -108,7 +114,7 @@ pub(super) fn option_group(
     version: Version,
     subnet_group: &str,
     of_backup: Option<&OptionGroup>,
-) -> Result<String, Fault> {
+) -> Result<String, ApiError> {
     let needed = of_backup.map(|group| group.options.clone()).unwrap_or_default();
     let wanted = wanted.map_or_else(|| default_option_group(version.engine, version.major), str::to_ascii_lowercase);
     let group = region.network.option_groups.get(&wanted).ok_or_else(|| no_option_group(&wanted))?;
@@ -134,9 +140,9 @@ pub(super) fn option_group(
 }
 
 /// A class that AWS knows, that the engine runs on, and that AWS has where it is wanted.
-pub(super) fn class(region: &Region, class: &str, version: Version, subnet_group: &str) -> Result<(), Fault> {
+pub(super) fn class(region: &Region, class: &str, version: Version, subnet_group: &str) -> Result<(), ApiError> {
     if !catalog::is_class(class) {
-        return Err(Fault::invalid(format!("Invalid DB Instance class: {class}")));
+        return Err(ApiError::invalid(format!("Invalid DB Instance class: {class}")));
     }
     let orderable = catalog::classes(version.engine);
     if !orderable.iter().any(|known| known == class) {
@@ -156,24 +162,24 @@ pub(super) fn class(region: &Region, class: &str, version: Version, subnet_group
     if nowhere || region.network.short_classes.contains(class) {
         // "The specified DB instance class isn't available in the specified Availability Zone" (botocore).
         let message = format!("We currently do not have sufficient {class} capacity in the zones you requested.");
-        return Err(Fault::new(400, "InsufficientDBInstanceCapacity", message));
+        return Err(ApiError::new(400, "InsufficientDBInstanceCapacity", message));
     }
     Ok(())
 }
 
 /// Whether the account may allocate that much more.
-pub(super) fn storage_quota(region: &Region, storage: &Storage, quota_gib: i64) -> Result<(), Fault> {
+pub(super) fn storage_quota(region: &Region, storage: &Storage, quota_gib: i64) -> Result<(), ApiError> {
     let used: i64 = region.instances.values().map(|instance| instance.settings.storage.gib).sum();
     if used + storage.gib <= quota_gib {
         return Ok(());
     }
     let message = "The request would result in the user exceeding the allowed amount of storage available across all DB \
                    instances.";
-    Err(Fault::new(400, "StorageQuotaExceeded", message))
+    Err(ApiError::new(400, "StorageQuotaExceeded", message))
 }
 
 /// The zone of a new instance: the one that is asked for, else the subnet group's first that has the class.
-pub(super) fn zone(request: &Request<'_>, region: &Region, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn zone(request: &Request<'_>, region: &Region, settings: &Settings) -> Result<String, ApiError> {
     let group = region.network.subnet_groups.get(&settings.subnet_group);
     let covered = group.map(|group| group.zones()).unwrap_or_default();
     let Some(wanted) = request.params.text("AvailabilityZone") else {

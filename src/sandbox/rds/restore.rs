@@ -10,17 +10,17 @@ use super::{
     room_for_cluster, room_for_instance,
 };
 use crate::sandbox::engine::{Content, free_port};
-use crate::sandbox::protocol::{Answer, Fault, xml_answer};
+use crate::sandbox::protocol::{Answer, ApiError, xml_answer};
 use crate::sandbox::world::catalog::{self, Version};
 use crate::sandbox::world::{
     Backend, Cluster, Instance, Region, RetainedBackup, Settings, Snapshot, Storage, Window, World, after, resource_id,
 };
 
-pub(super) fn instance_from_snapshot(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instance_from_snapshot(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let named = params.text("DBSnapshotIdentifier").ok_or_else(|| {
         let message = "DBSnapshotIdentifier or DBClusterSnapshotIdentifier must be specified.";
-        Fault::new(400, "InvalidParameterCombination", message)
+        ApiError::new(400, "InvalidParameterCombination", message)
     })?;
     let target = validate::identifier("DBInstanceIdentifier", params.required("DBInstanceIdentifier")?)?;
     let region = world.region(request.region);
@@ -29,7 +29,7 @@ pub(super) fn instance_from_snapshot(world: &mut World, request: &Request<'_>) -
     let status = snapshot.timeline.status(request.now);
     if status != "available" {
         let message = format!("Snapshot {named} is in {status} state, must be available.");
-        return Err(Fault::new(400, "InvalidDBSnapshotState", message));
+        return Err(ApiError::new(400, "InvalidDBSnapshotState", message));
     }
     shared_needs_a_copy(&snapshot)?;
     let settings = Settings { tags: snapshot.source_tags, ..snapshot.settings };
@@ -52,10 +52,10 @@ fn find_snapshot<'r>(
 
 /// "You can't restore a DB instance from a DB snapshot that is both shared and encrypted" (RDS user guide); the code is
 /// an assumption.
-fn shared_needs_a_copy(snapshot: &Snapshot) -> Result<(), Fault> {
+fn shared_needs_a_copy(snapshot: &Snapshot) -> Result<(), ApiError> {
     if snapshot.is_foreign() && snapshot.settings.encrypted {
         let message = "Restoring from a shared snapshot that is encrypted is not supported: copy the snapshot first.";
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     Ok(())
 }
@@ -67,11 +67,11 @@ struct Taken {
     content: Content,
 }
 
-pub(super) fn instance_to_point_in_time(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn instance_to_point_in_time(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let source = instance_backup(world.region(request.region), request)?;
     let Some(window) = source.window else {
         let message = format!("Point In Time Restore is not enabled for instance {}.", source.id);
-        return Err(Fault::new(400, "PointInTimeRestoreNotEnabled", message));
+        return Err(ApiError::new(400, "PointInTimeRestoreNotEnabled", message));
     };
     let as_of = restore_time(request, "RestoreTime", window)?;
     let target = request.params.required("TargetDBInstanceIdentifier")?;
@@ -97,7 +97,7 @@ impl Restorable {
 }
 
 /// Exactly one of the three ways to name a source.
-fn instance_backup(region: &Region, request: &Request<'_>) -> Result<Restorable, Fault> {
+fn instance_backup(region: &Region, request: &Request<'_>) -> Result<Restorable, ApiError> {
     let text = |name: &str| request.params.text(name);
     let (id, resource, arn) =
         (text("SourceDBInstanceIdentifier"), text("SourceDbiResourceId"), text("SourceDBInstanceAutomatedBackupsArn"));
@@ -105,7 +105,7 @@ fn instance_backup(region: &Region, request: &Request<'_>) -> Result<Restorable,
     if named != 1 {
         let message = "Exactly one of SourceDBInstanceIdentifier, SourceDbiResourceId and \
                        SourceDBInstanceAutomatedBackupsArn must be specified.";
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let living = |instance: &Instance| Restorable {
         id: instance.id.clone(),
@@ -130,11 +130,11 @@ fn instance_backup(region: &Region, request: &Request<'_>) -> Result<Restorable,
     found.ok_or_else(|| {
         let name = resource.or(arn).unwrap_or_default();
         let message = format!("DBInstanceAutomatedBackup {name} not found.");
-        Fault::new(404, "DBInstanceAutomatedBackupNotFound", message)
+        ApiError::new(404, "DBInstanceAutomatedBackupNotFound", message)
     })
 }
 
-fn cluster_backup(region: &Region, request: &Request<'_>) -> Result<Restorable, Fault> {
+fn cluster_backup(region: &Region, request: &Request<'_>) -> Result<Restorable, ApiError> {
     let (id, resource) =
         (request.params.text("SourceDBClusterIdentifier"), request.params.text("SourceDbClusterResourceId"));
     let living = |cluster: &Cluster| Restorable {
@@ -156,64 +156,64 @@ fn cluster_backup(region: &Region, request: &Request<'_>) -> Result<Restorable, 
             let living = || region.clusters.values().find(|cluster| is_meant(&cluster.resource_id)).map(living);
             kept.or_else(living).ok_or_else(|| {
                 let message = format!("DBClusterAutomatedBackup {resource} not found.");
-                Fault::new(404, "DBClusterAutomatedBackupNotFoundFault", message)
+                ApiError::new(404, "DBClusterAutomatedBackupNotFoundFault", message)
             })
         }
         _ => {
             let message = "Exactly one of SourceDBClusterIdentifier and SourceDbClusterResourceId must be specified.";
-            Err(Fault::new(400, "InvalidParameterCombination", message))
+            Err(ApiError::new(400, "InvalidParameterCombination", message))
         }
     }
 }
 
 /// The moment that is asked for; it must lie in the past that is kept: after the earliest restorable time, and "before
 /// the latest restorable time" (botocore). The codes are an assumption.
-fn restore_time(request: &Request<'_>, name: &str, window: Window) -> Result<Timestamp, Fault> {
+fn restore_time(request: &Request<'_>, name: &str, window: Window) -> Result<Timestamp, ApiError> {
     let latest = request.params.boolean("UseLatestRestorableTime") == Some(true);
     match (request.params.text(name), latest) {
         (None, true) => Ok(window.latest),
         (None, false) => {
             let message = format!("{name} or UseLatestRestorableTime must be specified.");
-            Err(Fault::new(400, "InvalidParameterCombination", message))
+            Err(ApiError::new(400, "InvalidParameterCombination", message))
         }
         (Some(_), true) => {
             let message = format!("{name} can't be specified if UseLatestRestorableTime is true.");
-            Err(Fault::new(400, "InvalidParameterCombination", message))
+            Err(ApiError::new(400, "InvalidParameterCombination", message))
         }
         (Some(text), false) => {
-            let at: Timestamp = text.parse().map_err(|_| Fault::invalid(format!("{text} is not a time")))?;
+            let at: Timestamp = text.parse().map_err(|_| ApiError::invalid(format!("{text} is not a time")))?;
             if at < window.earliest {
                 let message =
                     format!("The specified instance cannot be restored to a time earlier than {}.", window.earliest);
-                return Err(Fault::invalid(message));
+                return Err(ApiError::invalid(message));
             }
             if at >= window.latest {
                 let message =
                     format!("The specified time {at} is not before the latest restorable time {}.", window.latest);
-                return Err(Fault::new(400, "InvalidRestoreFault", message));
+                return Err(ApiError::new(400, "InvalidRestoreFault", message));
             }
             Ok(at)
         }
     }
 }
 
-fn check_key(world: &World, key: Option<&String>) -> Result<(), Fault> {
+fn check_key(world: &World, key: Option<&String>) -> Result<(), ApiError> {
     if world.key_state == "Enabled" || key.is_none() {
         return Ok(());
     }
     let message = "The specified KMS key does not exist, is not enabled or you do not have permissions to access it.";
-    Err(Fault::new(400, "KMSKeyNotAccessibleFault", message))
+    Err(ApiError::new(400, "KMSKeyNotAccessibleFault", message))
 }
 
 /// What instances and clusters take from the request, and what AWS defaults, whatever the source has.
-fn restored_settings(request: &Request<'_>, region: &Region, source: Settings) -> Result<Settings, Fault> {
+fn restored_settings(request: &Request<'_>, region: &Region, source: Settings) -> Result<Settings, ApiError> {
     let params = request.params;
     let tags = params.tags();
     let subnet_group = params.text("DBSubnetGroupName").unwrap_or("default").to_ascii_lowercase();
     placement::subnet_group(region, &subnet_group)?;
     let groups = params.list("VpcSecurityGroupIds.VpcSecurityGroupId");
     Ok(Settings {
-        port: free_port().map_err(|error| Fault::new(500, "InternalFailure", error.to_string()))?,
+        port: free_port().map_err(|error| ApiError::new(500, "InternalFailure", error.to_string()))?,
         security_groups: placement::security_groups(region, &subnet_group, groups)?,
         subnet_group,
         multi_az: params.boolean("MultiAZ").unwrap_or(false),
@@ -230,7 +230,7 @@ fn restored_settings(request: &Request<'_>, region: &Region, source: Settings) -
 
 /// The storage of a restored instance: `gp3` by default, `io1` where IOPS are asked for, and never smaller than the
 /// backup (botocore, `RestoreDBInstanceFromDBSnapshot`).
-fn restored_storage(request: &Request<'_>, source: &Storage, engine: &str) -> Result<Storage, Fault> {
+fn restored_storage(request: &Request<'_>, source: &Storage, engine: &str) -> Result<Storage, ApiError> {
     let params = request.params;
     let (iops, throughput) = (params.number("Iops"), params.number("StorageThroughput"));
     let gib = params.number("AllocatedStorage").unwrap_or(source.gib);
@@ -241,13 +241,13 @@ fn restored_storage(request: &Request<'_>, source: &Storage, engine: &str) -> Re
         Storage { iops: iops.or(kept(source.iops)), throughput: throughput.or(kept(source.throughput)), gib, kind };
     if gib < source.gib {
         let message = format!("The allocated storage {gib} is less than the backup's {}.", source.gib);
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     validate::storage(engine, &storage, Given { iops: iops.is_some(), throughput: throughput.is_some() })?;
     Ok(storage)
 }
 
-fn restore_instance(world: &mut World, request: &Request<'_>, id: String, source: Taken) -> Result<Answer, Fault> {
+fn restore_instance(world: &mut World, request: &Request<'_>, id: String, source: Taken) -> Result<Answer, ApiError> {
     let Taken { settings: source, class, content } = source;
     check_key(world, source.kms_key.as_ref())?;
     let params = request.params;
@@ -260,7 +260,7 @@ fn restore_instance(world: &mut World, request: &Request<'_>, id: String, source
     let engine = params.text("Engine").unwrap_or(&source.engine).to_owned();
     if engine != source.engine {
         let message = format!("The backup is of {}, which cannot be restored as {engine}.", source.engine);
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let version = placement::version(&engine, &source.engine_version)?;
     let (of_backup, storage) = (source.option_group.clone(), restored_storage(request, &source.storage, &engine)?);
@@ -317,7 +317,7 @@ fn tell(region: &mut Region, request: &Request<'_>, kind: &'static str, id: &str
     }
 }
 
-pub(super) fn cluster_from_snapshot(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn cluster_from_snapshot(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let named = request.params.required("SnapshotIdentifier")?;
     let region = world.region(request.region);
     let snapshot = find_snapshot(region, &region.cluster_snapshots, "cluster-snapshot", named);
@@ -325,7 +325,7 @@ pub(super) fn cluster_from_snapshot(world: &mut World, request: &Request<'_>) ->
     let status = snapshot.timeline.status(request.now);
     if status != "available" {
         let message = format!("Snapshot {named} is in {status} state, must be available.");
-        return Err(Fault::new(400, "InvalidDBClusterSnapshotStateFault", message));
+        return Err(ApiError::new(400, "InvalidDBClusterSnapshotStateFault", message));
     }
     shared_needs_a_copy(&snapshot)?;
     let engine = request.params.required("Engine")?;
@@ -333,22 +333,22 @@ pub(super) fn cluster_from_snapshot(world: &mut World, request: &Request<'_>) ->
     let version = placement::version_or_default(engine, request.params.text("EngineVersion"))?;
     let of_snapshot = placement::version(&snapshot.settings.engine, &snapshot.settings.engine_version)?;
     if engine != snapshot.settings.engine {
-        return Err(Fault::invalid(format!("snapshot {named} is of {}, not {engine}", snapshot.settings.engine)));
+        return Err(ApiError::invalid(format!("snapshot {named} is of {}, not {engine}", snapshot.settings.engine)));
     }
     if !catalog::is_same_or_later(version, of_snapshot) {
         let message =
             format!("Cannot restore a snapshot of version {} as version {}.", of_snapshot.number, version.number);
-        return Err(Fault::new(400, "InvalidParameterCombination", message));
+        return Err(ApiError::new(400, "InvalidParameterCombination", message));
     }
     let settings = Settings { tags: snapshot.source_tags, ..snapshot.settings };
     restore_cluster(world, request, settings, snapshot.content, version)
 }
 
-pub(super) fn cluster_to_point_in_time(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn cluster_to_point_in_time(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let source = cluster_backup(world.region(request.region), request)?;
     let Some(window) = source.window else {
         let message = format!("Cluster {} is being restored.", source.id);
-        return Err(Fault::new(400, "InvalidDBClusterStateFault", message));
+        return Err(ApiError::new(400, "InvalidDBClusterStateFault", message));
     };
     let as_of = restore_time(request, "RestoreToTime", window)?;
     let version = placement::version(&source.settings.engine, &source.settings.engine_version)?;
@@ -361,7 +361,7 @@ fn restore_cluster(
     source: Settings,
     content: Content,
     version: Version,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = validate::identifier("DBClusterIdentifier", params.required("DBClusterIdentifier")?)?;
     let key = params.text("KmsKeyId").map(str::to_owned).or_else(|| source.kms_key.clone());
@@ -406,14 +406,14 @@ fn as_supported(request: &Request<'_>, version: Version) -> Version {
 }
 
 /// "Valid for: Multi-AZ DB clusters only", of which the sandbox has none.
-fn not_for_aurora(request: &Request<'_>) -> Result<(), Fault> {
+fn not_for_aurora(request: &Request<'_>) -> Result<(), ApiError> {
     // A restore from a snapshot takes it for Aurora too, one in time does not.
     let in_time = (request.action == "RestoreDBClusterToPointInTime").then_some("PubliclyAccessible");
     match ["DBClusterInstanceClass", "Iops"].into_iter().chain(in_time).find(|name| request.params.text(name).is_some())
     {
         Some(name) => {
             let message = format!("{name} isn't supported for Aurora DB clusters.");
-            Err(Fault::new(400, "InvalidParameterCombination", message))
+            Err(ApiError::new(400, "InvalidParameterCombination", message))
         }
         None => Ok(()),
     }

@@ -5,18 +5,18 @@ use jiff::Timestamp;
 use super::{Request, name, no_cluster, no_cluster_snapshot, no_instance, no_instance_snapshot, render, validate};
 use crate::estate::Tags;
 use crate::sandbox::engine::Content;
-use crate::sandbox::protocol::{Answer, Fault, xml_answer};
+use crate::sandbox::protocol::{Answer, ApiError, xml_answer};
 use crate::sandbox::world::{Cluster, Instance, Region, Settings, Snapshot, Timeline, World};
 
 /// Manual snapshots that an account may have in a Region: "100" (RDS quotas).
 pub(super) const SNAPSHOT_QUOTA: usize = 100;
 
-fn quota(snapshots: &std::collections::BTreeMap<String, Snapshot>) -> Result<(), Fault> {
+fn quota(snapshots: &std::collections::BTreeMap<String, Snapshot>) -> Result<(), ApiError> {
     if snapshots.values().filter(|snapshot| snapshot.origin == "manual").count() < SNAPSHOT_QUOTA {
         return Ok(());
     }
     let message = format!("Cannot create more than {SNAPSHOT_QUOTA} manual snapshots");
-    Err(Fault::new(400, "SnapshotQuotaExceeded", message))
+    Err(ApiError::new(400, "SnapshotQuotaExceeded", message))
 }
 
 /// A manual snapshot of an instance, from its beginning on.
@@ -61,22 +61,22 @@ pub(super) fn of_cluster(cluster: &Cluster, id: &str, tags: Tags, now: Timestamp
     }
 }
 
-fn instance_snapshot_exists(region: &Region, id: &str) -> Result<(), Fault> {
+fn instance_snapshot_exists(region: &Region, id: &str) -> Result<(), ApiError> {
     if region.instance_snapshots.contains_key(id) {
-        return Err(Fault::new(400, "DBSnapshotAlreadyExists", format!("Snapshot {id} already exists.")));
+        return Err(ApiError::new(400, "DBSnapshotAlreadyExists", format!("Snapshot {id} already exists.")));
     }
     Ok(())
 }
 
-fn cluster_snapshot_exists(region: &Region, id: &str) -> Result<(), Fault> {
+fn cluster_snapshot_exists(region: &Region, id: &str) -> Result<(), ApiError> {
     if region.cluster_snapshots.contains_key(id) {
         let message = format!("Cluster snapshot {id} already exists.");
-        return Err(Fault::new(400, "DBClusterSnapshotAlreadyExistsFault", message));
+        return Err(ApiError::new(400, "DBClusterSnapshotAlreadyExistsFault", message));
     }
     Ok(())
 }
 
-pub(super) fn create_of_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn create_of_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = validate::snapshot_identifier("DBSnapshotIdentifier", params.required("DBSnapshotIdentifier")?)?;
     let source = params.id("DBInstanceIdentifier")?;
@@ -88,11 +88,11 @@ pub(super) fn create_of_instance(world: &mut World, request: &Request<'_>) -> Re
         let message = format!(
             "The specified instance {source} is a member of a cluster and a snapshot cannot be created directly. Please use the CreateDBClusterSnapshot API instead."
         );
-        return Err(Fault::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     let status = instance.status(request.now);
     if status != "available" {
-        return Err(Fault::new(400, "InvalidDBInstanceState", format!("Instance {source} is {status}.")));
+        return Err(ApiError::new(400, "InvalidDBInstanceState", format!("Instance {source} is {status}.")));
     }
     quota(&region.instance_snapshots)?;
     let snapshot = of_instance(instance, &id, params.tags(), request.now, seconds);
@@ -106,7 +106,7 @@ pub(super) fn create_of_instance(world: &mut World, request: &Request<'_>) -> Re
     Ok(xml_answer(request.action, vec![body]))
 }
 
-pub(super) fn create_of_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn create_of_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = params.required("DBClusterSnapshotIdentifier")?;
     let id = validate::snapshot_identifier("DBClusterSnapshotIdentifier", id)?;
@@ -117,7 +117,7 @@ pub(super) fn create_of_cluster(world: &mut World, request: &Request<'_>) -> Res
     let cluster = region.clusters.get(&source).ok_or_else(|| no_cluster(&source))?;
     let status = cluster.status(request.now);
     if status != "available" {
-        return Err(Fault::new(400, "InvalidDBClusterStateFault", format!("Cluster {source} is {status}.")));
+        return Err(ApiError::new(400, "InvalidDBClusterStateFault", format!("Cluster {source} is {status}.")));
     }
     quota(&region.cluster_snapshots)?;
     let snapshot = of_cluster(cluster, &id, params.tags(), request.now, seconds);
@@ -139,7 +139,7 @@ fn copy(of: &Snapshot, id: String, arn: String, tags: Tags, now: Timestamp, seco
     }
 }
 
-pub(super) fn copy_of_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn copy_of_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = params.required("TargetDBSnapshotIdentifier")?;
     let id = validate::snapshot_identifier("TargetDBSnapshotIdentifier", id)?;
@@ -150,7 +150,7 @@ pub(super) fn copy_of_instance(world: &mut World, request: &Request<'_>) -> Resu
     let found = name::own(region, "snapshot", source).and_then(|name| region.instance_snapshots.get(&name));
     let found = found.ok_or_else(|| no_instance_snapshot(source))?;
     if found.timeline.status(request.now) != "available" {
-        return Err(Fault::new(400, "InvalidDBSnapshotState", format!("Snapshot {source} is not available.")));
+        return Err(ApiError::new(400, "InvalidDBSnapshotState", format!("Snapshot {source} is not available.")));
     }
     quota(&region.instance_snapshots)?;
     let tags = copied_tags(request, found);
@@ -160,7 +160,7 @@ pub(super) fn copy_of_instance(world: &mut World, request: &Request<'_>) -> Resu
     Ok(xml_answer(request.action, vec![body]))
 }
 
-pub(super) fn copy_of_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn copy_of_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let params = request.params;
     let id = params.required("TargetDBClusterSnapshotIdentifier")?;
     let id = validate::snapshot_identifier("TargetDBClusterSnapshotIdentifier", id)?;
@@ -172,7 +172,7 @@ pub(super) fn copy_of_cluster(world: &mut World, request: &Request<'_>) -> Resul
     let found = found.ok_or_else(|| no_cluster_snapshot(source))?;
     if found.timeline.status(request.now) != "available" {
         let message = format!("Snapshot {source} is not available.");
-        return Err(Fault::new(400, "InvalidDBClusterSnapshotStateFault", message));
+        return Err(ApiError::new(400, "InvalidDBClusterSnapshotStateFault", message));
     }
     quota(&region.cluster_snapshots)?;
     let tags = copied_tags(request, found);
@@ -188,27 +188,27 @@ fn copied_tags(request: &Request<'_>, of: &Snapshot) -> Tags {
     if copies { of.settings.tags.clone() } else { tags }
 }
 
-pub(super) fn delete_of_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn delete_of_instance(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let id = request.params.id("DBSnapshotIdentifier")?;
     let region = world.region(request.region);
     let found = region.instance_snapshots.get(&id).filter(|snapshot| !snapshot.is_foreign());
     let snapshot = found.cloned().ok_or_else(|| no_instance_snapshot(&id))?;
     if snapshot.origin != "manual" {
         let message = format!("Only manual snapshots may be deleted: {id} is {}.", snapshot.origin);
-        return Err(Fault::new(400, "InvalidDBSnapshotState", message));
+        return Err(ApiError::new(400, "InvalidDBSnapshotState", message));
     }
     region.instance_snapshots.remove(&id);
     Ok(xml_answer(request.action, vec![render::instance_snapshot(region, &snapshot, request.now)]))
 }
 
-pub(super) fn delete_of_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, Fault> {
+pub(super) fn delete_of_cluster(world: &mut World, request: &Request<'_>) -> Result<Answer, ApiError> {
     let id = request.params.id("DBClusterSnapshotIdentifier")?;
     let region = world.region(request.region);
     let found = region.cluster_snapshots.get(&id).filter(|snapshot| !snapshot.is_foreign());
     let snapshot = found.cloned().ok_or_else(|| no_cluster_snapshot(&id))?;
     if snapshot.origin != "manual" {
         let message = format!("Only manual snapshots may be deleted: {id} is {}.", snapshot.origin);
-        return Err(Fault::new(400, "InvalidDBClusterSnapshotStateFault", message));
+        return Err(ApiError::new(400, "InvalidDBClusterSnapshotStateFault", message));
     }
     region.cluster_snapshots.remove(&id);
     Ok(xml_answer(request.action, vec![render::cluster_snapshot(region, &snapshot, request.now)]))

@@ -2,7 +2,7 @@
 //! known from people's reports, and the rules are those of botocore's texts.
 
 use crate::estate::Tags;
-use crate::sandbox::protocol::Fault;
+use crate::sandbox::protocol::ApiError;
 use crate::sandbox::world::{Scaling, Storage};
 
 const MAX_ID_CHARS: usize = 63;
@@ -15,16 +15,16 @@ const MAX_RETENTION_DAYS: i64 = 35;
 const GP3_THRESHOLD_GIB: i64 = 400;
 
 /// The identifier of an instance or a cluster, in lower case.
-pub(super) fn identifier(parameter: &str, text: &str) -> Result<String, Fault> {
+pub(super) fn identifier(parameter: &str, text: &str) -> Result<String, ApiError> {
     name(parameter, text, MAX_ID_CHARS)
 }
 
 /// The identifier of a snapshot that somebody makes: automated ones have a colon, which nobody may write.
-pub(super) fn snapshot_identifier(parameter: &str, text: &str) -> Result<String, Fault> {
+pub(super) fn snapshot_identifier(parameter: &str, text: &str) -> Result<String, ApiError> {
     name(parameter, text, MAX_SNAPSHOT_ID_CHARS)
 }
 
-fn name(parameter: &str, text: &str, most: usize) -> Result<String, Fault> {
+fn name(parameter: &str, text: &str, most: usize) -> Result<String, ApiError> {
     let fits = text.len() <= most
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -33,7 +33,7 @@ fn name(parameter: &str, text: &str, most: usize) -> Result<String, Fault> {
     if fits {
         return Ok(text.to_ascii_lowercase());
     }
-    Err(Fault::invalid(format!(
+    Err(ApiError::invalid(format!(
         "The parameter {parameter} is not a valid identifier. Identifiers must begin with a letter; must contain only \
          ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens."
     )))
@@ -41,7 +41,7 @@ fn name(parameter: &str, text: &str, most: usize) -> Result<String, Fault> {
 
 /// A master password: "any printable ASCII character except `/`, `"`, or `@`", no spaces; 8 to 41 characters for MySQL,
 /// MariaDB and Aurora, to 100 for DocumentDB, to 128 for PostgreSQL.
-pub(super) fn password(engine: &str, text: &str) -> Result<(), Fault> {
+pub(super) fn password(engine: &str, text: &str) -> Result<(), ApiError> {
     let most = match engine {
         "postgres" => 128,
         "docdb" => 100,
@@ -50,24 +50,24 @@ pub(super) fn password(engine: &str, text: &str) -> Result<(), Fault> {
     if text.len() < 8 {
         let message =
             "The parameter MasterUserPassword is not a valid password because it is shorter than 8 characters.";
-        return Err(Fault::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     if text.len() > most {
         let message = format!(
             "The parameter MasterUserPassword is not a valid password because it is longer than {most} characters."
         );
-        return Err(Fault::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     if text.chars().all(|c| c.is_ascii_graphic() && !['/', '"', '@'].contains(&c)) {
         return Ok(());
     }
     let message = "The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides \
                    '/', '@', '\"', ' ' may be used.";
-    Err(Fault::invalid(message))
+    Err(ApiError::invalid(message))
 }
 
 /// A master user's name: letters, digits and underscores, a letter first, and no word that the engine reserves.
-pub(super) fn username(engine: &str, text: &str) -> Result<(), Fault> {
+pub(super) fn username(engine: &str, text: &str) -> Result<(), ApiError> {
     let (most, reserved): (usize, &[&str]) = match engine {
         // "Can't be a reserved word for the chosen database engine": `admin` is one of PostgreSQL's on RDS, and
         // DocumentDB's guide says the same of `admin`.
@@ -79,22 +79,22 @@ pub(super) fn username(engine: &str, text: &str) -> Result<(), Fault> {
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !fits {
-        return Err(Fault::invalid(format!("The parameter MasterUsername is not a valid name: {text}")));
+        return Err(ApiError::invalid(format!("The parameter MasterUsername is not a valid name: {text}")));
     }
     if reserved.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         let message = format!("MasterUsername {text} cannot be used as it is a reserved word used by the engine");
-        return Err(Fault::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     Ok(())
 }
 
 /// Tags as botocore's `Tag` describes them.
-pub(super) fn tags(tags: &Tags, number: usize) -> Result<(), Fault> {
+pub(super) fn tags(tags: &Tags, number: usize) -> Result<(), ApiError> {
     if number > MAX_TAGS || tags.len() > MAX_TAGS {
-        return Err(Fault::invalid(format!("The number of tags cannot exceed {MAX_TAGS}.")));
+        return Err(ApiError::invalid(format!("The number of tags cannot exceed {MAX_TAGS}.")));
     }
     if tags.len() != number {
-        return Err(Fault::invalid("Duplicate tag keys found. Please note that tag keys are case insensitive."));
+        return Err(ApiError::invalid("Duplicate tag keys found. Please note that tag keys are case insensitive."));
     }
     let in_charset =
         |text: &str| text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c));
@@ -104,20 +104,20 @@ pub(super) fn tags(tags: &Tags, number: usize) -> Result<(), Fault> {
             text.starts_with("aws:") || text.starts_with("rds:")
         };
         if reserved(key) {
-            return Err(Fault::invalid("Tag keys cannot start with reserved keyword aws: or rds:."));
+            return Err(ApiError::invalid("Tag keys cannot start with reserved keyword aws: or rds:."));
         }
         if key.chars().count() > MAX_TAG_KEY_CHARS || value.chars().count() > MAX_TAG_VALUE_CHARS {
-            return Err(Fault::invalid(format!("The key or the value of tag {key} is too long.")));
+            return Err(ApiError::invalid(format!("The key or the value of tag {key} is too long.")));
         }
         if !in_charset(key) || !in_charset(value) {
-            return Err(Fault::invalid(format!("Tag {key} contains characters that are not allowed.")));
+            return Err(ApiError::invalid(format!("Tag {key} contains characters that are not allowed.")));
         }
     }
     Ok(())
 }
 
 /// "Must be a value from 0 to 35"; of a cluster "from 1 to 35".
-pub(super) fn retention(days: i64, is_cluster: bool) -> Result<i64, Fault> {
+pub(super) fn retention(days: i64, is_cluster: bool) -> Result<i64, ApiError> {
     let least = i64::from(is_cluster);
     if (least..=MAX_RETENTION_DAYS).contains(&days) {
         return Ok(days);
@@ -125,28 +125,28 @@ pub(super) fn retention(days: i64, is_cluster: bool) -> Result<i64, Fault> {
     let message = format!(
         "Invalid backup retention period: {days}. Retention period must be between {least} and {MAX_RETENTION_DAYS}"
     );
-    Err(Fault::invalid(message))
+    Err(ApiError::invalid(message))
 }
 
 /// "Valid Values: 1150-65535".
-pub(super) fn port(number: i64) -> Result<(), Fault> {
+pub(super) fn port(number: i64) -> Result<(), ApiError> {
     if (1150..=65_535).contains(&number) {
         return Ok(());
     }
-    Err(Fault::invalid(format!("Invalid port {number}: it must be from 1150 to 65535")))
+    Err(ApiError::invalid(format!("Invalid port {number}: it must be from 1150 to 65535")))
 }
 
 /// What an instance can be stored on.
-pub(super) fn storage(engine: &str, storage: &Storage, given: Given) -> Result<(), Fault> {
-    let combination = |message: String| Err(Fault::new(400, "InvalidParameterCombination", message));
+pub(super) fn storage(engine: &str, storage: &Storage, given: Given) -> Result<(), ApiError> {
+    let combination = |message: String| Err(ApiError::new(400, "InvalidParameterCombination", message));
     if !["standard", "gp2", "gp3", "io1", "io2"].contains(&storage.kind.as_str()) {
-        return Err(Fault::invalid(format!("Invalid storage type: {}", storage.kind)));
+        return Err(ApiError::invalid(format!("Invalid storage type: {}", storage.kind)));
     }
     let least = if matches!(storage.kind.as_str(), "io1" | "io2") { 100 } else { 20 };
     if !(least..=65_536).contains(&storage.gib) {
         let message =
             format!("Invalid storage size for engine name {engine} and storage type {}: {}", storage.kind, storage.gib);
-        return Err(Fault::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     match storage.kind.as_str() {
         "gp3" if (given.iops || given.throughput) && storage.gib < GP3_THRESHOLD_GIB => combination(format!(
@@ -180,7 +180,7 @@ pub(super) struct Given {
 }
 
 /// "The minimum is 0 (or 0.5), the largest 256; in steps of 0.5" (botocore, `ServerlessV2ScalingConfiguration`).
-pub(super) fn scaling(scaling: Scaling) -> Result<Scaling, Fault> {
+pub(super) fn scaling(scaling: Scaling) -> Result<Scaling, ApiError> {
     let Scaling { min, max } = scaling;
     let half = |value: f64| (value * 2.0).fract() == 0.0;
     if (0.0..=256.0).contains(&min) && (1.0..=256.0).contains(&max) && min <= max && half(min) && half(max) {
@@ -188,7 +188,7 @@ pub(super) fn scaling(scaling: Scaling) -> Result<Scaling, Fault> {
     }
     let message =
         format!("Serverless v2 capacity {min} to {max} isn't valid: it must be from 0 to 256 in steps of 0.5.");
-    Err(Fault::invalid(message))
+    Err(ApiError::invalid(message))
 }
 
 #[cfg(test)]

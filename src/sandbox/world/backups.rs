@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::begin::BACKUP_SECOND;
 use super::model::{Cluster, Instance, Settings};
+use super::seed_world::BACKUP_SECOND;
 use super::{Region, after};
 use crate::sandbox::engine::Content;
 

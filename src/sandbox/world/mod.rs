@@ -1,11 +1,11 @@
 //! Everything that exists in the sandbox.
 
 mod backups;
-mod begin;
 pub(super) mod catalog;
 mod copies;
 mod model;
 pub(super) mod network;
+mod seed_world;
 mod sources;
 mod times;
 

@@ -15,9 +15,9 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 use super::connect::refusal;
 use super::value::{shown, summary};
 use crate::text;
-use crate::verify::answer::{Catalog, Refusal};
+use crate::verify::answer::{Catalog, ConnectError};
 use crate::verify::budget::{Budget, TOO_LARGE};
-use crate::verify::model::{Expiring, RelationFacts, Trouble};
+use crate::verify::model::{Expiring, ProbeError, RelationFacts};
 
 /// `listIndexes` at the same time.
 const LISTED_AT_ONCE: usize = 4;
@@ -58,14 +58,14 @@ struct Indexes {
 struct Room(Mutex<Budget>);
 
 impl Room {
-    fn take(&self, bytes: usize) -> Result<(), Refusal> {
+    fn take(&self, bytes: usize) -> Result<(), ConnectError> {
         let fits = self.0.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
-        if fits { Ok(()) } else { Err(Refusal::Other(TOO_LARGE.to_owned())) }
+        if fits { Ok(()) } else { Err(ConnectError::Other(TOO_LARGE.to_owned())) }
     }
 }
 
 /// Reads the catalogue. A database that does not exist has no collections; entering it is no error here.
-pub(super) async fn read(database: &Database) -> Result<Listed, Refusal> {
+pub(super) async fn read(database: &Database) -> Result<Listed, ConnectError> {
     let room = Room::default();
     let mut catalog = Catalog { version: VERSION.to_owned(), ..Catalog::default() };
     let mut collections = Vec::new();
@@ -73,7 +73,7 @@ pub(super) async fn read(database: &Database) -> Result<Listed, Refusal> {
     each(entries, |entry| enter(entry, &room, &mut catalog, &mut collections)).await?;
     let listing = collections.into_iter().map(|name| {
         let room = &room;
-        async move { Ok::<_, Refusal>((indexes_of(database, &name, room).await?, name)) }
+        async move { Ok::<_, ConnectError>((indexes_of(database, &name, room).await?, name)) }
     });
     let mut listing = futures_util::stream::iter(listing).buffer_unordered(LISTED_AT_ONCE);
     let mut indexes = BTreeMap::new();
@@ -96,10 +96,10 @@ fn enter(
     room: &Room,
     catalog: &mut Catalog,
     collections: &mut Vec<String>,
-) -> Result<(), Refusal> {
+) -> Result<(), ConnectError> {
     let Ok(name) = entry.get_str("name") else {
         room.take(COLLECTION_BYTES)?;
-        catalog.defects.push(Trouble::Unable("a collection's name is no text, so that it is not read".to_owned()));
+        catalog.defects.push(ProbeError::Unable("a collection's name is no text, so that it is not read".to_owned()));
         return Ok(());
     };
     if name.starts_with("system.") {
@@ -110,7 +110,7 @@ fn enter(
     match entry.get_str("type") {
         Ok("collection") | Err(_) => collections.push(name.to_owned()),
         Ok("view") => catalog.views.push(name.to_owned()),
-        Ok(other) => catalog.defects.push(Trouble::Unable(format!(
+        Ok(other) => catalog.defects.push(ProbeError::Unable(format!(
             "`{name}` is of the type `{}`, which drctl cannot count",
             text::head(other, 40)
         ))),
@@ -118,7 +118,7 @@ fn enter(
     Ok(())
 }
 
-async fn indexes_of(database: &Database, name: &str, room: &Room) -> Result<Indexes, Refusal> {
+async fn indexes_of(database: &Database, name: &str, room: &Room) -> Result<Indexes, ConnectError> {
     let mut found = Indexes::default();
     let indexes =
         database.collection::<Document>(name).list_indexes().batch().await.map_err(|error| refusal(&error))?;
@@ -145,13 +145,13 @@ async fn indexes_of(database: &Database, name: &str, room: &Room) -> Result<Inde
 /// Each document that a cursor yields, as it comes.
 async fn each(
     mut cursor: RawBatchCursor,
-    mut take: impl FnMut(&RawDocument) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+    mut take: impl FnMut(&RawDocument) -> Result<(), ConnectError>,
+) -> Result<(), ConnectError> {
     while let Some(batch) = cursor.next().await {
         let batch = batch.map_err(|error| refusal(&error))?;
         for document in batch.doc_slices().map_err(|error| refusal(&error))? {
             let Ok(RawBsonRef::Document(document)) = document else {
-                return Err(Refusal::Other("what the server says of its collections is no valid BSON".to_owned()));
+                return Err(ConnectError::Other("what the server says of its collections is no valid BSON".to_owned()));
             };
             take(document)?;
         }
@@ -282,7 +282,7 @@ mod tests {
             enter(&entry, &Room::default(), &mut catalog, &mut collections).unwrap();
         }
         assert_eq!((collections, catalog.views), (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()]));
-        let defects: Vec<_> = catalog.defects.iter().map(Trouble::message).collect();
+        let defects: Vec<_> = catalog.defects.iter().map(ProbeError::message).collect();
         assert!(
             defects[0].contains("`d` is of the type `timeseries`") && defects[1].contains("no text"),
             "{defects:?}"

@@ -16,8 +16,8 @@ use super::catalog;
 use super::relay::Relay;
 use super::worker::{Shared, UNAUTHORIZED, Worker, missing_right};
 use crate::estate::TlsMode;
-use crate::verify::answer::{Catalog, Refusal};
-use crate::verify::model::{Login, Plan};
+use crate::verify::answer::{Catalog, ConnectError};
+use crate::verify::model::{ConnectionSettings, Plan};
 use crate::verify::tls;
 
 const TCP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,10 +39,10 @@ pub fn documentdb_too_old(engine_version: &str) -> Option<String> {
 
 /// Connects and reads the catalogue. The driver pools connections, so workers share one client.
 pub(in crate::verify) async fn connect(
-    login: &Login,
+    login: &ConnectionSettings,
     plan: &Plan,
     count: usize,
-) -> Result<(Vec<Worker>, Catalog), Refusal> {
+) -> Result<(Vec<Worker>, Catalog), ConnectError> {
     // The driver passes over what it cannot read in that file, so that it is looked at here.
     if let Some(ca) = login.ca.as_deref().filter(|_| login.tls == TlsMode::VerifyFull) {
         tls::authorities(Some(ca))?;
@@ -50,13 +50,13 @@ pub(in crate::verify) async fn connect(
     let relay = relay(login).await?;
     let client = Client::with_options(options(login, relay.as_ref(), count)).map_err(|error| refusal(&error))?;
     let database = client.database(&login.database);
-    let silent = |_| Err(Refusal::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
+    let silent = |_| Err(ConnectError::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
     let server = tokio::time::timeout(CONNECT_TIMEOUT, own_name(&database)).await.unwrap_or_else(silent)?;
-    let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
-    let listed = tokio::time::timeout(plan.patience, catalog::read(&database)).await.unwrap_or_else(too_long)?;
+    let too_long = |_| Err(ConnectError::Other("the catalogue could not be read in time".to_owned()));
+    let listed = tokio::time::timeout(plan.deadline, catalog::read(&database)).await.unwrap_or_else(too_long)?;
     let shared = Shared {
         database,
-        timeout: plan.patience,
+        timeout: plan.deadline,
         indexes: listed.indexes,
         large_rows: plan.large_rows,
         readers: Arc::new(Semaphore::new(count)),
@@ -68,15 +68,15 @@ pub(in crate::verify) async fn connect(
 }
 
 /// A tunnel has another name than the certificate: the driver is led to it under the copy's own.
-async fn relay(login: &Login) -> Result<Option<Relay>, Refusal> {
+async fn relay(login: &ConnectionSettings) -> Result<Option<Relay>, ConnectError> {
     if !login.tunnelled || login.tls != TlsMode::VerifyFull {
         return Ok(None);
     }
     let relay = Relay::start(login.certificate_name.clone(), login.address.clone()).await;
-    relay.map(Some).map_err(|error| Refusal::Other(format!("cannot listen on loopback: {error}")))
+    relay.map(Some).map_err(|error| ConnectError::Other(format!("cannot listen on loopback: {error}")))
 }
 
-fn options(login: &Login, relay: Option<&Relay>, count: usize) -> ClientOptions {
+fn options(login: &ConnectionSettings, relay: Option<&Relay>, count: usize) -> ClientOptions {
     let tls = match login.tls {
         TlsMode::Off => Tls::Disabled,
         // Where a file is given the driver trusts its authorities and no others.
@@ -114,7 +114,7 @@ fn options(login: &Login, relay: Option<&Relay>, count: usize) -> ClientOptions 
 }
 
 /// The host that the server takes itself for. DocumentDB's documentation shows the instance's endpoint there.
-async fn own_name(database: &Database) -> Result<Option<String>, Refusal> {
+async fn own_name(database: &Database) -> Result<Option<String>, ConnectError> {
     let hello = match database.run_command(doc! { "hello": 1 }).await {
         Err(error) if !matches!(error.kind.as_ref(), ErrorKind::Command(_)) => return Err(refusal(&error)),
         answer => answer.unwrap_or_default(),
@@ -123,22 +123,26 @@ async fn own_name(database: &Database) -> Result<Option<String>, Refusal> {
     Ok(me.map(|me| me.rsplit_once(':').map_or(me, |(host, _)| host).to_owned()))
 }
 
-pub(super) fn refusal(error: &Error) -> Refusal {
+pub(super) fn refusal(error: &Error) -> ConnectError {
     let message = error.to_string();
     match error.kind.as_ref() {
-        ErrorKind::Authentication { message, .. } => Refusal::Credentials(message.clone()),
+        ErrorKind::Authentication { message, .. } => ConnectError::Credentials(message.clone()),
         ErrorKind::Command(answer) if answer.code == AUTHENTICATION_FAILED => {
-            Refusal::Credentials(answer.message.clone())
+            ConnectError::Credentials(answer.message.clone())
         }
-        ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => Refusal::Rights(missing_right(&answer.message)),
-        _ if message.contains("not valid for name") => Refusal::WrongName(message),
-        ErrorKind::ServerSelection { message, .. } if message.contains("ertificate") => Refusal::Tls(message.clone()),
-        ErrorKind::InvalidTlsConfig { message, .. } => Refusal::Tls(message.clone()),
-        _ if message.contains("ertificate") => Refusal::Tls(message),
-        ErrorKind::ServerSelection { message, .. } => Refusal::Unreachable(message.clone()),
-        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => Refusal::Unreachable(message),
-        ErrorKind::Command(answer) => Refusal::Other(answer.message.clone()),
-        _ => Refusal::Other(message),
+        ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => {
+            ConnectError::Rights(missing_right(&answer.message))
+        }
+        _ if message.contains("not valid for name") => ConnectError::WrongName(message),
+        ErrorKind::ServerSelection { message, .. } if message.contains("ertificate") => {
+            ConnectError::Tls(message.clone())
+        }
+        ErrorKind::InvalidTlsConfig { message, .. } => ConnectError::Tls(message.clone()),
+        _ if message.contains("ertificate") => ConnectError::Tls(message),
+        ErrorKind::ServerSelection { message, .. } => ConnectError::Unreachable(message.clone()),
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => ConnectError::Unreachable(message),
+        ErrorKind::Command(answer) => ConnectError::Other(answer.message.clone()),
+        _ => ConnectError::Other(message),
     }
 }
 

@@ -21,7 +21,7 @@ use super::ranges;
 use super::relay::Relay;
 use super::value::first_of;
 use crate::verify::answer::First;
-use crate::verify::model::Trouble;
+use crate::verify::model::ProbeError;
 
 /// Documents that are asked for at a time. The server ends a batch at 16 MB, whatever is asked for.
 const BATCH: u32 = 4_000;
@@ -53,14 +53,14 @@ pub(super) struct Shared {
 }
 
 /// What went wrong, as the checks tell it.
-pub(super) fn trouble(error: &Error) -> Trouble {
+pub(super) fn trouble(error: &Error) -> ProbeError {
     match error.kind.as_ref() {
-        ErrorKind::Io(_) => Trouble::Lost,
-        ErrorKind::InvalidResponse { message, .. } => Trouble::Damage(message.clone()),
-        ErrorKind::BsonDeserialization(cause) => Trouble::Damage(cause.to_string()),
-        ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => Trouble::Unable(missing_right(&answer.message)),
-        ErrorKind::Command(answer) => Trouble::Unable(answer.message.clone()),
-        _ => Trouble::Unable(error.to_string()),
+        ErrorKind::Io(_) => ProbeError::Lost,
+        ErrorKind::InvalidResponse { message, .. } => ProbeError::Damage(message.clone()),
+        ErrorKind::BsonDeserialization(cause) => ProbeError::Damage(cause.to_string()),
+        ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => ProbeError::Unable(missing_right(&answer.message)),
+        ErrorKind::Command(answer) => ProbeError::Unable(answer.message.clone()),
+        _ => ProbeError::Unable(error.to_string()),
     }
 }
 
@@ -80,13 +80,13 @@ impl Worker {
         self.shared.database.collection(name)
     }
 
-    async fn reader(&self) -> Result<OwnedSemaphorePermit, Trouble> {
+    async fn reader(&self) -> Result<OwnedSemaphorePermit, ProbeError> {
         let readers = Arc::clone(&self.shared.readers);
-        readers.acquire_owned().await.map_err(|error| Trouble::Unable(error.to_string()))
+        readers.acquire_owned().await.map_err(|error| ProbeError::Unable(error.to_string()))
     }
 
     /// Reads a collection once, in whatever order the server finds it: no index stands between the data and its count.
-    pub(in crate::verify) async fn read(&self, name: &str, wanted: &Wanted) -> Result<Fold, Trouble> {
+    pub(in crate::verify) async fn read(&self, name: &str, wanted: &Wanted) -> Result<Fold, ProbeError> {
         match self.pass(name, doc! {}, wanted, Some(self.shared.large_rows)).await? {
             Passed::Whole(fold) => return Ok(*fold),
             Passed::Large(filters) => {
@@ -100,8 +100,8 @@ impl Worker {
 
     /// Reads ranges of `_id` side by side. They are found through the index on `_id`, and a range holds one type of
     /// value only: that nothing was left out is shown by the server's own count of a scan. `None` where it differs.
-    async fn in_ranges(&self, name: &str, wanted: &Wanted, filters: Vec<Document>) -> Result<Option<Fold>, Trouble> {
-        let mut readers: JoinSet<Result<Fold, Trouble>> = JoinSet::new();
+    async fn in_ranges(&self, name: &str, wanted: &Wanted, filters: Vec<Document>) -> Result<Option<Fold>, ProbeError> {
+        let mut readers: JoinSet<Result<Fold, ProbeError>> = JoinSet::new();
         for filter in filters {
             let (worker, name, wanted) = (self.clone(), name.to_owned(), wanted.clone());
             readers.spawn(async move { worker.whole(&name, filter, &wanted).await });
@@ -109,7 +109,7 @@ impl Worker {
         let scanned = self.count_by_scan(name).await?;
         let mut whole = Fold::new(wanted);
         while let Some(fold) = readers.join_next().await {
-            whole.merge(fold.map_err(|error| Trouble::Unable(error.to_string()))??);
+            whole.merge(fold.map_err(|error| ProbeError::Unable(error.to_string()))??);
         }
         if whole.documents() != scanned {
             let found = whole.documents();
@@ -124,25 +124,25 @@ impl Worker {
         Ok(Some(whole))
     }
 
-    async fn whole(&self, name: &str, filter: Document, wanted: &Wanted) -> Result<Fold, Trouble> {
+    async fn whole(&self, name: &str, filter: Document, wanted: &Wanted) -> Result<Fold, ProbeError> {
         match self.pass(name, filter, wanted, None).await? {
             Passed::Whole(fold) => Ok(*fold),
-            Passed::Large(_) => Err(Trouble::Unable(format!("`{name}` could not be read to its end"))),
+            Passed::Large(_) => Err(ProbeError::Unable(format!("`{name}` could not be read to its end"))),
         }
     }
 
-    async fn split(&self, name: &str) -> Result<Option<Vec<Document>>, Trouble> {
+    async fn split(&self, name: &str) -> Result<Option<Vec<Document>>, ProbeError> {
         let (smallest, largest) = (self.outermost(name, 1).await?, self.outermost(name, -1).await?);
         Ok(smallest.zip(largest).and_then(|(smallest, largest)| ranges::split(&smallest, &largest, RANGES)))
     }
 
-    async fn outermost(&self, name: &str, direction: i32) -> Result<Option<RawDocumentBuf>, Trouble> {
+    async fn outermost(&self, name: &str, direction: i32) -> Result<Option<RawDocumentBuf>, ProbeError> {
         let collection = self.collection(name);
         let find = collection.find(doc! {}).sort(doc! { "_id": direction }).projection(doc! { "_id": 1 });
         first_document(find.limit(1).max_time(self.shared.timeout).batch().await).await
     }
 
-    async fn count_by_scan(&self, name: &str) -> Result<u64, Trouble> {
+    async fn count_by_scan(&self, name: &str) -> Result<u64, ProbeError> {
         let _reader = self.reader().await?;
         let counting = vec![doc! { "$group": { "_id": null, "n": { "$sum": 1 } } }];
         let collection = self.collection(name);
@@ -168,7 +168,7 @@ impl Worker {
         filter: Document,
         wanted: &Wanted,
         mut large: Option<u64>,
-    ) -> Result<Passed, Trouble> {
+    ) -> Result<Passed, ProbeError> {
         let _reader = self.reader().await?;
         let collection = self.collection(name);
         let mut find = collection.find(filter).batch_size(BATCH).max_time(self.shared.timeout);
@@ -201,7 +201,7 @@ impl Worker {
                     (cursor, next)
                 }));
                 take_in(&mut fold, name, &batch)?;
-                (cursor, next) = ahead.await.map_err(|error| Trouble::Unable(error.to_string()))?;
+                (cursor, next) = ahead.await.map_err(|error| ProbeError::Unable(error.to_string()))?;
             }
         }
         tracing::debug!(collection = name, rows = fold.documents(), bytes = fold.bytes(), "read a collection");
@@ -209,7 +209,7 @@ impl Worker {
     }
 
     /// Compares the number of documents with what each full index leads to.
-    pub(in crate::verify) async fn examine(&self, name: &str, rows: u64) -> Result<(), Trouble> {
+    pub(in crate::verify) async fn examine(&self, name: &str, rows: u64) -> Result<(), ProbeError> {
         for index in self.shared.indexes.get(name).map(Vec::as_slice).unwrap_or_default() {
             self.walk(name, index, rows).await?;
         }
@@ -218,7 +218,7 @@ impl Worker {
 
     /// Walks an index to the last document that the scan found. `hint` by an index's keys, also without a condition,
     /// and `skip` are what Amazon documents; whether its `count` follows a hint is not said, so that it is not relied on.
-    async fn walk(&self, name: &str, index: &Index, rows: u64) -> Result<(), Trouble> {
+    async fn walk(&self, name: &str, index: &Index, rows: u64) -> Result<(), ProbeError> {
         let _reader = self.reader().await?;
         let collection = self.collection(name);
         let find = collection.find(doc! {}).hint(Hint::Keys(index.keys.clone())).projection(doc! { "_id": 1 });
@@ -238,7 +238,7 @@ impl Worker {
             _ => "more".to_owned(),
         };
         let index = &index.name;
-        Err(Trouble::Damage(format!(
+        Err(ProbeError::Damage(format!(
             "`{name}` has {rows} documents by a scan and {through} through its index `{index}`"
         )))
     }
@@ -257,8 +257,8 @@ impl Worker {
         &self,
         collection: &str,
         pipeline: &[serde_json::Value],
-    ) -> Result<First, Trouble> {
-        let stages: Result<Vec<Document>, Trouble> = pipeline.iter().map(stage).collect();
+    ) -> Result<First, ProbeError> {
+        let stages: Result<Vec<Document>, ProbeError> = pipeline.iter().map(stage).collect();
         // Nobody looks at a second document.
         let stages = stages?.into_iter().chain([doc! { "$limit": 1 }]);
         let collection = self.collection(collection);
@@ -283,8 +283,8 @@ fn fields(wanted: &Wanted) -> Option<Document> {
     )
 }
 
-fn take_in(fold: &mut Fold, name: &str, batch: &RawBatch) -> Result<(), Trouble> {
-    let damage = || Trouble::Damage(format!("a document of `{name}` is no valid BSON"));
+fn take_in(fold: &mut Fold, name: &str, batch: &RawBatch) -> Result<(), ProbeError> {
+    let damage = || ProbeError::Damage(format!("a document of `{name}` is no valid BSON"));
     for document in batch.doc_slices().map_err(|error| trouble(&error))? {
         let Ok(RawBsonRef::Document(document)) = document else { return Err(damage()) };
         fold.add(document.as_bytes()).map_err(|_malformed| damage())?;
@@ -292,7 +292,7 @@ fn take_in(fold: &mut Fold, name: &str, batch: &RawBatch) -> Result<(), Trouble>
     Ok(())
 }
 
-async fn first_document(cursor: Result<RawBatchCursor, Error>) -> Result<Option<RawDocumentBuf>, Trouble> {
+async fn first_document(cursor: Result<RawBatchCursor, Error>) -> Result<Option<RawDocumentBuf>, ProbeError> {
     let mut cursor = cursor.map_err(|error| trouble(&error))?;
     while let Some(batch) = cursor.next().await {
         let batch = batch.map_err(|error| trouble(&error))?;
@@ -305,10 +305,10 @@ async fn first_document(cursor: Result<RawBatchCursor, Error>) -> Result<Option<
     Ok(None)
 }
 
-fn stage(json: &serde_json::Value) -> Result<Document, Trouble> {
-    let bson = Bson::try_from(json.clone()).map_err(|error| Trouble::Unable(error.to_string()))?;
+fn stage(json: &serde_json::Value) -> Result<Document, ProbeError> {
+    let bson = Bson::try_from(json.clone()).map_err(|error| ProbeError::Unable(error.to_string()))?;
     match bson {
         Bson::Document(document) => Ok(document),
-        other => Err(Trouble::Unable(format!("`{other}` is no stage of an aggregation"))),
+        other => Err(ProbeError::Unable(format!("`{other}` is no stage of an aggregation"))),
     }
 }

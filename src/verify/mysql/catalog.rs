@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use mysql_async::Error;
 
-use super::super::answer::{Catalog, Refusal};
+use super::super::answer::{Catalog, ConnectError};
 use super::super::budget::{Budget, TOO_LARGE};
 use super::super::identifier;
-use super::super::model::{Login, Plan, RelationFacts};
+use super::super::model::{ConnectionSettings, Plan, RelationFacts};
 use super::super::salt::Salt;
 use super::digest::Column;
 use super::session::{Session, field, refusal};
@@ -80,17 +80,17 @@ impl Known {
 }
 
 /// Takes `bytes` from what may be kept.
-pub(super) fn kept(budget: &mut Budget, bytes: usize) -> Result<(), Refusal> {
-    if budget.take(bytes) { Ok(()) } else { Err(Refusal::Other(TOO_LARGE.to_owned())) }
+pub(super) fn kept(budget: &mut Budget, bytes: usize) -> Result<(), ConnectError> {
+    if budget.take(bytes) { Ok(()) } else { Err(ConnectError::Other(TOO_LARGE.to_owned())) }
 }
 
 /// Reads the catalogue.
 pub(super) async fn read(
     session: &mut Session,
-    login: &Login,
+    login: &ConnectionSettings,
     plan: &Plan,
     split: bool,
-) -> Result<(Known, Catalog), Refusal> {
+) -> Result<(Known, Catalog), ConnectError> {
     let failed = |error: Error| refusal(&error);
     let mut budget = Budget::default();
     let version = session.version().await.map_err(failed)?;
@@ -128,7 +128,7 @@ fn shown(schema: &str, table: &str) -> String {
 
 /// Tables with their engines. Nothing else is asked of a table before its engine is known: for its size alone the server
 /// would open it, and a table that reads elsewhere connects to wherever the backup says.
-async fn tables(session: &mut Session, budget: &mut Budget) -> Result<BTreeMap<String, Table>, Refusal> {
+async fn tables(session: &mut Session, budget: &mut Budget) -> Result<BTreeMap<String, Table>, ConnectError> {
     let sql = format!(
         "select table_schema, table_name, lower(coalesce(engine, '')) from information_schema.tables
          where {USER_SCHEMAS} and table_type in ('BASE TABLE', 'SYSTEM VERSIONED')"
@@ -171,7 +171,7 @@ async fn columns(
     tables: &mut BTreeMap<String, Table>,
     facts: &mut BTreeMap<String, RelationFacts>,
     budget: &mut Budget,
-) -> Result<(), Refusal> {
+) -> Result<(), ConnectError> {
     let sql = format!(
         "select table_schema, table_name, column_name, lower(data_type), is_nullable,
                 if(char_length(column_type) > {TYPE_CHARS},
@@ -198,14 +198,14 @@ async fn indexes(
     tables: &mut BTreeMap<String, Table>,
     facts: &mut BTreeMap<String, RelationFacts>,
     budget: &mut Budget,
-) -> Result<(), Refusal> {
+) -> Result<(), ConnectError> {
     let sql = format!(
         "select table_schema, table_name, index_name, coalesce(column_name, '(expression)'), seq_in_index
          from information_schema.statistics where {which}
          order by table_schema, table_name, index_name, seq_in_index"
     );
     let mut whole: Option<(String, String)> = None;
-    let mut finish = |index: Option<(String, String)>| -> Result<(), Refusal> {
+    let mut finish = |index: Option<(String, String)>| -> Result<(), ConnectError> {
         let Some((shown, described)) = index else { return Ok(()) };
         kept(budget, described.len() + 1)?;
         if let Some(facts) = facts.get_mut(&shown) {
@@ -240,7 +240,7 @@ async fn indexes(
 }
 
 /// In how many parts tables are read.
-async fn sizes(session: &mut Session, which: &str, tables: &mut BTreeMap<String, Table>) -> Result<(), Refusal> {
+async fn sizes(session: &mut Session, which: &str, tables: &mut BTreeMap<String, Table>) -> Result<(), ConnectError> {
     let sql = format!(
         "select table_schema, table_name, coalesce(data_length, 0) from information_schema.tables where {which}"
     );

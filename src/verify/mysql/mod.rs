@@ -15,9 +15,9 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mysql_async::{Error, Value};
 
-use super::answer::{Catalog, Digest, First, Refusal, Scan};
+use super::answer::{Catalog, ConnectError, Digest, First, Scan};
 use super::identifier;
-use super::model::{Login, Plan, Trouble};
+use super::model::{ConnectionSettings, Plan, ProbeError};
 use catalog::{Known, Table};
 use session::{BEGIN, Session, field, refusal};
 
@@ -35,17 +35,21 @@ pub(super) struct Worker {
 }
 
 /// Connects `count` times and reads the catalogue.
-pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
+pub(super) async fn connect(
+    login: &ConnectionSettings,
+    plan: &Plan,
+    count: usize,
+) -> Result<(Vec<Worker>, Catalog), ConnectError> {
     let mut sessions = try_join_all((0..count).map(|_| Session::open(login, plan))).await?;
     let reading = async {
         let one_snapshot = begin(&mut sessions).await.map_err(|error| refusal(&error))?;
         let Some(leader) = sessions.first_mut() else {
-            return Err(Refusal::Other("no connection was asked for".to_owned()));
+            return Err(ConnectError::Other("no connection was asked for".to_owned()));
         };
         catalog::read(leader, login, plan, one_snapshot).await
     };
-    let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
-    let (known, catalog) = tokio::time::timeout(plan.patience, reading).await.unwrap_or_else(too_long)?;
+    let too_long = |_| Err(ConnectError::Other("the catalogue could not be read in time".to_owned()));
+    let (known, catalog) = tokio::time::timeout(plan.deadline, reading).await.unwrap_or_else(too_long)?;
     let known = Arc::new(known);
     let worker = |session| Worker { session, known: Arc::clone(&known), is_used: false };
     Ok((sessions.into_iter().map(worker).collect(), catalog))
@@ -82,12 +86,12 @@ async fn written(session: &mut Session) -> Result<Vec<(String, Option<String>)>,
 }
 
 impl Worker {
-    fn trouble(&self, error: &Error) -> Trouble {
+    fn trouble(&self, error: &Error) -> ProbeError {
         self.session.trouble(error)
     }
 
     /// The connection as drctl set it up. The copy does not change, so that another snapshot is as good.
-    async fn session(&mut self) -> Result<&mut Session, Trouble> {
+    async fn session(&mut self) -> Result<&mut Session, ProbeError> {
         if self.is_used {
             self.session.renew().await.map_err(|error| self.trouble(&error))?;
             self.is_used = false;
@@ -96,7 +100,7 @@ impl Worker {
     }
 
     /// Reads a part of a table.
-    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
+    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, ProbeError> {
         let known = Arc::clone(&self.known);
         let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
         let from = format!("{} {}", table.quoted(), table.range(part));
@@ -104,9 +108,9 @@ impl Worker {
     }
 
     /// Counts and, where it is wanted in full, digests.
-    async fn read(&mut self, table: &Table, from: &str, full: bool, values: Vec<Value>) -> Result<Scan, Trouble> {
+    async fn read(&mut self, table: &Table, from: &str, full: bool, values: Vec<Value>) -> Result<Scan, ProbeError> {
         if let Some(elsewhere) = &table.elsewhere {
-            return Err(Trouble::Unable(elsewhere.clone()));
+            return Err(ProbeError::Unable(elsewhere.clone()));
         }
         // Without its columns a table has no digest, but reading it may tell why.
         let digested = full && !table.columns.is_empty();
@@ -119,21 +123,21 @@ impl Worker {
         let row = self.session().await?.first(&sql, values).await.map_err(|error| self.trouble(&error))?;
         let number = |at| row.as_ref().and_then(|row| field(row, at)?.parse::<i128>().ok());
         let (Some(rows), Some(sum)) = (number(0), number(1)) else {
-            return Err(Trouble::Unable("the server counted no number".to_owned()));
+            return Err(ProbeError::Unable("the server counted no number".to_owned()));
         };
         if full && !digested {
-            return Err(Trouble::Unable(format!("the columns of {} could not be read", table.quoted())));
+            return Err(ProbeError::Unable(format!("the columns of {} could not be read", table.quoted())));
         }
         let digest = full.then(|| Digest { method: digest::method(self.known.salt), sum });
         Ok(Scan { rows: u64::try_from(rows).unwrap_or_default(), digest })
     }
 
     /// Has the server check a table and its indexes.
-    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
+    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), ProbeError> {
         let known = Arc::clone(&self.known);
         let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
         if let Some(elsewhere) = &table.elsewhere {
-            return Err(Trouble::Unable(elsewhere.clone()));
+            return Err(ProbeError::Unable(elsewhere.clone()));
         }
         let rows = self.session().await?.said(&format!("check table {}", table.quoted())).await;
         let rows = rows.map_err(|error| self.trouble(&error))?;
@@ -144,13 +148,13 @@ impl Worker {
     }
 
     /// A column that tells a time, and its table.
-    fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), Trouble> {
+    fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), ProbeError> {
         let table = self.known.find(relation).ok_or_else(|| no_relation(relation))?;
         if let Some(elsewhere) = &table.elsewhere {
-            return Err(Trouble::Unable(elsewhere.clone()));
+            return Err(ProbeError::Unable(elsewhere.clone()));
         }
         if !table.columns.iter().any(|known| known.name == column && known.is_time()) {
-            return Err(Trouble::Unable(format!(
+            return Err(ProbeError::Unable(format!(
                 "`{relation}` has no column `{column}` of type date, datetime or timestamp"
             )));
         }
@@ -158,7 +162,7 @@ impl Worker {
     }
 
     /// The newest value of a column.
-    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
+    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, ProbeError> {
         let (table, time) = self.timed(relation, column)?;
         // `unix_timestamp` ends with 2038.
         let sql = format!(
@@ -168,11 +172,16 @@ impl Worker {
         let row = self.session().await?.first(&sql, Vec::new()).await.map_err(|error| self.trouble(&error))?;
         let Some(row) = row.filter(|row| field(row, 0).as_deref() == Some("0")) else { return Ok(None) };
         let at = field(&row, 1).and_then(|text| Timestamp::from_microsecond(text.parse().ok()?).ok());
-        at.map(Some).ok_or_else(|| Trouble::Unable(format!("the newest `{column}` is beyond all calendars")))
+        at.map(Some).ok_or_else(|| ProbeError::Unable(format!("the newest `{column}` is beyond all calendars")))
     }
 
     /// Rows older than `before`.
-    pub(super) async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<Scan, Trouble> {
+    pub(super) async fn settled(
+        &mut self,
+        relation: &str,
+        column: &str,
+        before: Timestamp,
+    ) -> Result<Scan, ProbeError> {
         let known = Arc::clone(&self.known);
         let (_, time) = self.timed(relation, column)?;
         let table = known.find(relation).ok_or_else(|| no_relation(relation))?;
@@ -182,9 +191,11 @@ impl Worker {
     }
 
     /// The user's own question, asked in the server's own mode. Whatever it did to the session is gone before the next one.
-    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
+    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, ProbeError> {
         if let Some(why) = self.known.untrusted.objection(sql) {
-            return Err(Trouble::Unable(format!("not asked, because somebody else's code would run as ours: {why}")));
+            return Err(ProbeError::Unable(format!(
+                "not asked, because somebody else's code would run as ours: {why}"
+            )));
         }
         self.session().await?;
         self.is_used = true;
@@ -203,18 +214,18 @@ impl Worker {
 }
 
 /// What a line of `CHECK TABLE` means.
-fn judge(relation: &str, kind: &str, message: &str) -> Result<(), Trouble> {
+fn judge(relation: &str, kind: &str, message: &str) -> Result<(), ProbeError> {
     let said = format!("{relation}: {message}");
     let is = |word: &str| kind.eq_ignore_ascii_case(word);
     if message.contains("command denied to user") {
-        return Err(Trouble::Unable(said));
+        return Err(ProbeError::Unable(said));
     }
     let bad = is("error")
         || (is("status") && !["OK", "Table is already up to date"].contains(&message))
         || (is("warning") && message.contains("corrupt"));
-    if bad { Err(Trouble::Damage(said)) } else { Ok(()) }
+    if bad { Err(ProbeError::Damage(said)) } else { Ok(()) }
 }
 
-fn no_relation(name: &str) -> Trouble {
-    Trouble::Unable(format!("there is no table `{name}` in the copy: check how it is written"))
+fn no_relation(name: &str) -> ProbeError {
+    ProbeError::Unable(format!("there is no table `{name}` in the copy: check how it is written"))
 }

@@ -6,8 +6,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, IoError, OptsBuilder, Row, SslOpts, Value};
 use secrecy::ExposeSecret;
 
-use super::super::answer::Refusal;
-use super::super::model::{Login, Plan, Trouble};
+use super::super::answer::ConnectError;
+use super::super::model::{ConnectionSettings, Plan, ProbeError};
 use super::super::tls;
 use crate::estate::TlsMode;
 use crate::text;
@@ -37,19 +37,19 @@ pub(super) struct Session {
     connection: Conn,
     username: String,
     /// The longest that one statement may take.
-    patience: Duration,
+    deadline: Duration,
 }
 
 impl Session {
-    pub(super) async fn open(login: &Login, plan: &Plan) -> Result<Self, Refusal> {
+    pub(super) async fn open(login: &ConnectionSettings, plan: &Plan) -> Result<Self, ConnectError> {
         let options = options(login)?;
         let opening = async {
             let connection = Conn::new(options).await.map_err(|error| refusal(&error))?;
-            let mut session = Self { connection, username: login.username.clone(), patience: plan.patience };
+            let mut session = Self { connection, username: login.username.clone(), deadline: plan.deadline };
             session.prepare().await.map_err(|error| refusal(&error))?;
             Ok(session)
         };
-        let silent = |_| Err(Refusal::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
+        let silent = |_| Err(ConnectError::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
         tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(silent)
     }
 
@@ -66,9 +66,9 @@ impl Session {
 
     async fn prepare(&mut self) -> Result<(), Error> {
         let limit = if self.version().await?.contains("MariaDB") {
-            format!("set session max_statement_time = {}", self.patience.as_secs().max(1))
+            format!("set session max_statement_time = {}", self.deadline.as_secs().max(1))
         } else {
-            format!("set session max_execution_time = {}", self.patience.as_millis().max(1))
+            format!("set session max_execution_time = {}", self.deadline.as_millis().max(1))
         };
         for sql in SETTINGS.into_iter().chain([limit.as_str()]) {
             self.execute(sql).await?;
@@ -101,8 +101,8 @@ impl Session {
     pub(super) async fn each(
         &mut self,
         sql: &str,
-        mut each: impl FnMut(Row) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+        mut each: impl FnMut(Row) -> Result<(), ConnectError>,
+    ) -> Result<(), ConnectError> {
         let failed = |error: Error| refusal(&error);
         let mut rows = self.connection.exec_iter(sql, ()).await.map_err(failed)?;
         while let Some(row) = rows.next().await.map_err(failed)? {
@@ -120,25 +120,25 @@ impl Session {
     }
 
     /// What an error means for the data.
-    pub(super) fn trouble(&self, error: &Error) -> Trouble {
+    pub(super) fn trouble(&self, error: &Error) -> ProbeError {
         let Error::Server(answer) = error else {
             let message = text::clean(&error.to_string());
             // The codec's error has no type of its own outside.
             let too_large = message.contains("larger than max_allowed_packet");
             return match error {
-                _ if too_large => Trouble::Unable("the answer was too large to be let in".to_owned()),
-                Error::Io(_) | Error::Driver(mysql_async::DriverError::ConnectionClosed) => Trouble::Lost,
-                _ => Trouble::Unable(message),
+                _ if too_large => ProbeError::Unable("the answer was too large to be let in".to_owned()),
+                Error::Io(_) | Error::Driver(mysql_async::DriverError::ConnectionClosed) => ProbeError::Lost,
+                _ => ProbeError::Unable(message),
             };
         };
         let message = text::clean(&answer.message);
         match answer.code {
-            code if DAMAGE.contains(&code) => Trouble::Damage(message),
-            SHUTDOWN => Trouble::Lost,
+            code if DAMAGE.contains(&code) => ProbeError::Damage(message),
+            SHUTDOWN => ProbeError::Lost,
             code if DENIED.contains(&code) => {
-                Trouble::Unable(format!("{message}; grant that right to `{}` on the source", self.username))
+                ProbeError::Unable(format!("{message}; grant that right to `{}` on the source", self.username))
             }
-            _ => Trouble::Unable(message),
+            _ => ProbeError::Unable(message),
         }
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn field(row: &Row, at: usize) -> Option<String> {
     }
 }
 
-fn options(login: &Login) -> Result<OptsBuilder, Refusal> {
+fn options(login: &ConnectionSettings) -> Result<OptsBuilder, ConnectError> {
     let builder = OptsBuilder::default()
         .ip_or_hostname(login.address.host.clone())
         .tcp_port(login.address.port)
@@ -173,7 +173,7 @@ fn options(login: &Login) -> Result<OptsBuilder, Refusal> {
 }
 
 /// TLS with the copy's own name, wherever the connection leads.
-fn encryption(login: &Login) -> Result<Option<SslOpts>, Refusal> {
+fn encryption(login: &ConnectionSettings) -> Result<Option<SslOpts>, ConnectError> {
     let named = SslOpts::default().with_danger_tls_hostname_override(Some(login.certificate_name.clone()));
     Ok(match login.tls {
         TlsMode::Off => None,
@@ -187,7 +187,7 @@ fn encryption(login: &Login) -> Result<Option<SslOpts>, Refusal> {
 }
 
 /// What an error means for the connection.
-pub(super) fn refusal(error: &Error) -> Refusal {
+pub(super) fn refusal(error: &Error) -> ConnectError {
     if let Some(refusal) = tls::refusal(error) {
         return refusal;
     }
@@ -195,19 +195,19 @@ pub(super) fn refusal(error: &Error) -> Refusal {
         Error::Server(answer) => {
             let message = text::clean(&answer.message);
             match answer.code {
-                1045 | 1698 | 1251 => Refusal::Credentials(message),
-                1049 => Refusal::NoDatabase(message),
-                1040 | 1203 | SHUTDOWN => Refusal::Unreachable(message),
-                _ => Refusal::Other(message),
+                1045 | 1698 | 1251 => ConnectError::Credentials(message),
+                1049 => ConnectError::NoDatabase(message),
+                1040 | 1203 | SHUTDOWN => ConnectError::Unreachable(message),
+                _ => ConnectError::Other(message),
             }
         }
         Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
-            Refusal::Tls("the server offers no TLS".to_owned())
+            ConnectError::Tls("the server offers no TLS".to_owned())
         }
-        Error::Io(IoError::Tls(cause)) => Refusal::Tls(text::clean(&cause.to_string())),
+        Error::Io(IoError::Tls(cause)) => ConnectError::Tls(text::clean(&cause.to_string())),
         Error::Io(_) | Error::Driver(mysql_async::DriverError::ConnectionClosed) => {
-            Refusal::Unreachable(text::clean(&error.to_string()))
+            ConnectError::Unreachable(text::clean(&error.to_string()))
         }
-        _ => Refusal::Other(text::clean(&error.to_string())),
+        _ => ConnectError::Other(text::clean(&error.to_string())),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::super::answer::Refusal;
+use super::super::answer::ConnectError;
 use super::super::budget::Budget;
 use super::catalog::{Table, kept};
 use super::session::{Session, field};
@@ -116,7 +116,7 @@ pub(super) async fn read<'t>(
     session: &mut Session,
     tables: impl Iterator<Item = &'t Table>,
     budget: &mut Budget,
-) -> Result<Untrusted, Refusal> {
+) -> Result<Untrusted, ConnectError> {
     let elsewhere = tables.filter_map(|table| Some((table.name.clone(), table.elsewhere.clone()?))).collect();
     let mut codes = Vec::new();
     let (mut bytes, mut odd) = (0, 0);

@@ -7,10 +7,10 @@ use std::pin::pin;
 use futures_util::TryStreamExt;
 use tokio_postgres::Row;
 
-use super::super::answer::{Catalog, Refusal};
+use super::super::answer::{Catalog, ConnectError};
 use super::super::budget::{Budget, TOO_LARGE};
 use super::super::identifier;
-use super::super::model::{RelationFacts, Trouble};
+use super::super::model::{ProbeError, RelationFacts};
 use super::hash;
 use super::session::{Error, Session};
 use super::trust::{self, Untrusted};
@@ -105,7 +105,7 @@ impl Known {
 }
 
 /// Reads the catalogue.
-pub(super) async fn read(session: &Session, path: Vec<String>) -> Result<(Known, Catalog), Refusal> {
+pub(super) async fn read(session: &Session, path: Vec<String>) -> Result<(Known, Catalog), ConnectError> {
     refuse_too_many(session).await?;
     let about = "select current_setting('server_version'), current_setting('server_version_num')::int4,
                         current_setting('block_size')::int8, host(inet_server_addr())";
@@ -142,13 +142,13 @@ pub(super) async fn read(session: &Session, path: Vec<String>) -> Result<(Known,
     Ok((Known { tables, path, untrusted, amcheck, major }, catalog))
 }
 
-async fn refuse_too_many(session: &Session) -> Result<(), Refusal> {
+async fn refuse_too_many(session: &Session) -> Result<(), ConnectError> {
     let counts = "select (select count(*) from pg_class), (select count(*) from pg_attribute where attnum > 0)";
     let counts = session.one(counts).await?;
     let (relations, columns): (i64, i64) = (counts.try_get(0)?, counts.try_get(1)?);
     if relations > MAX_RELATIONS || columns > MAX_COLUMNS {
         let most = format!("{MAX_RELATIONS} and {MAX_COLUMNS}");
-        return Err(Refusal::Other(format!(
+        return Err(ConnectError::Other(format!(
             "the copy has {relations} relations with {columns} columns; at most {most} are looked at"
         )));
     }
@@ -180,8 +180,8 @@ struct Reader<'s> {
 
 impl Reader<'_> {
     /// Makes sure that there is room for what is kept next.
-    fn make_room(&mut self, text: &str) -> Result<(), Refusal> {
-        if self.budget.keep(text) { Ok(()) } else { Err(Refusal::Other(TOO_LARGE.to_owned())) }
+    fn make_room(&mut self, text: &str) -> Result<(), ConnectError> {
+        if self.budget.keep(text) { Ok(()) } else { Err(ConnectError::Other(TOO_LARGE.to_owned())) }
     }
 
     /// Every relation by its name in reports.
@@ -189,7 +189,7 @@ impl Reader<'_> {
         &mut self,
         block_size: i64,
         runs: &BTreeMap<u32, String>,
-    ) -> Result<BTreeMap<String, Table>, Refusal> {
+    ) -> Result<BTreeMap<String, Table>, ConnectError> {
         let sql = format!(
             "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, format('%I.%I', n.nspname, c.relname),
                     case when c.relkind in ('r', 'm') then pg_relation_size(c.oid) / {block_size} else 0 end
@@ -202,7 +202,7 @@ impl Reader<'_> {
             let oid = row.try_get(0)?;
             let (table, shown) = relation(&row, self.version, runs.get(&oid))?;
             if !self.budget.take(size_of::<(Table, RelationFacts)>()) {
-                return Err(Refusal::Other(TOO_LARGE.to_owned()));
+                return Err(ConnectError::Other(TOO_LARGE.to_owned()));
             }
             for _ in 0..RELATION_NAMES {
                 self.make_room(&shown)?;
@@ -217,7 +217,7 @@ impl Reader<'_> {
         &mut self,
         tables: &mut BTreeMap<String, Table>,
         facts: &mut BTreeMap<String, RelationFacts>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConnectError> {
         let sql = format!(
             "select a.attrelid, a.attname::text, format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)),
                     a.atttypid, a.attcollation
@@ -251,12 +251,12 @@ impl Reader<'_> {
         oid: u32,
         columns: hash::Columns,
         tables: &mut BTreeMap<String, Table>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConnectError> {
         let quick = columns.row().filter(|_| self.version >= hash::QUICK_SINCE);
         let table = self.by_oid.get(&oid).and_then(|shown| tables.get_mut(shown));
         let (Some(quick), Some(table)) = (quick, table) else { return Ok(()) };
         if !self.budget.keep(&quick) {
-            return Err(Refusal::Other(TOO_LARGE.to_owned()));
+            return Err(ConnectError::Other(TOO_LARGE.to_owned()));
         }
         table.quick = Some(quick);
         Ok(())
@@ -267,7 +267,7 @@ impl Reader<'_> {
         &mut self,
         tables: &mut BTreeMap<String, Table>,
         facts: &mut BTreeMap<String, RelationFacts>,
-    ) -> Result<Vec<Trouble>, Refusal> {
+    ) -> Result<Vec<ProbeError>, ConnectError> {
         let sql = format!(
             "select indrelid, indexrelid, usable, checked,
                     case when length(text) > {DEFINITION_CHARS}
@@ -288,7 +288,7 @@ impl Reader<'_> {
             self.make_room(&definition)?;
             if !usable {
                 self.make_room(&definition)?;
-                defects.push(Trouble::Damage(format!("invalid index: {definition}")));
+                defects.push(ProbeError::Damage(format!("invalid index: {definition}")));
             }
             let Some(shown) = self.by_oid.get(&row.try_get(0)?) else { continue };
             if let Some(facts) = facts.get_mut(shown) {
@@ -303,7 +303,7 @@ impl Reader<'_> {
         Ok(defects)
     }
 
-    async fn unvalidated(&mut self) -> Result<Vec<String>, Refusal> {
+    async fn unvalidated(&mut self) -> Result<Vec<String>, ConnectError> {
         let sql = "select format('%I on %s', conname, conrelid::regclass) from pg_constraint
                    where not convalidated and conrelid <> 0 order by 1";
         let mut rows = pin!(self.session.stream(sql).await?);

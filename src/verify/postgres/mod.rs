@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::answer::{Catalog, Digest, First, Refusal, Scan, from_epoch};
+use super::answer::{Catalog, ConnectError, Digest, First, Scan, from_epoch};
 use super::identifier;
-use super::model::{Login, Plan, Trouble};
+use super::model::{ConnectionSettings, Plan, ProbeError};
 use super::salt::Salt;
 use catalog::{Amcheck, Kind, Known, Table};
 use session::{Error, Session, code_of};
@@ -44,15 +44,19 @@ pub(super) struct Worker {
 }
 
 /// Connects `count` times, all to one snapshot, and reads the catalogue.
-pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<(Vec<Worker>, Catalog), Refusal> {
+pub(super) async fn connect(
+    login: &ConnectionSettings,
+    plan: &Plan,
+    count: usize,
+) -> Result<(Vec<Worker>, Catalog), ConnectError> {
     let (leader, path) = Session::open(login, plan).await?;
     leader.execute(BEGIN).await?;
     let snapshot = leader.one("select pg_catalog.pg_export_snapshot()").await?;
     let snapshot: String = snapshot.try_get(0)?;
-    let reading = tokio::time::timeout(plan.patience, catalog::read(&leader, path));
+    let reading = tokio::time::timeout(plan.deadline, catalog::read(&leader, path));
     let following = try_join_all((1..count).map(|_| follow(login, plan, &snapshot)));
     let (read, followers) = tokio::join!(reading, following);
-    let too_long = |_| Err(Refusal::Other("the catalogue could not be read in time".to_owned()));
+    let too_long = |_| Err(ConnectError::Other("the catalogue could not be read in time".to_owned()));
     let (known, catalog) = read.unwrap_or_else(too_long)?;
     let (known, salt) = (Arc::new(known), Salt::of_run(plan.baseline.as_ref()));
     let sessions = std::iter::once(leader).chain(followers?);
@@ -60,7 +64,7 @@ pub(super) async fn connect(login: &Login, plan: &Plan, count: usize) -> Result<
 }
 
 /// One more connection to the leader's snapshot.
-async fn follow(login: &Login, plan: &Plan, snapshot: &str) -> Result<Session, Refusal> {
+async fn follow(login: &ConnectionSettings, plan: &Plan, snapshot: &str) -> Result<Session, ConnectError> {
     let (session, _) = Session::open(login, plan).await?;
     let set = format!("{BEGIN}; set transaction snapshot '{}'", snapshot.replace('\'', ""));
     session.execute(&set).await?;
@@ -68,12 +72,12 @@ async fn follow(login: &Login, plan: &Plan, snapshot: &str) -> Result<Session, R
 }
 
 impl Worker {
-    fn trouble(&self, error: &Error) -> Trouble {
+    fn trouble(&self, error: &Error) -> ProbeError {
         self.session.trouble(error)
     }
 
     /// Reads a part of a relation.
-    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, Trouble> {
+    pub(super) async fn scan(&mut self, relation: &str, part: usize, full: bool) -> Result<Scan, ProbeError> {
         let known = Arc::clone(&self.known);
         let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
         if table.runs.is_some() {
@@ -91,7 +95,7 @@ impl Worker {
     }
 
     /// Reads a table for which no plan may be made. Its rows are hashed here.
-    async fn copied(&mut self, table: &Table, full: bool) -> Result<Scan, Trouble> {
+    async fn copied(&mut self, table: &Table, full: bool) -> Result<Scan, ProbeError> {
         let (mut rows, mut sum) = (0, 0_i128);
         let salt = self.salt;
         let each = |row: &[u8]| {
@@ -112,7 +116,13 @@ impl Worker {
     }
 
     /// Counts and digests in one pass. The digest is a sum, so that neither order nor parallel workers matter.
-    async fn digest(&self, table: &Table, from: &str, condition: &str, before: Option<&str>) -> Result<Scan, Trouble> {
+    async fn digest(
+        &self,
+        table: &Table,
+        from: &str,
+        condition: &str,
+        before: Option<&str>,
+    ) -> Result<Scan, ProbeError> {
         let quick = table.quick.as_ref().map(|row| hash::quickly(row, self.salt));
         let (mut way, mut hash) = quick.unwrap_or_else(|| hash::as_sent(self.salt));
         let mut answer = self.sum(&hash, from, condition, before).await;
@@ -123,7 +133,7 @@ impl Worker {
             answer = self.sum(&hash, from, condition, before).await;
         }
         let (rows, sum) = answer.map_err(|error| self.trouble(&error))?;
-        let sum = sum.parse().map_err(|_| Trouble::Unable("the server added up to no number".to_owned()))?;
+        let sum = sum.parse().map_err(|_| ProbeError::Unable("the server added up to no number".to_owned()))?;
         Ok(Scan { rows: rows.unsigned_abs(), digest: Some(Digest { method: self.method(way), sum }) })
     }
 
@@ -141,25 +151,25 @@ impl Worker {
     }
 
     /// Compares every B-tree index of a relation with its table.
-    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), Trouble> {
+    pub(super) async fn structure(&mut self, relation: &str) -> Result<(), ProbeError> {
         let known = Arc::clone(&self.known);
         let Some(table) = known.tables.get(relation) else { return Err(no_relation(relation)) };
         let (function, restricted) = match &known.amcheck {
             Amcheck::Absent => return Ok(()),
             Amcheck::Present { function, restricted } => (function, *restricted),
             Amcheck::Shadowed(function) => {
-                return Err(Trouble::Unable(format!("{function} is not only `amcheck`'s: not called")));
+                return Err(ProbeError::Unable(format!("{function} is not only `amcheck`'s: not called")));
             }
         };
         // An older server evaluates index expressions with our rights.
         if let Some(runs) = table.runs.as_ref().filter(|_| !restricted) {
-            return Err(Trouble::Unable(format!("{runs}: its indexes were not compared with it")));
+            return Err(ProbeError::Unable(format!("{runs}: its indexes were not compared with it")));
         }
         let sql = format!("select {function}($1::pg_catalog.oid::pg_catalog.regclass, true)");
         for index in &table.indexes {
             if let Err(error) = self.session.first(&sql, &[index], None).await {
                 return Err(match self.trouble(&error) {
-                    Trouble::Unable(message) => Trouble::Unable(format!("`amcheck` on `{relation}`: {message}")),
+                    ProbeError::Unable(message) => ProbeError::Unable(format!("`amcheck` on `{relation}`: {message}")),
                     other => other,
                 });
             }
@@ -168,18 +178,18 @@ impl Worker {
     }
 
     /// The relation and column that a check names, where a plan may be made for it.
-    async fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), Trouble> {
+    async fn timed(&self, relation: &str, column: &str) -> Result<(&Table, String), ProbeError> {
         let table = self.known.find(relation).ok_or_else(|| no_relation(relation))?;
         if let Some(runs) = &table.runs {
-            return Err(Trouble::Unable(format!("{runs}; connect as that role, or ask something else")));
+            return Err(ProbeError::Unable(format!("{runs}; connect as that role, or ask something else")));
         }
         if !matches!(table.kind, Kind::Rows | Kind::Partitioned) {
-            return Err(Trouble::Unable(format!("`{relation}` is no table; ask it with `sql`")));
+            return Err(ProbeError::Unable(format!("`{relation}` is no table; ask it with `sql`")));
         }
         let parameters: [&(dyn ToSql + Sync); 3] = [&table.schema, &table.name, &column];
         let there = self.session.first(IS_TIME, &parameters, None).await.map_err(|error| self.trouble(&error))?;
         if there.is_none() {
-            return Err(Trouble::Unable(format!(
+            return Err(ProbeError::Unable(format!(
                 "`{relation}` has no column `{column}` of type date, timestamp or timestamptz"
             )));
         }
@@ -187,7 +197,7 @@ impl Worker {
     }
 
     /// The newest value of a column.
-    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, Trouble> {
+    pub(super) async fn newest(&mut self, relation: &str, column: &str) -> Result<Option<Timestamp>, ProbeError> {
         let (table, time) = self.timed(relation, column).await?;
         let sql = format!(
             "select pg_catalog.date_part('epoch', pg_catalog.max(t.{time})::pg_catalog.timestamptz) from {} t",
@@ -196,12 +206,17 @@ impl Worker {
         let row = self.session.first(&sql, &[], None).await.map_err(|error| self.trouble(&error))?;
         let seconds: Option<f64> = row.map_or(Ok(None), |row| row.try_get(0)).map_err(|error| self.trouble(&error))?;
         let Some(seconds) = seconds else { return Ok(None) };
-        let out_of_range = || Trouble::Unable(format!("the newest `{column}` is beyond all calendars: {seconds}"));
+        let out_of_range = || ProbeError::Unable(format!("the newest `{column}` is beyond all calendars: {seconds}"));
         from_epoch(seconds).map(Some).ok_or_else(out_of_range)
     }
 
     /// Rows older than `before`.
-    pub(super) async fn settled(&mut self, relation: &str, column: &str, before: Timestamp) -> Result<Scan, Trouble> {
+    pub(super) async fn settled(
+        &mut self,
+        relation: &str,
+        column: &str,
+        before: Timestamp,
+    ) -> Result<Scan, ProbeError> {
         let (table, time) = self.timed(relation, column).await?;
         let condition = format!("where t.{time} operator(pg_catalog.<) ($1::pg_catalog.text)::pg_catalog.timestamptz");
         let from = table.quoted();
@@ -209,10 +224,10 @@ impl Worker {
     }
 
     /// The user's own question, which finds names as that user would.
-    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, Trouble> {
+    pub(super) async fn first_value(&mut self, sql: &str) -> Result<First, ProbeError> {
         if let Some(why) = self.known.untrusted.objection(sql) {
             let trouble = format!("not asked, because the code of another role would run as ours: {why}");
-            return Err(Trouble::Unable(trouble));
+            return Err(ProbeError::Unable(trouble));
         }
         let sql = sql.trim().trim_end_matches(';');
         // Cut at the server: a value may have a gigabyte.
@@ -240,6 +255,6 @@ fn range(table: &Table, part: i64) -> String {
     }
 }
 
-fn no_relation(name: &str) -> Trouble {
-    Trouble::Unable(format!("there is no table `{name}` in the copy: check how it is written"))
+fn no_relation(name: &str) -> ProbeError {
+    ProbeError::Unable(format!("there is no table `{name}` in the copy: check how it is written"))
 }

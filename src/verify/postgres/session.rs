@@ -15,8 +15,8 @@ use tokio_postgres::{Client, Config, NoTls, Row};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::super::answer::Refusal;
-use super::super::model::{Login, Plan, Trouble};
+use super::super::answer::ConnectError;
+use super::super::model::{ConnectionSettings, Plan, ProbeError};
 use super::super::{identifier, tls};
 use super::guard::Guard;
 use crate::estate::TlsMode;
@@ -62,13 +62,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
 
 impl Session {
     /// Connects; yields the session, and the schemas in which the user's own SQL finds its names.
-    pub(super) async fn open(login: &Login, plan: &Plan) -> Result<(Self, Vec<String>), Refusal> {
+    pub(super) async fn open(login: &ConnectionSettings, plan: &Plan) -> Result<(Self, Vec<String>), ConnectError> {
         let opening = async {
             let session = connect(login, plan).await?;
             let path = session.prepare().await?;
             Ok((session, path))
         };
-        let silent = |_| Err(Refusal::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
+        let silent = |_| Err(ConnectError::Unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
         tokio::time::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(silent)
     }
 
@@ -158,27 +158,27 @@ impl Session {
     }
 
     /// What an error means for the data.
-    pub(super) fn trouble(&self, error: &Error) -> Trouble {
+    pub(super) fn trouble(&self, error: &Error) -> ProbeError {
         if self.refused.load(Ordering::Relaxed) {
-            return Trouble::Unable("the answer was too large to be let in".to_owned());
+            return ProbeError::Unable("the answer was too large to be let in".to_owned());
         }
         let Some(answer) = error.as_db_error() else {
             let lost = error.is_closed()
                 || std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
-            return if lost { Trouble::Lost } else { Trouble::Unable(text::clean(&chain(error))) };
+            return if lost { ProbeError::Lost } else { ProbeError::Unable(text::clean(&chain(error))) };
         };
         let message = text::clean(answer.message());
         match answer.code().code() {
-            code if DAMAGE.contains(&code) => Trouble::Damage(message),
-            code if AWAY.contains(&code) => Trouble::Lost,
-            INSUFFICIENT_PRIVILEGE if message.contains("row-level security") => Trouble::Unable(format!(
+            code if DAMAGE.contains(&code) => ProbeError::Damage(message),
+            code if AWAY.contains(&code) => ProbeError::Lost,
+            INSUFFICIENT_PRIVILEGE if message.contains("row-level security") => ProbeError::Unable(format!(
                 "{message}: rows may be hidden from `{0}`; give `{0}` BYPASSRLS on the source",
                 self.username
             )),
             INSUFFICIENT_PRIVILEGE => {
-                Trouble::Unable(format!("{message}; grant that right to `{}` on the source", self.username))
+                ProbeError::Unable(format!("{message}; grant that right to `{}` on the source", self.username))
             }
-            _ => Trouble::Unable(message),
+            _ => ProbeError::Unable(message),
         }
     }
 }
@@ -195,9 +195,9 @@ fn chain(error: &Error) -> String {
     }
 }
 
-async fn connect(login: &Login, plan: &Plan) -> Result<Session, Refusal> {
+async fn connect(login: &ConnectionSettings, plan: &Plan) -> Result<Session, ConnectError> {
     let address = (login.address.host.as_str(), login.address.port);
-    let stream = TcpStream::connect(address).await.map_err(|error| Refusal::Unreachable(error.to_string()))?;
+    let stream = TcpStream::connect(address).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
     let _ = stream.set_nodelay(true);
     let wire: Box<dyn Wire> = match login.tls {
         TlsMode::Off => Box::new(stream),
@@ -216,21 +216,26 @@ async fn connect(login: &Login, plan: &Plan) -> Result<Session, Refusal> {
 }
 
 /// TLS with the copy's own name, wherever the connection leads.
-async fn encrypt(mut stream: TcpStream, login: &Login, mode: TlsMode) -> Result<TlsStream<TcpStream>, Refusal> {
-    let unreachable = |error: std::io::Error| Refusal::Unreachable(error.to_string());
+async fn encrypt(
+    mut stream: TcpStream,
+    login: &ConnectionSettings,
+    mode: TlsMode,
+) -> Result<TlsStream<TcpStream>, ConnectError> {
+    let unreachable = |error: std::io::Error| ConnectError::Unreachable(error.to_string());
     stream.write_all(&SSL_REQUEST).await.map_err(unreachable)?;
     let mut answer = [0];
     stream.read_exact(&mut answer).await.map_err(unreachable)?;
     if answer != *b"S" {
-        return Err(Refusal::Tls("the server offers no TLS".to_owned()));
+        return Err(ConnectError::Tls("the server offers no TLS".to_owned()));
     }
-    let name = ServerName::try_from(login.certificate_name.clone()).map_err(|error| Refusal::Tls(error.to_string()))?;
+    let name =
+        ServerName::try_from(login.certificate_name.clone()).map_err(|error| ConnectError::Tls(error.to_string()))?;
     let connector = TlsConnector::from(Arc::new(tls::client(mode, login.ca.as_deref())?));
     let connected = connector.connect(name, stream).await;
     connected.map_err(|error| tls::refusal(&error).unwrap_or_else(|| unreachable(error)))
 }
 
-fn config(login: &Login, plan: &Plan) -> Config {
+fn config(login: &ConnectionSettings, plan: &Plan) -> Config {
     let mut config = Config::new();
     config
         .user(&login.username)
@@ -242,32 +247,32 @@ fn config(login: &Login, plan: &Plan) -> Config {
             "-c statement_timeout={} -c default_transaction_read_only=on -c timezone=UTC -c datestyle=ISO \
              -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex -c client_min_messages=error \
              -c standard_conforming_strings=on",
-            plan.patience.as_millis()
+            plan.deadline.as_millis()
         ));
     config
 }
 
 /// What an error means for the connection.
-impl From<Error> for Refusal {
+impl From<Error> for ConnectError {
     fn from(error: Error) -> Self {
         refusal(&error)
     }
 }
 
-fn refusal(error: &Error) -> Refusal {
+fn refusal(error: &Error) -> ConnectError {
     let Some(answer) = error.as_db_error() else {
         return match std::error::Error::source(error) {
-            Some(cause) if cause.is::<std::io::Error>() => Refusal::Unreachable(text::clean(&chain(error))),
-            _ if error.is_closed() => Refusal::Unreachable("the server closed the connection".to_owned()),
-            _ => Refusal::Other(text::clean(&chain(error))),
+            Some(cause) if cause.is::<std::io::Error>() => ConnectError::Unreachable(text::clean(&chain(error))),
+            _ if error.is_closed() => ConnectError::Unreachable("the server closed the connection".to_owned()),
+            _ => ConnectError::Other(text::clean(&chain(error))),
         };
     };
     let message = text::clean(answer.message());
     match answer.code().code() {
-        "28P01" | "28000" => Refusal::Credentials(message),
-        "3D000" => Refusal::NoDatabase(message),
-        "53300" => Refusal::Unreachable(message),
-        code if AWAY.contains(&code) => Refusal::Unreachable(message),
-        _ => Refusal::Other(message),
+        "28P01" | "28000" => ConnectError::Credentials(message),
+        "3D000" => ConnectError::NoDatabase(message),
+        "53300" => ConnectError::Unreachable(message),
+        code if AWAY.contains(&code) => ConnectError::Unreachable(message),
+        _ => ConnectError::Other(message),
     }
 }

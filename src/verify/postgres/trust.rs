@@ -13,7 +13,7 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 
-use super::super::answer::Refusal;
+use super::super::answer::ConnectError;
 use super::super::budget::{Budget, TOO_LARGE};
 use super::session::Session;
 
@@ -122,7 +122,7 @@ pub(super) async fn read(
     path: &[String],
     version: i32,
     budget: &mut Budget,
-) -> Result<(Untrusted, BTreeMap<u32, String>), Refusal> {
+) -> Result<(Untrusted, BTreeMap<u32, String>), ConnectError> {
     let mut untrusted = Untrusted { reserved: reserved(session).await?, ..Untrusted::default() };
     let objects = objects(session, [path, &untrusted.reserved], version, budget).await?;
     let mut relations = BTreeMap::new();
@@ -145,7 +145,7 @@ pub(super) async fn read(
     Ok((untrusted, relations))
 }
 
-async fn reserved(session: &Session) -> Result<Vec<String>, Refusal> {
+async fn reserved(session: &Session) -> Result<Vec<String>, ConnectError> {
     let words = session.one("select array_agg(word) from pg_get_keywords() where catcode = 'R'").await?;
     Ok(words.try_get(0)?)
 }
@@ -155,7 +155,7 @@ async fn objects(
     [path, reserved]: [&[String]; 2],
     version: i32,
     budget: &mut Budget,
-) -> Result<BTreeMap<Key, Object>, Refusal> {
+) -> Result<BTreeMap<Key, Object>, ConnectError> {
     // Before 12 this is what PostgreSQL does, and has no word for.
     let sql = TAINTED.replace("{materialized}", if version >= 120_000 { "materialized" } else { "" });
     let mut rows = pin!(session.stream_for(&sql, &[&path, &reserved]).await?);
@@ -171,7 +171,7 @@ async fn objects(
         };
         // Kept a second time as the reason.
         if !budget.take(2 * object.shown.len() + size_of::<Object>()) {
-            return Err(Refusal::Other(TOO_LARGE.to_owned()));
+            return Err(ConnectError::Other(TOO_LARGE.to_owned()));
         }
         objects.insert((row.try_get(0)?, row.try_get(1)?), object);
     }

@@ -38,12 +38,12 @@ impl Answer {
 type Script = dyn Fn(&Request, usize) -> Option<Answer> + Send + Sync;
 
 /// The server. It ends with its owner.
-pub(crate) struct FarEnd {
+pub(crate) struct HttpStub {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl FarEnd {
+impl HttpStub {
     /// Answers everything with 200.
     pub(crate) fn content() -> Self {
         Self::scripted(|_, _| Some(Answer::ok("ok")))

@@ -9,7 +9,7 @@ use crate::store::Store;
 
 /// An estate and the health of its agent.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct EstateHandle {
     /// The estate.
     pub estate: Arc<Estate>,
     /// Where its runs are.

@@ -1,7 +1,7 @@
 //! Who is calling, and whether a key can be used: STS and KMS.
 
 use super::connect::Aws;
-use super::error::{Error, Kind, Result, classify};
+use super::error::{Error, ErrorKind, Result, classify};
 
 /// The account that the credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,5 +67,5 @@ impl Aws {
 fn wrong_account(wanted: &str, account: &Account) -> Error {
     let Account { id, arn } = account;
     let message = format!("`{arn}` is of account {id}, and `[estate] account` is {wanted}");
-    Error { operation: "GetCallerIdentity", code: None, message, kind: Kind::WrongAccount }
+    Error { operation: "GetCallerIdentity", code: None, message, kind: ErrorKind::WrongAccount }
 }

@@ -4,11 +4,11 @@
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::http::{self, NotSent};
+use super::http::{self, DeliveryError};
 
 /// What is pinged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pulse {
+pub enum HeartbeatState {
     /// A pass begins.
     Start,
     /// All is well.
@@ -21,12 +21,12 @@ pub enum Pulse {
 ///
 /// # Errors
 /// Where nobody answered well.
-pub async fn ping(url: &SecretString, pulse: &Pulse, now: Timestamp) -> Result<(), NotSent> {
+pub async fn send_heartbeat(url: &SecretString, pulse: &HeartbeatState, now: Timestamp) -> Result<(), DeliveryError> {
     let url = url.expose_secret().trim_end_matches('/');
     let request = match pulse {
-        Pulse::Start => http::post(&format!("{url}/start"))?,
-        Pulse::Success => http::post(url)?,
-        Pulse::Fail(reason) => http::post(&format!("{url}/fail"))?.body(reason.clone()),
+        HeartbeatState::Start => http::post(&format!("{url}/start"))?,
+        HeartbeatState::Success => http::post(url)?,
+        HeartbeatState::Fail(reason) => http::post(&format!("{url}/fail"))?.body(reason.clone()),
     };
     http::send(request, now).await.map(drop)
 }

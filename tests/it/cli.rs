@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use super::support::{AURORA_POSTGRES, DOCUMENTDB, DRCTL, HEAD, MYSQL, POSTGRES, Ran, Rig, Scratch};
+use super::support::{AURORA_POSTGRES, CommandOutput, DOCUMENTDB, DRCTL, HEAD, MYSQL, POSTGRES, Scratch, TestSandbox};
 use serde_json::Value;
 
 #[test]
 fn the_policy_deletes_only_what_carries_the_tag() {
-    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
-    let policy: Value = serde_json::from_str(&rig.run(&["iam-policy"]).ends(0).out).unwrap();
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
+    let policy: Value = serde_json::from_str(&rig.run(&["iam-policy"]).assert_code(0).out).unwrap();
     assert_eq!(policy["Version"], "2012-10-17");
     for statement in policy["Statement"].as_array().unwrap() {
         let text = statement.to_string();
@@ -28,26 +28,36 @@ fn the_policy_deletes_only_what_carries_the_tag() {
 
 #[test]
 fn the_doctor_finds_everything_in_order_and_then_not() {
-    let rig = Rig::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, MYSQL, DOCUMENTDB].concat());
     let before = rig.state();
-    let ran = rig.run(&["doctor"]).ends(0).says("account 123456789012").says("subnet group `drctl-quarantine`");
+    let ran = rig
+        .run(&["doctor"])
+        .assert_code(0)
+        .assert_contains("account 123456789012")
+        .assert_contains("subnet group `drctl-quarantine`");
     assert!(!ran.out.contains("failed"));
     assert_eq!(ran.out.matches("answers from here").count(), 3);
-    let _ = ran.says("no outbound rule leads out of the security groups");
+    let _ = ran.assert_contains("no outbound rule leads out of the security groups");
     let group = serde_json::json!({ "kind": "security", "name": "sg-0a1b2c3d4e5f60718", "egress": ["0.0.0.0/0"] });
     rig.control("POST", "group", &group);
-    rig.run(&["doctor"]).ends(3).says("`sg-0a1b2c3d4e5f60718` lets traffic out to 0.0.0.0/0").says("hint:");
+    rig.run(&["doctor"])
+        .assert_code(3)
+        .assert_contains("`sg-0a1b2c3d4e5f60718` lets traffic out to 0.0.0.0/0")
+        .assert_contains("hint:");
     rig.fault(serde_json::json!({ "service": "ec2", "effect": "denied" }));
-    rig.run(&["doctor"]).ends(3).says("allow `ec2:DescribeSecurityGroups`");
+    rig.run(&["doctor"]).assert_code(3).assert_contains("allow `ec2:DescribeSecurityGroups`");
     std::fs::write(&rig.config, [HEAD, POSTGRES].concat().replace("drctl-quarantine", "elsewhere")).unwrap();
-    rig.run(&["doctor"]).ends(1).says("there is no subnet group `elsewhere`").says("hint:");
+    rig.run(&["doctor"])
+        .assert_code(1)
+        .assert_contains("there is no subnet group `elsewhere`")
+        .assert_contains("hint:");
     assert_eq!(rig.state(), before);
 }
 
 #[test]
 fn shipped_runbooks_are_fine_and_bad_ones_are_told_why() {
     for file in ["runbooks/restore-test-cluster.md", "runbooks/restore-test-instance.md"] {
-        Ran::from(Command::new(DRCTL).args(["runbook", "lint", file]).output().unwrap()).ends(0);
+        CommandOutput::from(Command::new(DRCTL).args(["runbook", "lint", file]).output().unwrap()).assert_code(0);
     }
     let good = std::fs::read_to_string("runbooks/restore-test-cluster.md").unwrap();
     let good = good.replace("id     = \"copy\"", "id     = \"copy\"\ndeadline = \"90m\"");
@@ -66,7 +76,11 @@ fn shipped_runbooks_are_fine_and_bad_ones_are_told_why() {
         let file = scratch.0.join("bad.md");
         std::fs::write(&file, bad).unwrap();
         let output = Command::new(DRCTL).args(["runbook", "lint"]).arg(&file).output().unwrap();
-        Ran::from(output).ends(2).says(message).says("bad.md:").says("hint:");
+        CommandOutput::from(output)
+            .assert_code(2)
+            .assert_contains(message)
+            .assert_contains("bad.md:")
+            .assert_contains("hint:");
     }
 }
 
@@ -80,37 +94,43 @@ fn a_lint_names_the_line_of_the_step() {
     let file = scratch.0.join("bad.md");
     std::fs::write(&file, bad).unwrap();
     let output = Command::new(DRCTL).args(["runbook", "lint"]).arg(&file).output().unwrap();
-    Ran::from(output).ends(2).says(&format!("bad.md:{line}: `deadline`"));
+    CommandOutput::from(output).assert_code(2).assert_contains(&format!("bad.md:{line}: `deadline`"));
 }
 
 #[test]
 fn another_runbook_can_be_run() {
-    if !super::support::have(&[super::support::Engine::Postgres]) {
+    if !super::support::require_engines(&[super::support::Engine::Postgres]) {
         return;
     }
-    let rig = Rig::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
+    let rig = TestSandbox::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
     let own = std::fs::read_to_string("runbooks/restore-test-instance.md").unwrap();
     let own = own.replace("point  = \"{{ point }}\"", "point  = \"{{ point }}\"\ninstance_class = \"db.m6g.large\"");
     let file = rig.scratch.0.join("own.md");
     std::fs::write(&file, own).unwrap();
     let file = file.display().to_string();
     // More people write runbooks than say what a test may cost.
-    rig.run(&["restore-test", "shop-pg", "--runbook", &file]).ends(2).says("asks for class `db.m6g.large`");
+    rig.run(&["restore-test", "shop-pg", "--runbook", &file])
+        .assert_code(2)
+        .assert_contains("asks for class `db.m6g.large`");
     let bounded = [HEAD, "instance_classes = [\"db.m6g.*\"]\n", POSTGRES, AURORA_POSTGRES].concat();
     std::fs::write(&rig.config, bounded).unwrap();
     let (ran, document) = rig.test(&["shop-pg", "--runbook", &file]);
-    ran.ends(0);
+    ran.assert_code(0);
     let lacks = document["tests"][0]["differences"].to_string();
     assert!(lacks.contains("db.m6g.large"), "{lacks}");
-    rig.run(&["restore-test", "shop-apg", "--runbook", &file]).ends(2).says("is not for `shop-apg`");
+    rig.run(&["restore-test", "shop-apg", "--runbook", &file]).assert_code(2).assert_contains("is not for `shop-apg`");
 }
 
 #[test]
 fn completions_and_version() {
     for shell in ["bash", "zsh", "fish"] {
-        Ran::from(Command::new(DRCTL).args(["completions", shell]).output().unwrap()).ends(0).says("restore-test");
+        CommandOutput::from(Command::new(DRCTL).args(["completions", shell]).output().unwrap())
+            .assert_code(0)
+            .assert_contains("restore-test");
     }
-    Ran::from(Command::new(DRCTL).arg("--version").output().unwrap()).ends(0).says(env!("CARGO_PKG_VERSION"));
+    CommandOutput::from(Command::new(DRCTL).arg("--version").output().unwrap())
+        .assert_code(0)
+        .assert_contains(env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
@@ -119,7 +139,7 @@ fn the_sandbox_listens_on_loopback_only() {
         .args(["sandbox", "--listen", "0.0.0.0:0", "--config", "examples/bookstore.toml"])
         .output()
         .unwrap();
-    Ran::from(output).ends(2).says("loopback only");
+    CommandOutput::from(output).assert_code(2).assert_contains("loopback only");
 }
 
 #[test]
@@ -127,20 +147,21 @@ fn the_examples_are_valid() {
     for file in std::fs::read_dir("examples").unwrap() {
         let file = file.unwrap().path();
         let output = Command::new(DRCTL).args(["iam-policy", "--config"]).arg(&file).output().unwrap();
-        Ran::from(output).ends(0);
+        CommandOutput::from(output).assert_code(0);
     }
 }
 
 #[test]
 fn a_source_can_be_looked_at_through_its_endpoint() {
-    if !super::support::have(&[super::support::Engine::Postgres]) {
+    if !super::support::require_engines(&[super::support::Engine::Postgres]) {
         return;
     }
     let scratch = Scratch::new();
     let secret = scratch.0.join("secret");
     std::fs::write(&secret, "of the source").unwrap();
-    let rig =
-        Rig::start(&[HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", &format!("file:{}", secret.display())));
+    let rig = TestSandbox::start(
+        &[HEAD, POSTGRES].concat().replace("secretsmanager:shop/pg", &format!("file:{}", secret.display())),
+    );
     let state = rig.control("GET", "state", &Value::Null);
     let source = state.as_array().unwrap().iter().find(|found| found["id"] == "shop-pg").unwrap();
     let url = format!("host=localhost port={} user=shop_admin dbname=shop sslmode=require", source["port"]);
@@ -148,5 +169,5 @@ fn a_source_can_be_looked_at_through_its_endpoint() {
         .args([&url, "-Atc", "select count(*) > 1000 from orders"])
         .env("PGPASSWORD", "of the source")
         .output();
-    Ran::from(output.unwrap()).ends(0).says("t");
+    CommandOutput::from(output.unwrap()).assert_code(0).assert_contains("t");
 }

@@ -12,8 +12,8 @@ use super::output;
 use crate::aws::{self, Account, Aws, Destination};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
+use crate::context::{AppContext, Reporter};
 use crate::estate::{Address, StateLocation};
-use crate::runbook::{Environment, Reporter};
 use crate::store::Store;
 
 /// The one configuration file of a verb that takes only one.
@@ -35,25 +35,25 @@ pub(super) fn load(file: &Path) -> anyhow::Result<Loaded> {
 }
 
 /// Connects to AWS (or the sandbox, which makes itself known by its first answer) and opens the store.
-pub(super) async fn environment(
+pub(super) async fn app(
     loaded: &Loaded,
     cancel: CancellationToken,
     reporter: Reporter,
-) -> anyhow::Result<(Environment, Account)> {
-    environment_at(&Destination::Environment, loaded, cancel, reporter).await
+) -> anyhow::Result<(AppContext, Account)> {
+    app_at(&Destination::Environment, loaded, cancel, reporter).await
 }
 
 /// The same at a chosen destination.
-pub(super) async fn environment_at(
+pub(super) async fn app_at(
     destination: &Destination,
     loaded: &Loaded,
     cancel: CancellationToken,
     reporter: Reporter,
-) -> anyhow::Result<(Environment, Account)> {
+) -> anyhow::Result<(AppContext, Account)> {
     let clock = Clock::system();
     let aws = Aws::connect(&loaded.estate, &clock, destination).await;
     let account = aws.account_of(loaded.estate.account.as_deref()).await?;
-    let environment = Environment {
+    let app = AppContext {
         store: store(loaded).await?,
         estate: Arc::new(loaded.estate.clone()),
         aws,
@@ -64,7 +64,7 @@ pub(super) async fn environment_at(
         notify: false,
         reporter,
     };
-    Ok((environment, account))
+    Ok((app, account))
 }
 
 /// Opens the store alone.
@@ -83,9 +83,9 @@ pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the program at once.
 pub(super) fn cancel_on_signal() -> CancellationToken {
     on_signal(
-        || output::talk("interrupted: removing what was made; interrupt again to leave at once"),
+        || output::status("interrupted: removing what was made; interrupt again to leave at once"),
         || {
-            output::talk("left at once: run `drctl reap` to remove what was made");
+            output::status("left at once: run `drctl reap` to remove what was made");
             leave(Exit::Remains);
         },
     )

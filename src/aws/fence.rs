@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::error::{Error, Kind, Result};
+use super::error::{Error, ErrorKind, Result};
 
 /// How long one attempt at a call may take.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -28,18 +28,18 @@ type Left = dyn Fn() -> Duration + Send + Sync;
 
 /// Says how much time is left, and how much a change needs.
 #[derive(Clone)]
-pub struct Guard {
+pub struct LeaseFence {
     left: Arc<Left>,
     needed: Duration,
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for LeaseFence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("needed", &self.needed).finish_non_exhaustive()
     }
 }
 
-impl Guard {
+impl LeaseFence {
     /// A guard over a lease that is `length` long when it is new.
     pub fn new(length: Duration, left: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self { left: Arc::new(left), needed: ATTEMPT_TIMEOUT.min(length / ATTEMPTS_IN_A_LEASE) }
@@ -63,7 +63,7 @@ impl Guard {
                     operation: "the call",
                     code: None,
                     message: "not made: the run is no longer this agent's".to_owned(),
-                    kind: Kind::Invalid,
+                    kind: ErrorKind::Invalid,
                 });
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -73,7 +73,7 @@ impl Guard {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Guard {
+impl Intercept for LeaseFence {
     fn name(&self) -> &'static str {
         "Guard"
     }

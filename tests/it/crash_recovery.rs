@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::far_end::FarEnd;
-use crate::postgres::Dice;
-use crate::support::{Engine, HEAD, Rig, have};
+use crate::http_stub::HttpStub;
+use crate::postgres::SeededRng;
+use crate::support::{Engine, HEAD, TestSandbox, require_engines};
 
 const KILLS: usize = 100;
 
-fn estate(far_end: &FarEnd) -> String {
+fn estate(http_stub: &HttpStub) -> String {
     let mut databases = String::new();
     for number in 0..3 {
         let _ = write!(
@@ -25,23 +25,23 @@ fn estate(far_end: &FarEnd) -> String {
         "{HEAD}\n[daemon]\nlisten = \"127.0.0.1:0\"\n{databases}[[notify]]\nname = \"hook\"\n\
          on = [\"passed\", \"failed\", \"unknown\", \"recovered\", \"stuck\"]\n\
          webhook = {{ url = \"{}/hook\", key = \"env:HOOK_KEY\" }}\n",
-        far_end.url
+        http_stub.url
     )
 }
 
 #[test]
 fn every_result_is_told_once_to_those_who_can_tell() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let far_end = FarEnd::content();
-    let rig = Rig::with(&estate(&far_end), &["--time-scale", "1000"]);
+    let http_stub = HttpStub::content();
+    let rig = TestSandbox::with(&estate(&http_stub), &["--time-scale", "1000"]);
     let start = || {
         let mut command = rig.command(&["daemon"]);
         command.env("HOOK_KEY", "a key that signs");
         Agent::spawn(command, rig.scratch.0.join("daemon.log"))
     };
-    let dice = Dice::new(100);
+    let dice = SeededRng::new(100);
     for _ in 0..KILLS {
         let agent = start();
         std::thread::sleep(Duration::from_millis(200 + dice.below(1800)));
@@ -49,7 +49,7 @@ fn every_result_is_told_once_to_those_who_can_tell() {
     }
     let agent = start();
     let told = || {
-        let requests = far_end.requests();
+        let requests = http_stub.requests();
         assert!(requests.iter().all(|request| request.header("x-drctl-signature").is_some()));
         let keys: Vec<String> =
             requests.iter().filter_map(|request| request.header("idempotency-key").map(str::to_owned)).collect();

@@ -18,7 +18,7 @@ const NOT_WRITTEN: &str = "check that the disk of the state file has room, and t
 
 /// The journal of one run.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct Journal {
     /// Where entries are written; nowhere in a dry run.
     written: Option<(Store, Owner)>,
     /// The number of the last entry. One whose writing was broken off keeps its number: nobody knows whether it is there.
@@ -58,7 +58,7 @@ impl Makings {
     }
 }
 
-impl Ledger {
+impl Journal {
     /// A journal that already holds `history`, the last entry of which is the `last_seq`th.
     #[must_use]
     pub fn new(store: Store, clock: Clock, owner: Owner, history: Vec<(Timestamp, Entry)>, last_seq: usize) -> Self {
@@ -137,13 +137,13 @@ impl Ledger {
 
     /// See [`standing`].
     #[must_use]
-    pub fn standing(&self) -> Vec<Resource> {
-        standing(&self.entries())
+    pub fn outstanding_resources(&self) -> Vec<Resource> {
+        outstanding_resources(&self.entries())
     }
 
     /// See [`known`].
     #[must_use]
-    pub fn known(&self, resource: &Resource) -> Known {
+    pub fn known(&self, resource: &Resource) -> ResourceHistory {
         known(&self.entries(), resource)
     }
 
@@ -153,8 +153,8 @@ impl Ledger {
     }
 
     /// Waits for calls whose caller went away, and journals what became of those that make something.
-    pub(super) async fn settle_makings(&self, run_id: &str) {
-        self.settle().await;
+    pub(super) async fn record_undecided(&self, run_id: &str) {
+        self.drain_in_flight().await;
         for (resource, making) in self.makings.take() {
             let known = self.known(&resource);
             let entry = match making {
@@ -175,7 +175,7 @@ impl Ledger {
     }
 
     /// Runs a call to its end even where the caller goes away.
-    pub(super) async fn see_through<T: Send + 'static>(
+    pub(super) async fn run_detached<T: Send + 'static>(
         &self,
         call: impl Future<Output = crate::aws::Result<T>> + Send + 'static,
     ) -> crate::aws::Result<T> {
@@ -190,7 +190,7 @@ impl Ledger {
     }
 
     /// Waits for calls whose caller went away. Each is bounded by its own timeout.
-    pub async fn settle(&self) {
+    pub async fn drain_in_flight(&self) {
         let mut in_flight = self.in_flight.subscribe();
         let _ = in_flight.wait_for(|count| *count == 0).await;
     }
@@ -206,7 +206,7 @@ pub(super) async fn detached<T: Send + 'static>(
             operation: "the call",
             code: None,
             message: error.to_string(),
-            kind: crate::aws::Kind::Unavailable,
+            kind: crate::aws::ErrorKind::Unavailable,
         })
     })
 }
@@ -222,25 +222,25 @@ impl Drop for InFlight {
 
 /// Resources that a journal says were meant to be made, and that were neither seen gone nor kept; newest first.
 #[must_use]
-pub fn standing(entries: &[(Timestamp, Entry)]) -> Vec<Resource> {
-    let mut standing: Vec<Resource> = Vec::new();
+pub fn outstanding_resources(entries: &[(Timestamp, Entry)]) -> Vec<Resource> {
+    let mut outstanding: Vec<Resource> = Vec::new();
     for (_, entry) in entries {
         match entry {
-            Entry::Intended { resource, .. } if !standing.contains(resource) => standing.push(resource.clone()),
+            Entry::Intended { resource, .. } if !outstanding.contains(resource) => outstanding.push(resource.clone()),
             Entry::Removed { resource }
             | Entry::Kept { resource, .. }
             | Entry::NotMade { resource, .. }
-            | Entry::NotOurs { resource, .. } => standing.retain(|other| other != resource),
+            | Entry::NotOurs { resource, .. } => outstanding.retain(|other| other != resource),
             _ => {}
         }
     }
-    standing.reverse();
-    standing
+    outstanding.reverse();
+    outstanding
 }
 
 /// What a journal says of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct ResourceHistory {
     /// When it was last meant to be made.
     pub intended_at: Option<Timestamp>,
     /// AWS took the call that makes it.
@@ -257,8 +257,8 @@ pub struct Known {
 
 /// What a journal says of a resource.
 #[must_use]
-pub fn known(entries: &[(Timestamp, Entry)], of: &Resource) -> Known {
-    let mut known = Known::default();
+pub fn known(entries: &[(Timestamp, Entry)], of: &Resource) -> ResourceHistory {
+    let mut known = ResourceHistory::default();
     for (at, entry) in entries {
         match entry {
             Entry::Intended { resource, .. } if resource == of => known.intended_at = Some(*at),

@@ -8,13 +8,13 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::far_end::FarEnd;
-use crate::support::{Engine, HEAD, Rig, have};
+use crate::http_stub::HttpStub;
+use crate::support::{Engine, HEAD, TestSandbox, require_engines};
 
 /// Waiting is cut short by moving the sandbox's clock on until so long before a test, unless the whole year is wanted.
 const LEAD_SECONDS: i64 = 3600;
 
-fn estate(far_end: &FarEnd) -> String {
+fn estate(http_stub: &HttpStub) -> String {
     format!(
         r#"{HEAD}
 [daemon]
@@ -38,16 +38,16 @@ name = "everything"
 on = ["passed", "failed", "unknown", "recovered", "stuck"]
 webhook = {{ url = "{url}/hook" }}
 "#,
-        url = far_end.url
+        url = http_stub.url
     )
 }
 
 /// Where the sandbox's clock stands.
-fn now(rig: &Rig) -> Timestamp {
+fn now(rig: &TestSandbox) -> Timestamp {
     rig.control("GET", "note", &Value::Null)["now"].as_str().unwrap().parse().unwrap()
 }
 
-fn go_to(rig: &Rig, at: Timestamp) {
+fn go_to(rig: &TestSandbox, at: Timestamp) {
     if std::env::var_os("DRCTL_TEST_WHOLE_YEAR").is_some() {
         while now(rig) < at {
             std::thread::sleep(Duration::from_millis(50));
@@ -61,11 +61,11 @@ fn go_to(rig: &Rig, at: Timestamp) {
 }
 
 /// How many runs have ended.
-fn ended(rig: &Rig) -> usize {
+fn ended(rig: &TestSandbox) -> usize {
     rig.runs().iter().filter(|run| run["outcome"] != "running").count()
 }
 
-fn wait_for_runs(rig: &Rig, agent: &Agent, count: usize) {
+fn wait_for_runs(rig: &TestSandbox, agent: &Agent, count: usize) {
     let began = Instant::now();
     while ended(rig) < count {
         assert!(began.elapsed() < Duration::from_mins(15), "run {count} in vain:\n{}", agent.log());
@@ -75,11 +75,11 @@ fn wait_for_runs(rig: &Rig, agent: &Agent, count: usize) {
 
 #[test]
 fn a_year_of_weekly_tests() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
-    let far_end = FarEnd::content();
-    let rig = Rig::with(&estate(&far_end), &["--time-scale", "10000", "--start", "2027-01-01T00:00:00Z"]);
+    let http_stub = HttpStub::content();
+    let rig = TestSandbox::with(&estate(&http_stub), &["--time-scale", "10000", "--start", "2027-01-01T00:00:00Z"]);
     let dublin = TimeZone::get("Europe/Dublin").unwrap();
     let mut agent = Agent::start(&rig);
     agent.wait_for("planned");
@@ -113,7 +113,7 @@ fn a_year_of_weekly_tests() {
         }
         sunday += 7.days();
     }
-    far_end.wait(|requests| requests.len() >= expected);
+    http_stub.wait(|requests| requests.len() >= expected);
     assert_eq!(agent.stop(), 0);
 
     let day = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap().to_zoned(dublin.clone());
@@ -121,7 +121,7 @@ fn a_year_of_weekly_tests() {
         let started = day(&run["started_at"]);
         format!("{} {}\n", started.strftime("%a %Y-%m-%d"), run["outcome"].as_str().unwrap())
     });
-    let messages = far_end.requests().into_iter().map(|request| {
+    let messages = http_stub.requests().into_iter().map(|request| {
         let message = request.json();
         let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
         let (at, since) = (day(&message["at"]), message["since"].as_str().map(|_| day(&message["since"])));

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::model::{Backend, Cluster, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
 use super::network::{SOURCE_SECURITY_GROUP, SubnetGroup, VPC, default_option_group, zones};
 use super::{ACCOUNT, Region, World, after, catalog, sources};
-use crate::estate::{Database, DatabaseKind, Estate, Partition, Protocol, SecretRef, Tags, Way};
+use crate::estate::{Database, DatabaseKind, Estate, Partition, Protocol, SecretRef, Tags, Transport};
 use crate::sandbox::engine::{Content, Damage, Seed};
 use crate::sandbox::identity::account_of;
 use crate::sandbox::secretsmanager::{Secret, home_of};
@@ -46,7 +46,7 @@ impl World {
             self.region(&estate.region).add(database, &content, port, now);
         }
         self.topics.extend(estate.channels.iter().filter_map(|channel| match &channel.way {
-            Way::Sns { topic_arn } => Some(topic_arn.clone()),
+            Transport::Sns { topic_arn } => Some(topic_arn.clone()),
             _ => None,
         }));
         let region = self.region(&estate.region);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::agent::Agent;
-use crate::postgres::{Dice, Postgres, Wire, url};
-use crate::support::{Engine, HEAD, Rig, have};
+use crate::postgres::{ChaosProxy, Postgres, SeededRng, url};
+use crate::support::{Engine, HEAD, TestSandbox, require_engines};
 
 const AGENTS: usize = 3;
 /// Longer than a lease.
@@ -31,7 +31,7 @@ fn estate(targets: usize) -> String {
     text
 }
 
-fn start(rig: &Rig, wire: &Wire, number: usize) -> Agent {
+fn start(rig: &TestSandbox, wire: &ChaosProxy, number: usize) -> Agent {
     let mut command = rig.command(&["daemon", "--log-format", "json"]);
     command.env("DRCTL_STATE_URL", url(wire.port));
     Agent::spawn(command, rig.scratch.0.join(format!("agent-{number}.log")))
@@ -39,7 +39,7 @@ fn start(rig: &Rig, wire: &Wire, number: usize) -> Agent {
 
 #[test]
 fn each_test_runs_exactly_once_whatever_befalls_the_agents() {
-    if !have(&[Engine::Postgres]) {
+    if !require_engines(&[Engine::Postgres]) {
         return;
     }
     // In full it takes ten minutes; what is left out is only more of the same.
@@ -47,15 +47,15 @@ fn each_test_runs_exactly_once_whatever_befalls_the_agents() {
     let (targets, trouble) = if full { (200, Duration::from_mins(5)) } else { (30, Duration::from_mins(1)) };
     let postgres = Postgres::start();
     let arguments = ["--time-scale", "200", "--start", "2027-02-01T11:00:00Z"];
-    let rig = Rig::with(&estate(targets), &arguments);
+    let rig = TestSandbox::with(&estate(targets), &arguments);
     rig.control("POST", "quota", &json!({ "instances": 5000, "clusters": 5000 }));
     let before = rig.state();
-    let wires: Vec<Wire> = (0..AGENTS).map(|_| Wire::to(postgres.port)).collect();
+    let wires: Vec<ChaosProxy> = (0..AGENTS).map(|_| ChaosProxy::to(postgres.port)).collect();
     let mut agents: Vec<Option<Agent>> = (0..AGENTS).map(|number| Some(start(&rig, &wires[number], number))).collect();
     agents.iter().flatten().for_each(|agent| agent.wait_for("planned"));
     rig.control("POST", "advance", &json!({ "seconds": 3600 }));
 
-    let dice = Dice::new(20_270_201);
+    let dice = SeededRng::new(20_270_201);
     let began = Instant::now();
     let mut troubles = BTreeMap::new();
     while began.elapsed() < trouble {
