@@ -1,7 +1,7 @@
 //! One place that makes AWS configuration: credentials, Region, role, timeouts and the one retry layer.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,16 +10,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
-};
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_runtime_api::client::interceptors::Intercept;
 
+use super::client::{Clients, Connect};
 use super::fence::{ATTEMPT_TIMEOUT, LeaseFence};
-use super::sendings::Sendings;
 use super::watch::StatusPoller;
 use crate::clock::Clock;
 use crate::estate::Estate;
@@ -35,20 +29,12 @@ const SESSION_PREFIX: &str = "drctl";
 /// The longest name that STS takes for a session.
 const MAX_SESSION_CHARS: usize = 64;
 
-/// The header with which the sandbox tells its clock. AWS never sends it.
-pub(crate) const SANDBOX_HEADER: &str = "x-drctl-sandbox";
-
 /// Clients for one account and Region.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    pub(super) rds: aws_sdk_rds::Client,
-    pub(super) docdb: aws_sdk_docdb::Client,
-    pub(super) sts: aws_sdk_sts::Client,
-    pub(super) kms: aws_sdk_kms::Client,
-    pub(super) secrets: aws_sdk_secretsmanager::Client,
-    pub(super) sns: aws_sdk_sns::Client,
-    pub(super) guard: Option<LeaseFence>,
-    pub(super) watch: StatusPoller,
+    clients: Clients,
+    pub(super) fence: Option<LeaseFence>,
+    pub(super) poller: StatusPoller,
     /// The Region that the clients talk to.
     pub region: String,
     pub(super) origin: Arc<Origin>,
@@ -63,7 +49,7 @@ pub(super) struct Origin {
     config: SdkConfig,
     /// Whose credentials they are before any role is assumed.
     pub(super) base: Option<SharedCredentialsProvider>,
-    regions: Mutex<BTreeMap<String, Clients>>,
+    regions: Mutex<BTreeMap<String, (Clients, StatusPoller)>>,
 }
 
 /// Who the estate works as, and where.
@@ -75,55 +61,11 @@ struct Identity {
     session_name: String,
 }
 
-/// Clients of one Region.
-#[derive(Clone, Debug)]
-struct Clients {
-    rds: aws_sdk_rds::Client,
-    docdb: aws_sdk_docdb::Client,
-    sts: aws_sdk_sts::Client,
-    kms: aws_sdk_kms::Client,
-    secrets: aws_sdk_secretsmanager::Client,
-    sns: aws_sdk_sns::Client,
-    watch: StatusPoller,
-}
-
 impl Origin {
     /// What every client was made from.
     pub(super) fn config(&self) -> &SdkConfig {
         &self.config
     }
-}
-
-impl Clients {
-    fn new(config: &SdkConfig, clock: &Clock) -> Self {
-        let listen = SandboxListener { clock: clock.clone() };
-        let rds = aws_sdk_rds::config::Builder::from(config).interceptor(listen.clone()).interceptor(Sendings).build();
-        let docdb = aws_sdk_docdb::config::Builder::from(config).interceptor(listen.clone()).interceptor(Sendings);
-        let docdb = docdb.build();
-        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(listen.clone()).build();
-        let kms = aws_sdk_kms::config::Builder::from(config).interceptor(listen.clone()).build();
-        let secrets = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(listen.clone()).build();
-        let sns = aws_sdk_sns::config::Builder::from(config).interceptor(listen.clone()).build();
-        let rds = aws_sdk_rds::Client::from_conf(rds);
-        Self {
-            watch: StatusPoller::new(rds.clone(), clock.clone()),
-            rds,
-            docdb: aws_sdk_docdb::Client::from_conf(docdb),
-            sts: aws_sdk_sts::Client::from_conf(sts),
-            kms: aws_sdk_kms::Client::from_conf(kms),
-            secrets: aws_sdk_secretsmanager::Client::from_conf(secrets),
-            sns: aws_sdk_sns::Client::from_conf(sns),
-        }
-    }
-}
-
-/// What the sandbox says about itself with every answer.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct SandboxNote {
-    /// Its virtual time.
-    pub now: Option<jiff::Timestamp>,
-    /// How fast that runs.
-    pub scale: f64,
 }
 
 /// Which AWS to talk to.
@@ -157,16 +99,22 @@ impl Aws {
 
     /// Clients that share a poller with everybody else who works in the same Region.
     fn in_region(origin: Arc<Origin>, region: &str) -> Self {
-        let clients = {
+        let (clients, poller) = {
             let mut regions = origin.regions.lock().unwrap_or_else(PoisonError::into_inner);
             let make = || {
                 let config = origin.config.to_builder().region(aws_config::Region::new(region.to_owned())).build();
-                Clients::new(&config, &origin.clock)
+                let clients = Clients::new(config, &origin.clock);
+                let poller = StatusPoller::new(clients.clone(), origin.clock.clone());
+                (clients, poller)
             };
             regions.entry(region.to_owned()).or_insert_with(make).clone()
         };
-        let Clients { rds, docdb, sts, kms, secrets, sns, watch } = clients;
-        Self { rds, docdb, sts, kms, secrets, sns, guard: None, watch, region: region.to_owned(), origin }
+        Self { clients, fence: None, poller, region: region.to_owned(), origin }
+    }
+
+    /// A service's client, made when it is first asked for.
+    pub(super) fn client<S: Connect>(&self) -> S {
+        self.clients.get()
     }
 
     /// The same clients for another Region: what a run made is looked for where it was made, and nowhere else.
@@ -176,8 +124,8 @@ impl Aws {
             return self.clone();
         }
         let there = Self::in_region(Arc::clone(&self.origin), region);
-        match &self.guard {
-            Some(guard) => there.guarded(guard.clone()),
+        match &self.fence {
+            Some(fence) => there.guarded(fence.clone()),
             None => there,
         }
     }
@@ -188,33 +136,31 @@ impl Aws {
         let Origin { identity, clock, destination, .. } = &*self.origin;
         let made = Self::make(identity.clone(), clock, destination).await;
         let there = made.for_region(&self.region);
-        match &self.guard {
-            Some(guard) => there.guarded(guard.clone()),
+        match &self.fence {
+            Some(fence) => there.guarded(fence.clone()),
             None => there,
         }
     }
 
-    /// The same clients, for a run that `guard` watches over.
+    /// The same clients, for a run whose lease `fence` watches over.
     #[must_use]
-    pub fn guarded(&self, guard: LeaseFence) -> Self {
+    pub fn guarded(&self, fence: LeaseFence) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT.min(guard.attempt_timeout()))
-            .operation_attempt_timeout(guard.attempt_timeout())
+            .connect_timeout(CONNECT_TIMEOUT.min(fence.attempt_timeout()))
+            .operation_attempt_timeout(fence.attempt_timeout())
             .operation_timeout(CALL_TIMEOUT)
             .build();
-        let rds = self.rds.config().to_builder().timeout_config(timeouts.clone()).interceptor(guard.clone()).build();
-        let docdb = self.docdb.config().to_builder().timeout_config(timeouts).interceptor(guard.clone()).build();
-        Self {
-            rds: aws_sdk_rds::Client::from_conf(rds),
-            docdb: aws_sdk_docdb::Client::from_conf(docdb),
-            guard: Some(guard),
-            ..self.clone()
-        }
+        let clients = self.clients.with(|connection| connection.fenced(timeouts, fence.clone()));
+        Self { clients, fence: Some(fence), ..self.clone() }
     }
 
-    /// The same with other clients for databases, which no lease guards.
-    pub(super) fn with_clients(&self, rds: aws_sdk_rds::Client, docdb: aws_sdk_docdb::Client) -> Self {
-        Self { rds, docdb, guard: None, ..self.clone() }
+    /// The same clients, whose every call `interceptor` sees, and which no lease fences.
+    pub(super) fn intercepted(&self, interceptor: impl Intercept + 'static) -> Self {
+        Self {
+            clients: self.clients.with(|connection| connection.intercepted(interceptor)),
+            fence: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -257,104 +203,14 @@ fn session_name(estate: &str, environment: &str) -> String {
     name.chars().map(|char| if allowed(char) { char } else { '-' }).take(MAX_SESSION_CHARS).collect()
 }
 
-/// Whether a request went over plain http to this machine, as those to a sandbox do.
-fn is_plain_loopback(uri: &str) -> bool {
-    let rest = uri.strip_prefix("http://");
-    rest.is_some_and(|rest| is_loopback(rest.split(['/', '?', '#']).next().unwrap_or_default()))
-}
-
-/// Whether `name`, `name:port`, `[::1]` or `[::1]:port` means this machine: an address of loopback, or `localhost`, which
-/// RFC 6761 keeps for it.
-pub(crate) fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, _)) => host,
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let is_this_machine =
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    // What stands before an `@` is a user's name.
-    is_this_machine && !authority.contains('@')
-}
-
-/// Remembered with a call that went over plain http to this machine.
-#[derive(Debug)]
-pub(super) struct AskedThisMachine;
-
-impl Storable for AskedThisMachine {
-    type Storer = StoreReplace<Self>;
-}
-
-/// Follows the sandbox's clock.
-#[derive(Clone, Debug)]
-struct SandboxListener {
-    clock: Clock,
-}
-
-#[dyn_dispatch_hint]
-impl Intercept for SandboxListener {
-    fn name(&self) -> &'static str {
-        "SandboxListener"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if is_plain_loopback(context.request().uri()) {
-            config.interceptor_state().store_put(AskedThisMachine);
-        }
-        Ok(())
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        // Whoever else sends the header has no say in what time it is.
-        if config.load::<AskedThisMachine>().is_none() {
-            return Ok(());
-        }
-        let Some(header) = context.response().headers().get(SANDBOX_HEADER) else { return Ok(()) };
-        let Ok(note) = serde_json::from_str::<SandboxNote>(header) else { return Ok(()) };
-        if let Some(now) = note.now {
-            self.clock.observe(now, note.scale);
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_plain_loopback, session_name};
+    use super::session_name;
 
     #[test]
     fn a_session_is_named_for_its_estate() {
         assert_eq!(session_name("shop", "prod"), "drctl-shop-prod");
         assert_eq!(session_name("Läden & Co", "eu/1"), "drctl-L-den---Co-eu-1");
         assert_eq!(session_name(&"x".repeat(100), "prod").len(), 64);
-    }
-
-    #[test]
-    fn the_virtual_clock_is_followed_only_over_plain_http_to_this_machine() {
-        for uri in ["http://127.0.0.1:4566/", "http://localhost:1", "http://[::1]:9/?a", "http://127.9.9.9"] {
-            assert!(is_plain_loopback(uri), "{uri}");
-        }
-        for uri in [
-            "https://127.0.0.1:4566/",
-            "https://rds.eu-west-1.amazonaws.com/",
-            "http://10.0.0.7:5000/",
-            "http://127.0.0.1.evil.example/",
-            "http://localhost@evil.example/",
-            "http://127.0.0.1:4566@evil.example/",
-            "http://user:pass@127.0.0.1/",
-            "http:///127.0.0.1",
-            "/",
-        ] {
-            assert!(!is_plain_loopback(uri), "{uri}");
-        }
     }
 }

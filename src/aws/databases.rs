@@ -1,13 +1,16 @@
 //! Databases of every kind behind one set of functions: the kind decides which service answers.
 
+use aws_sdk_docdb::Client as DocDb;
+use aws_sdk_rds::Client as Rds;
 use secrecy::ExposeSecret;
 
 use super::change::Change;
 use super::connect::Aws;
-use super::error::{Result, classify};
+use super::error::Result;
 use super::model::{Cluster, Instance, Resource, ResourceKind, Snapshot};
+use super::rds::RDS;
 use super::watch::Watcher;
-use super::{docdb, listing, rds, restore, sendings};
+use super::{docdb, rds, sendings};
 use crate::estate::{DatabaseKind, Tags};
 
 impl Aws {
@@ -35,7 +38,7 @@ impl Aws {
     /// # Errors
     /// Where a call failed.
     pub async fn all_instances(&self) -> Result<Vec<Instance>> {
-        listing::instances(&self.rds, None).await
+        rds::instances(&self.client(), None).await
     }
 
     /// Every cluster of the Region, DocumentDB's included.
@@ -43,7 +46,7 @@ impl Aws {
     /// # Errors
     /// Where a call failed.
     pub async fn all_clusters(&self) -> Result<Vec<Cluster>> {
-        listing::clusters(&self.rds, None).await
+        rds::clusters(&self.client(), None).await
     }
 
     /// Every snapshot of a database.
@@ -84,7 +87,7 @@ impl Aws {
     /// Watches a resource's status, together with everybody else who watches one.
     #[must_use]
     pub fn watch(&self, resource: &Resource) -> Watcher {
-        self.watch.subscribe(resource)
+        self.poller.subscribe(resource)
     }
 
     /// Makes a change.
@@ -92,11 +95,11 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn apply(&self, change: &Change) -> Result<()> {
-        let Some(guard) = &self.guard else { return Box::pin(self.apply_once(change)).await };
+        let Some(fence) = &self.fence else { return Box::pin(self.apply_once(change)).await };
         loop {
-            guard.wait().await?;
+            fence.wait().await?;
             match Box::pin(self.apply_once(change)).await {
-                Err(_) if guard.is_short() => {}
+                Err(_) if fence.is_short() => {}
                 answer => return answer,
             }
         }
@@ -110,13 +113,11 @@ impl Aws {
     pub(super) async fn apply_once(&self, change: &Change) -> Result<()> {
         match change {
             Change::Restore { kind: DatabaseKind::Documentdb, restore: wanted } => docdb::restore(self, wanted).await,
-            Change::Restore { kind, restore: wanted } if kind.is_cluster() => {
-                restore::restore_cluster(self, wanted).await
-            }
-            Change::Restore { restore: wanted, .. } => restore::restore_instance(self, wanted).await,
+            Change::Restore { kind, restore: wanted } if kind.is_cluster() => rds::restore_cluster(self, wanted).await,
+            Change::Restore { restore: wanted, .. } => rds::restore_instance(self, wanted).await,
             Change::AddMember { kind: DatabaseKind::Documentdb, id, cluster, class, engine, tags, .. } => {
                 let request = self
-                    .docdb
+                    .client::<DocDb>()
                     .create_db_instance()
                     .db_instance_identifier(id)
                     .db_cluster_identifier(cluster)
@@ -124,11 +125,11 @@ impl Aws {
                     .engine(engine)
                     .auto_minor_version_upgrade(false)
                     .set_tags(Some(docdb::tags_of(tags)));
-                request.send().await.map(drop).map_err(|error| classify("CreateDBInstance", error))
+                request.send().await.map(drop).map_err(|error| RDS.error("CreateDBInstance", error))
             }
             Change::AddMember { id, cluster, class, engine, parameter_group, tags, .. } => {
                 let request = self
-                    .rds
+                    .client::<Rds>()
                     .create_db_instance()
                     .db_instance_identifier(id)
                     .db_cluster_identifier(cluster)
@@ -137,8 +138,8 @@ impl Aws {
                     .set_db_parameter_group_name(parameter_group.clone())
                     .publicly_accessible(false)
                     .auto_minor_version_upgrade(false)
-                    .set_tags(Some(restore::tags_of(tags)));
-                request.send().await.map(drop).map_err(|error| classify("CreateDBInstance", error))
+                    .set_tags(Some(rds::tags_of(tags)));
+                request.send().await.map(drop).map_err(|error| RDS.error("CreateDBInstance", error))
             }
             Change::SetPassword { kind, id, password } => self.set_password(*kind, id, password.expose_secret()).await,
             Change::Untag { arn, keys } => self.untag(arn, keys).await,
@@ -149,19 +150,19 @@ impl Aws {
     async fn set_password(&self, kind: DatabaseKind, id: &str, password: &str) -> Result<()> {
         match kind {
             DatabaseKind::Documentdb => {
-                let request = self.docdb.modify_db_cluster().db_cluster_identifier(id);
+                let request = self.client::<DocDb>().modify_db_cluster().db_cluster_identifier(id);
                 let request = request.master_user_password(password).apply_immediately(true);
-                request.send().await.map(drop).map_err(|error| classify("ModifyDBCluster", error))
+                request.send().await.map(drop).map_err(|error| RDS.error("ModifyDBCluster", error))
             }
             kind if kind.is_cluster() => {
-                let request = self.rds.modify_db_cluster().db_cluster_identifier(id);
+                let request = self.client::<Rds>().modify_db_cluster().db_cluster_identifier(id);
                 let request = request.master_user_password(password).apply_immediately(true);
-                request.send().await.map(drop).map_err(|error| classify("ModifyDBCluster", error))
+                request.send().await.map(drop).map_err(|error| RDS.error("ModifyDBCluster", error))
             }
             _ => {
-                let request = self.rds.modify_db_instance().db_instance_identifier(id);
+                let request = self.client::<Rds>().modify_db_instance().db_instance_identifier(id);
                 let request = request.master_user_password(password).apply_immediately(true);
-                request.send().await.map(drop).map_err(|error| classify("ModifyDBInstance", error))
+                request.send().await.map(drop).map_err(|error| RDS.error("ModifyDBInstance", error))
             }
         }
     }
@@ -170,24 +171,26 @@ impl Aws {
         let id = &resource.id;
         match (resource.kind, kind) {
             (ResourceKind::DbInstance, DatabaseKind::Documentdb) => {
-                let request = self.docdb.delete_db_instance().db_instance_identifier(id);
-                request.send().await.map(drop).map_err(|error| classify("DeleteDBInstance", error))
+                let request = self.client::<DocDb>().delete_db_instance().db_instance_identifier(id);
+                request.send().await.map(drop).map_err(|error| RDS.error("DeleteDBInstance", error))
             }
             (ResourceKind::DbInstance, kind) => {
                 // A member of a cluster takes neither argument.
                 let alone = (!kind.is_cluster()).then_some(true);
-                let request = self.rds.delete_db_instance().db_instance_identifier(id);
+                let request = self.client::<Rds>().delete_db_instance().db_instance_identifier(id);
                 let request = request.set_skip_final_snapshot(alone).set_delete_automated_backups(alone);
-                request.send().await.map(drop).map_err(|error| classify("DeleteDBInstance", error))
+                request.send().await.map(drop).map_err(|error| RDS.error("DeleteDBInstance", error))
             }
             (ResourceKind::DbCluster, DatabaseKind::Documentdb) => {
-                let request = self.docdb.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
-                request.send().await.map(drop).map_err(|error| classify("DeleteDBCluster", error))
+                let request =
+                    self.client::<DocDb>().delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
+                request.send().await.map(drop).map_err(|error| RDS.error("DeleteDBCluster", error))
             }
             (ResourceKind::DbCluster, _) => {
-                let request = self.rds.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
+                let request =
+                    self.client::<Rds>().delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
                 let request = request.delete_automated_backups(true);
-                request.send().await.map(drop).map_err(|error| classify("DeleteDBCluster", error))
+                request.send().await.map(drop).map_err(|error| RDS.error("DeleteDBCluster", error))
             }
         }
     }

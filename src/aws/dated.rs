@@ -11,8 +11,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 use jiff::Timestamp;
 
-use super::connect::{AskedThisMachine, SANDBOX_HEADER, SandboxNote};
 use super::convert::time;
+use super::sandbox_clock::{AskedThisMachine, SANDBOX_HEADER, SandboxNote};
 
 /// The `Date` of one answer. In the sandbox its virtual time, which the header of the sandbox tells.
 #[derive(Clone, Debug, Default)]

@@ -1,30 +1,39 @@
 //! The DocumentDB API: clusters, their snapshots, and what changes them. Instances and events are read through RDS.
 
-use aws_sdk_docdb::types as sdk;
+use aws_sdk_docdb::{Client as DocDb, types as sdk};
 
+use super::client::{Connect, Connection};
 use super::connect::Aws;
 use super::convert::{date_time, endpoint, time};
 use super::dated::Dated;
-use super::error::{Error, ErrorKind, Result, classify};
-use super::listing::{SnapshotName, all};
+use super::error::{Error, ErrorKind, Result};
 use super::model::{Cluster, Member, Snapshot, Storage};
+use super::rds::{RDS, SnapshotName, all};
 use super::{BackupSource, Restore, RestoreSource};
 use crate::estate::{ServerlessV2Scaling, Tags};
+
+impl Connect for DocDb {
+    fn connect(connection: &Connection) -> Self {
+        let config = aws_sdk_docdb::config::Builder::from(&connection.config);
+        let config = connection.interceptors_of_changes().fold(config, aws_sdk_docdb::config::Builder::interceptor);
+        Self::from_conf(config.build())
+    }
+}
 
 /// One cluster, with its tags, or `None` where there is none of that name.
 pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
     let dated = Dated::default();
-    let request = aws.docdb.describe_db_clusters().db_cluster_identifier(id);
+    let request = aws.client::<DocDb>().describe_db_clusters().db_cluster_identifier(id);
     let answer = request.customize().interceptor(dated.clone()).send().await;
-    let found = match answer.map_err(|error| classify("DescribeDBClusters", error)) {
+    let found = match answer.map_err(|error| RDS.error("DescribeDBClusters", error)) {
         Ok(answer) => answer.db_clusters.unwrap_or_default().into_iter().next(),
         Err(Error { kind: ErrorKind::NotFound, .. }) => None,
         Err(error) => return Err(error),
     };
     let Some(mut cluster) = found.map(cluster_from) else { return Ok(None) };
     cluster.described_at = dated.at();
-    let answer = aws.docdb.list_tags_for_resource().resource_name(&cluster.arn).send().await;
-    match answer.map_err(|error| classify("ListTagsForResource", error)) {
+    let answer = aws.client::<DocDb>().list_tags_for_resource().resource_name(&cluster.arn).send().await;
+    match answer.map_err(|error| RDS.error("ListTagsForResource", error)) {
         Ok(answer) => cluster.tags = tags_from(answer.tag_list),
         Err(Error { kind: ErrorKind::NotFound, .. }) => return Ok(None),
         Err(error) => return Err(error),
@@ -34,7 +43,13 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
 
 /// Every snapshot of a cluster.
 pub(super) async fn snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
-    let items = aws.docdb.describe_db_cluster_snapshots().db_cluster_identifier(source).into_paginator().items().send();
+    let items = aws
+        .client::<DocDb>()
+        .describe_db_cluster_snapshots()
+        .db_cluster_identifier(source)
+        .into_paginator()
+        .items()
+        .send();
     Ok(all("DescribeDBClusterSnapshots", items).await?.into_iter().map(snapshot_from).collect())
 }
 
@@ -42,14 +57,14 @@ pub(super) async fn snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> 
 pub(super) async fn snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
     let asked = SnapshotName::of(id);
     let answer = aws
-        .docdb
+        .client::<DocDb>()
         .describe_db_cluster_snapshots()
         .db_cluster_snapshot_identifier(id)
         .set_snapshot_type(asked.snapshot_type)
         .set_include_shared(asked.include_shared)
         .send()
         .await;
-    match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
+    match answer.map_err(|error| RDS.error("DescribeDBClusterSnapshots", error)) {
         Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(snapshot_from)),
         Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
@@ -62,7 +77,7 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
     match &restore.source {
         RestoreSource::Snapshot(snapshot) => {
             let request = aws
-                .docdb
+                .client::<DocDb>()
                 .restore_db_cluster_from_snapshot()
                 .db_cluster_identifier(&restore.id)
                 .snapshot_identifier(snapshot)
@@ -75,17 +90,16 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
                 .set_storage_type(restore.storage.kind.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
-            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
+            request.send().await.map(drop).map_err(|error| RDS.error("RestoreDBClusterFromSnapshot", error))
         }
-        RestoreSource::PointInTime { source: BackupSource::Retained { resource_id }, .. } => Err(Error {
-            operation: "RestoreDBClusterToPointInTime",
-            code: None,
-            message: format!("DocumentDB restores no cluster that is gone, such as `{resource_id}`, to a moment"),
-            kind: ErrorKind::Invalid,
-        }),
+        RestoreSource::PointInTime { source: BackupSource::Retained { resource_id }, .. } => Err(Error::new(
+            "RestoreDBClusterToPointInTime",
+            ErrorKind::Invalid,
+            format!("DocumentDB restores no cluster that is gone, such as `{resource_id}`, to a moment"),
+        )),
         RestoreSource::PointInTime { source: BackupSource::Existing(source), at } => {
             let request = aws
-                .docdb
+                .client::<DocDb>()
                 .restore_db_cluster_to_point_in_time()
                 .db_cluster_identifier(&restore.id)
                 .source_db_cluster_identifier(source)
@@ -97,7 +111,7 @@ pub(super) async fn restore(aws: &Aws, restore: &Restore) -> Result<()> {
                 .set_storage_type(restore.storage.kind.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
-            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
+            request.send().await.map(drop).map_err(|error| RDS.error("RestoreDBClusterToPointInTime", error))
         }
     }
 }

@@ -11,9 +11,13 @@ use aws_sigv4::sign::v4::SigningParams;
 use quick_xml::events::Event;
 
 use super::connect::Aws;
-use super::error::{Error, ErrorKind, Result, of_code};
+use super::error::{Error, ErrorKind, Result, Service};
 use crate::estate::Partition;
 
+/// Whether copies in the quarantine could reach anything. Without it `drctl doctor` does not know.
+pub(super) const READS: [&str; 1] = ["ec2:DescribeSecurityGroups"];
+/// EC2.
+const EC2: Service = Service { prefix: "ec2", codes: &[] };
 const OPERATION: &str = "DescribeSecurityGroups";
 const VERSION: &str = "2016-11-15";
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -55,7 +59,11 @@ impl Aws {
         let (status, body) = self.send_signed(&form(ids)).await?;
         if !(200..300).contains(&status) {
             let said = |name: &str| texts(&body, name).into_iter().next();
-            return Err(of_code(OPERATION, said("Code"), said("Message").unwrap_or_else(|| format!("HTTP {status}"))));
+            return Err(EC2.error_of_code(
+                OPERATION,
+                said("Code"),
+                said("Message").unwrap_or_else(|| format!("HTTP {status}")),
+            ));
         }
         parse(&body).ok_or_else(|| unavailable("the answer is no XML of EC2"))
     }
@@ -94,7 +102,7 @@ impl Aws {
         headers: &[(&'static str, &'static str)],
         form: &str,
     ) -> Result<Vec<(&'static str, String)>> {
-        let failed = |kind, message: String| Error { operation: OPERATION, code: None, message, kind };
+        let failed = |kind, message: String| Error::new(OPERATION, kind, message);
         let provider = self.origin.config().credentials_provider();
         let provider = provider.ok_or_else(|| failed(ErrorKind::Credentials, "there are no credentials".to_owned()))?;
         let credentials = provider.provide_credentials().await;
@@ -126,7 +134,7 @@ fn form(ids: &[String]) -> String {
 }
 
 fn unavailable(message: &str) -> Error {
-    Error { operation: OPERATION, code: None, message: message.to_owned(), kind: ErrorKind::Unavailable }
+    Error::new(OPERATION, ErrorKind::Unavailable, message.to_owned())
 }
 
 /// Every text in an element of this name. Nothing where it is no XML.

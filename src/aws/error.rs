@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -42,6 +43,8 @@ pub enum ErrorKind {
 /// A failed call.
 #[derive(Clone, Debug)]
 pub struct Error {
+    /// The prefix of the service's IAM actions, such as `rds`; empty where no service was asked.
+    pub service: &'static str,
     /// The operation, such as `DescribeDBClusters`.
     pub operation: &'static str,
     /// The code on the wire, such as `DBClusterNotFoundFault`.
@@ -68,6 +71,12 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
+    /// What went wrong before, or without, an answer.
+    #[must_use]
+    pub fn new(operation: &'static str, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { service: "", operation, code: None, message: message.into(), kind }
+    }
+
     /// Whether another try may go well: the far end is busy or away, and nothing is wrong with the call.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -122,7 +131,7 @@ impl Error {
 
     fn denial_hint(&self) -> String {
         const CREDENTIALS: &str = "check the credentials with `aws sts get-caller-identity`";
-        if !self.code.as_deref().is_some_and(is_missing_permission) {
+        if !self.code.as_deref().is_some_and(|code| MISSING_PERMISSION.contains(&code)) {
             return CREDENTIALS.to_owned();
         }
         let action = self.denied_action();
@@ -149,7 +158,7 @@ impl Error {
             action.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty())
         }) {
             Some(action) => action.to_owned(),
-            None => format!("{}:{}", service_of(self.operation), self.operation),
+            None => format!("{}:{}", self.service, self.operation),
         }
     }
 }
@@ -189,48 +198,51 @@ fn kind_hint(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The prefix of an operation's IAM action.
-fn service_of(operation: &str) -> &'static str {
-    match operation {
-        "GetCallerIdentity" | "AssumeRole" => "sts",
-        "DescribeKey" => "kms",
-        "GetSecretValue" => "secretsmanager",
-        "Publish" => "sns",
-        "DescribeSecurityGroups" => "ec2",
-        _ => "rds",
-    }
+/// One of AWS's services: what has to be known of it to understand what it answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Service {
+    /// The prefix of its IAM actions.
+    pub(super) prefix: &'static str,
+    /// What its own codes mean, where their names do not say it by the patterns that all services share.
+    pub(super) codes: &'static [(&'static str, ErrorKind)],
 }
 
-/// Turns an SDK's error into ours.
-pub(super) fn classify<E, R>(operation: &'static str, error: SdkError<E, R>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: fmt::Debug + 'static,
-{
-    match error {
-        SdkError::ServiceError(context) => {
-            let error = context.into_err();
-            let message = error.message().unwrap_or("no message").to_owned();
-            of_code(operation, error.code().map(str::to_owned), message)
+impl Service {
+    /// Turns an SDK's error into ours.
+    pub(super) fn error<E, R>(&self, operation: &'static str, error: SdkError<E, R>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        let failure = |kind, message: String| Error { service: self.prefix, ..Error::new(operation, kind, message) };
+        match error {
+            SdkError::ServiceError(context) => {
+                let error = context.into_err();
+                let message = error.message().unwrap_or("no message").to_owned();
+                self.error_of_code(operation, error.code().map(str::to_owned), message)
+            }
+            other if lacks_credentials(&other) => failure(ErrorKind::Credentials, chain(&other)),
+            SdkError::ConstructionFailure(cause) => failure(ErrorKind::Invalid, format!("{cause:?}")),
+            other => failure(ErrorKind::Unavailable, chain(&other)),
         }
-        other if lacks_credentials(&other) => failure(operation, ErrorKind::Credentials, &chain(&other)),
-        SdkError::ConstructionFailure(cause) => failure(operation, ErrorKind::Invalid, &format!("{cause:?}")),
-        other => failure(operation, ErrorKind::Unavailable, &chain(&other)),
     }
-}
 
-/// An error by its code.
-pub(super) fn of_code(operation: &'static str, code: Option<String>, message: String) -> Error {
-    Error { operation, kind: kind_of(code.as_deref()), code, message }
+    /// An error by its code; without one nothing answered as AWS does.
+    pub(super) fn error_of_code(&self, operation: &'static str, code: Option<String>, message: String) -> Error {
+        let kind = code.as_deref().map_or(ErrorKind::Unavailable, |code| self.kind_of(code));
+        Error { service: self.prefix, operation, code, message, kind }
+    }
+
+    fn kind_of(&self, code: &str) -> ErrorKind {
+        let own = self.codes.iter().find(|(of, _)| *of == code).map(|(_, kind)| *kind);
+        own.or_else(|| COMMON.iter().find(|(of, _)| of.contains(&code)).map(|(_, kind)| *kind))
+            .unwrap_or_else(|| by_pattern(code))
+    }
 }
 
 /// Whether the call was never sent because no credentials could be had.
 fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<CredentialsError>)
-}
-
-fn failure(operation: &'static str, kind: ErrorKind, message: &str) -> Error {
-    Error { operation, code: None, message: message.to_owned(), kind }
 }
 
 /// An error and its causes on one line.
@@ -247,98 +259,68 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn kind_of(code: Option<&str>) -> ErrorKind {
-    let Some(code) = code else { return ErrorKind::Unavailable };
+/// Codes that every service may answer with, beside those that the SDK's own retries know: "Common Errors" of the services'
+/// API references.
+const COMMON: [(&[&str], ErrorKind); 6] = [
+    (THROTTLING_ERRORS, ErrorKind::Throttled),
+    (TRANSIENT_ERRORS, ErrorKind::Unavailable),
+    // Credentials whose time is over: renewed ones would do.
+    (&["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"], ErrorKind::Credentials),
+    // The caller is not known.
+    (
+        &[
+            "AuthFailure",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "SignatureDoesNotMatch",
+            "MissingAuthenticationToken",
+            "IncompleteSignature",
+            "OptInRequired",
+        ],
+        ErrorKind::Denied,
+    ),
+    (&MISSING_PERMISSION, ErrorKind::Denied),
+    (&["ServiceUnavailable", "ServiceFailure"], ErrorKind::Unavailable),
+];
+
+/// The caller is known, and may not do this.
+const MISSING_PERMISSION: [&str; 6] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+    "AuthorizationError",
+    "IamRoleMissingPermissions",
+];
+
+/// What names of codes have in common, whatever the service.
+fn by_pattern(code: &str) -> ErrorKind {
     let has = |part: &str| code.contains(part);
-    if has("ParameterGroupNotFound") || has("OptionGroupNotFound") {
-        ErrorKind::MissingGroup
-    } else if has("KMS") && !has("Throttling") && !has("Internal") || CODES_OF_KEYS.contains(&code) {
-        ErrorKind::Key
-    } else if has("NotFound") {
+    if has("NotFound") {
         ErrorKind::NotFound
     } else if has("AlreadyExists") {
         ErrorKind::AlreadyExists
-    } else if has("Throttl") || has("RequestLimitExceeded") || has("TooManyRequests") || code == "SlowDown" {
+    } else if has("Throttl") || has("TooManyRequests") {
         ErrorKind::Throttled
     } else if has("QuotaExceeded") || has("LimitExceeded") {
         ErrorKind::Quota
-    } else if has("Insufficient") && has("Capacity") || CODES_OF_CAPACITY.contains(&code) {
-        ErrorKind::Capacity
-    } else if CODES_OF_NETWORK.contains(&code) {
-        ErrorKind::Network
-    } else if CODES_OF_CREDENTIALS.contains(&code) {
-        ErrorKind::Credentials
-    } else if is_denial(code) {
-        ErrorKind::Denied
-    } else if has("InternalFailure")
-        || has("InternalException")
-        || has("DependencyTimeout")
-        || has("InternalError")
-        || has("InternalServiceError")
-        || has("InternalServerError")
-        || has("ServiceUnavailable")
-        || has("ServiceFailure")
-        || code == "RequestTimeout"
-    {
+    } else if has("Internal") || has("DependencyTimeout") || has("ServiceUnavailable") {
         ErrorKind::Unavailable
-    } else if has("Invalid") && has("State") || code == "DBInstanceNotReady" {
+    } else if has("Invalid") && has("State") {
         ErrorKind::State
     } else {
         ErrorKind::Invalid
     }
 }
 
-/// What AWS does not offer in these zones, now or ever.
-const CODES_OF_CAPACITY: [&str; 2] = ["ProvisionedIopsNotAvailableInAZFault", "StorageTypeNotAvailableFault"];
-
-/// What is wrong with where a copy would stand.
-const CODES_OF_NETWORK: [&str; 8] = [
-    "InvalidVPCNetworkStateFault",
-    "InvalidSubnet",
-    "InsufficientAvailableIPsInSubnetFault",
-    "DBSubnetGroupDoesNotCoverEnoughAZs",
-    "DBSubnetGroupNotAllowedFault",
-    "InvalidDBSubnetGroupFault",
-    "NetworkTypeNotSupported",
-    "VpcEncryptionControlViolationException",
-];
-
-/// KMS's own codes, and Secrets Manager's where a secret's key cannot be used.
-const CODES_OF_KEYS: [&str; 3] = ["DisabledException", "KeyUnavailableException", "DecryptionFailure"];
-
-/// Credentials whose time is over: renewed ones would do.
-const CODES_OF_CREDENTIALS: [&str; 4] =
-    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
-
-fn is_denial(code: &str) -> bool {
-    const CODES: [&str; 7] = [
-        "AuthFailure",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
-        "MissingAuthenticationToken",
-        "IncompleteSignature",
-        "OptInRequired",
-    ];
-    is_missing_permission(code) || CODES.contains(&code)
-}
-
-/// The caller is known, and may not do this.
-fn is_missing_permission(code: &str) -> bool {
-    const CODES: [&str; 6] = [
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "NotAuthorized",
-        "AuthorizationError",
-        "IamRoleMissingPermissions",
-    ];
-    CODES.contains(&code)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The kind of a code of RDS.
+    fn kind_of(code: &str) -> ErrorKind {
+        super::super::rds::RDS.kind_of(code)
+    }
 
     #[test]
     fn codes_on_the_wire_mean_what_the_api_says() {
@@ -358,11 +340,8 @@ mod tests {
             ("InvalidVPCNetworkStateFault", ErrorKind::Network),
             ("InvalidSubnet", ErrorKind::Network),
             ("Throttling", ErrorKind::Throttled),
-            ("KMSThrottling", ErrorKind::Throttled),
             ("RequestLimitExceeded", ErrorKind::Throttled),
             ("KMSKeyNotAccessibleFault", ErrorKind::Key),
-            ("KMSInvalidStateException", ErrorKind::Key),
-            ("KMSAccessDenied", ErrorKind::Key),
             ("InvalidDBInstanceState", ErrorKind::State),
             ("InvalidDBClusterStateFault", ErrorKind::State),
             ("StateMachineDoesNotExist", ErrorKind::Invalid),
@@ -379,14 +358,12 @@ mod tests {
             ("InternalServiceError", ErrorKind::Unavailable),
             ("InvalidParameterValue", ErrorKind::Invalid),
         ] {
-            assert_eq!(kind_of(Some(code)), kind, "{code}");
+            assert_eq!(kind_of(code), kind, "{code}");
         }
-        assert_eq!(kind_of(None), ErrorKind::Unavailable);
     }
 
     fn denied(message: &str) -> Error {
-        let (code, message) = (Some("AccessDenied".to_owned()), message.to_owned());
-        Error { operation: "DeleteDBCluster", code, message, kind: ErrorKind::Denied }
+        super::super::rds::RDS.error_of_code("DeleteDBCluster", Some("AccessDenied".to_owned()), message.to_owned())
     }
 
     #[test]
@@ -406,10 +383,8 @@ mod tests {
 
     #[test]
     fn a_short_class_a_wrong_network_and_a_missing_group_say_what_to_do() {
-        let error = |code: &str| {
-            let kind = kind_of(Some(code));
-            Error { operation: "CreateDBInstance", code: Some(code.to_owned()), message: String::new(), kind }
-        };
+        let error =
+            |code: &str| super::super::rds::RDS.error_of_code("CreateDBInstance", Some(code.to_owned()), String::new());
         for (code, part) in [
             ("InsufficientDBInstanceCapacity", "another `instance_class`"),
             ("InvalidVPCNetworkStateFault", "same VPC"),

@@ -35,7 +35,7 @@ pub struct LeaseFence {
 
 impl fmt::Debug for LeaseFence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("needed", &self.needed).finish_non_exhaustive()
+        f.debug_struct("LeaseFence").field("needed", &self.needed).finish_non_exhaustive()
     }
 }
 
@@ -59,12 +59,7 @@ impl LeaseFence {
     pub(super) async fn wait(&self) -> Result<()> {
         while self.is_short() {
             if (self.left)().is_zero() {
-                return Err(Error {
-                    operation: "the call",
-                    code: None,
-                    message: "not made: the run is no longer this agent's".to_owned(),
-                    kind: ErrorKind::Invalid,
-                });
+                return Err(Error::new("the call", ErrorKind::Invalid, "not made: the run is no longer this agent's"));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -75,7 +70,7 @@ impl LeaseFence {
 #[dyn_dispatch_hint]
 impl Intercept for LeaseFence {
     fn name(&self) -> &'static str {
-        "Guard"
+        "LeaseFence"
     }
 
     fn read_before_transmit(

@@ -2,8 +2,8 @@
 //!
 //! Reads are functions. What changes something is a [`Change`]: data that can be previewed before it is applied.
 
-mod backups;
 mod change;
+mod client;
 mod connect;
 mod convert;
 mod databases;
@@ -12,13 +12,13 @@ mod docdb;
 mod ec2;
 mod error;
 mod fence;
-mod groups;
-mod inspect;
-mod listing;
+mod kms;
 mod model;
+mod ownership;
+mod policy;
 mod preview;
 mod rds;
-mod restore;
+mod sandbox_clock;
 mod secrets;
 mod sendings;
 mod session;
@@ -28,22 +28,26 @@ mod sts;
 mod watch;
 
 pub use change::{BackupSource, Change, Restore, RestoreSource};
-pub use connect::{Aws, Destination, SandboxNote};
-pub(crate) use connect::{SANDBOX_HEADER, is_loopback};
+pub use connect::{Aws, Destination};
 pub use ec2::SecurityGroup;
 pub use error::{Error, ErrorKind, Result};
 pub use fence::LeaseFence;
-pub use inspect::Sighting;
+pub use kms::KeyState;
 pub use model::{
     AutomatedBackup, Cluster, Event, Instance, Member, OptionGroup, Orderable, Quota, Resource, ResourceKind, Snapshot,
     Storage, SubnetGroup,
 };
+pub use ownership::{EXPIRES_TAG, KIND_TAG, NAME_PREFIX, RUN_TAG, TARGET_TAG};
+pub use policy::{base_policy, policy};
 pub use preview::Call;
+pub use rds::Sighting;
+pub use sandbox_clock::SandboxNote;
+pub(crate) use sandbox_clock::{SANDBOX_HEADER, is_loopback};
 pub use secrets::{
     resolve as resolve_secret, resolve_local as resolve_local_secret, resolve_previous as resolve_previous_secret,
 };
 pub use session::CredentialsLife;
 pub use sns::Publish;
 pub use status::{Status, judge as judge_status};
-pub use sts::{Account, KeyState};
+pub use sts::Account;
 pub use watch::Watcher;

@@ -83,18 +83,11 @@ impl Aws {
     /// Where the SDK would not even write the request.
     pub async fn preview(&self, change: &Change) -> Result<Call> {
         let capture = Capture::default();
-        let rds = self.rds.config().to_builder().interceptor(capture.clone()).build();
-        let docdb = self.docdb.config().to_builder().interceptor(capture.clone()).build();
-        let clients = self.with_clients(aws_sdk_rds::Client::from_conf(rds), aws_sdk_docdb::Client::from_conf(docdb));
+        let clients = self.intercepted(capture.clone());
         let answer = clients.apply_once(change).await;
         let captured = capture.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         captured.ok_or_else(|| {
-            answer.err().unwrap_or_else(|| Error {
-                operation: "the call",
-                code: None,
-                message: "was not written".to_owned(),
-                kind: ErrorKind::Invalid,
-            })
+            answer.err().unwrap_or_else(|| Error::new("the call", ErrorKind::Invalid, "was not written"))
         })
     }
 }

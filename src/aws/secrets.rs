@@ -4,10 +4,14 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use aws_sdk_secretsmanager::Client as SecretsManager;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
+use super::client::{Connect, Connection};
 use super::connect::Aws;
-use super::error::{ErrorKind, classify};
+use super::error::{ErrorKind, Service};
+use super::policy::PolicyScope;
 use crate::estate::SecretRef;
 
 /// The largest secret that is read from a file.
@@ -17,6 +21,20 @@ const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// The stage that Secrets Manager gives to the version before the last rotation.
 const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// AWS appends a hyphen and six characters to a secret's name.
+const SECRET_SUFFIX: &str = "-??????";
+
+/// Secrets Manager.
+const SECRETS_MANAGER: Service = Service { prefix: "secretsmanager", codes: &[("DecryptionFailure", ErrorKind::Key)] };
+
+impl Connect for SecretsManager {
+    fn connect(connection: &Connection) -> Self {
+        let config = aws_sdk_secretsmanager::config::Builder::from(&connection.config);
+        let config = connection.interceptors().fold(config, aws_sdk_secretsmanager::config::Builder::interceptor);
+        Self::from_conf(config.build())
+    }
+}
 
 /// Fetches a secret.
 ///
@@ -69,9 +87,10 @@ fn from_file(path: &Path) -> anyhow::Result<String> {
 }
 
 async fn from_secrets_manager(aws: &Aws, id: &str, key: Option<&str>, stage: Option<&str>) -> anyhow::Result<String> {
-    let request = aws.secrets.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
+    let request =
+        aws.client::<SecretsManager>().get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
     let answer = request.send().await;
-    let answer = answer.map_err(|error| classify("GetSecretValue", error)).map_err(|error| {
+    let answer = answer.map_err(|error| SECRETS_MANAGER.error("GetSecretValue", error)).map_err(|error| {
         // A missing right to the secret is named by AWS, one to its key is not.
         let named = error.message.contains("to perform") || error.kind != ErrorKind::Denied;
         let missing = if named { String::new() } else { format!(" without `{}`", error.denied_action()) };
@@ -90,6 +109,23 @@ fn pick(text: &str, key: Option<&str>) -> Option<String> {
         (None, None) => Some(text.to_owned()),
         (None, Some(_)) => None,
     }
+}
+
+/// Secrets that a key of the customer's encrypts need that key.
+pub(super) fn statements(scope: &PolicyScope<'_>) -> Vec<Value> {
+    let of_databases = scope.estate.databases.iter().filter_map(|database| database.test.password.as_ref());
+    let of_channels = scope.estate.channels.iter().flat_map(|channel| channel.way.secrets());
+    let names = of_databases.chain(of_channels).filter_map(|reference| match reference {
+        SecretRef::SecretsManager { id, .. } if id.starts_with("arn:") => Some(id.clone()),
+        SecretRef::SecretsManager { id, .. } => {
+            let (partition, account) = (scope.partition().id, scope.account());
+            let region = scope.region;
+            Some(format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{id}{SECRET_SUFFIX}"))
+        }
+        SecretRef::Env(_) | SecretRef::File(_) => None,
+    });
+    let action = "secretsmanager:GetSecretValue";
+    scope.with_keys(names.collect(), action, "ReadSecrets", "secretsmanager", &json!("kms:Decrypt"))
 }
 
 #[cfg(test)]

@@ -32,12 +32,10 @@ impl Aws {
     /// Where there are none.
     pub async fn credentials_life(&self) -> Result<CredentialsLife> {
         let Some(provider) = &self.origin.base else { return Ok(CredentialsLife::Lasting) };
-        let credentials = provider.provide_credentials().await.map_err(|error| Error {
-            operation: "the credentials",
-            code: None,
-            message: error.to_string(),
-            kind: ErrorKind::Credentials,
-        })?;
+        let credentials = provider
+            .provide_credentials()
+            .await
+            .map_err(|error| Error::new("the credentials", ErrorKind::Credentials, error.to_string()))?;
         let token = credentials.session_token();
         let in_environment = token.is_some() && std::env::var(TOKEN_VARIABLE).ok().as_deref() == token;
         let variable = std::env::var(EXPIRATION_VARIABLE).ok().filter(|_| in_environment);

@@ -2,10 +2,37 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_sns::Client as Sns;
 use aws_sdk_sns::types::MessageAttributeValue;
+use serde_json::{Value, json};
 
+use super::client::{Connect, Connection};
 use super::connect::Aws;
-use super::error::{Error, ErrorKind, Result, classify};
+use super::error::{Error, ErrorKind, Result, Service};
+use super::policy::PolicyScope;
+use crate::estate::Transport;
+
+/// SNS.
+const SNS: Service = Service {
+    prefix: "sns",
+    // Of the key of an encrypted topic.
+    codes: &[
+        ("KMSAccessDenied", ErrorKind::Key),
+        ("KMSDisabled", ErrorKind::Key),
+        ("KMSInvalidState", ErrorKind::Key),
+        ("KMSNotFound", ErrorKind::Key),
+        ("KMSOptInRequired", ErrorKind::Key),
+        ("KMSThrottling", ErrorKind::Throttled),
+        ("AuthorizationError", ErrorKind::Denied),
+    ],
+};
+
+impl Connect for Sns {
+    fn connect(connection: &Connection) -> Self {
+        let config = aws_sdk_sns::config::Builder::from(&connection.config);
+        Self::from_conf(connection.interceptors().fold(config, aws_sdk_sns::config::Builder::interceptor).build())
+    }
+}
 
 /// A message to a topic.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -33,7 +60,7 @@ impl Aws {
         // The suffix is part of a FIFO topic's name, and is in lower case.
         let fifo = message.topic_arn.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "fifo");
         let mut request = self
-            .sns
+            .client::<Sns>()
             .publish()
             .topic_arn(&message.topic_arn)
             .subject(&message.subject)
@@ -42,12 +69,7 @@ impl Aws {
             .set_message_deduplication_id(fifo.then(|| message.id.clone()));
         for (name, value) in &message.attributes {
             let attribute = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            let attribute = attribute.map_err(|error| Error {
-                operation: "Publish",
-                code: None,
-                message: error.to_string(),
-                kind: ErrorKind::Invalid,
-            })?;
+            let attribute = attribute.map_err(|error| Error::new("Publish", ErrorKind::Invalid, error.to_string()))?;
             request = request.message_attributes(*name, attribute);
         }
         let region = message.topic_arn.split(':').nth(3).filter(|region| !region.is_empty() && *region != self.region);
@@ -58,6 +80,16 @@ impl Aws {
             }
             None => request.send().await,
         };
-        answer.map(drop).map_err(|error| classify("Publish", error))
+        answer.map(drop).map_err(|error| SNS.error("Publish", error))
     }
+}
+
+/// "Key management" in the SNS developer guide: who publishes to an encrypted topic needs its key.
+pub(super) fn statements(scope: &PolicyScope<'_>) -> Vec<Value> {
+    let names = scope.estate.channels.iter().filter_map(|channel| match &channel.way {
+        Transport::Sns { topic_arn } => Some(topic_arn.clone()),
+        _ => None,
+    });
+    let keys = json!(["kms:Decrypt", "kms:GenerateDataKey*"]);
+    scope.with_keys(names.collect(), "sns:Publish", "TellPeople", "sns", &keys)
 }

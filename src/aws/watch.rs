@@ -7,9 +7,10 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::sync::watch;
 
+use super::client::Clients;
 use super::error::{Error, ErrorKind, Result};
-use super::listing;
 use super::model::{Resource, ResourceKind};
+use super::rds;
 use crate::clock::Clock;
 
 /// Between two looks while something changes quickly, such as a deletion.
@@ -33,7 +34,7 @@ struct Round {
 /// Polls for everybody. Clones share one poller.
 #[derive(Clone, Debug)]
 pub(super) struct StatusPoller {
-    client: aws_sdk_rds::Client,
+    clients: Clients,
     clock: Clock,
     state: Arc<Mutex<State>>,
     rounds: Arc<watch::Sender<Round>>,
@@ -46,9 +47,9 @@ struct State {
 }
 
 impl StatusPoller {
-    pub(super) fn new(client: aws_sdk_rds::Client, clock: Clock) -> Self {
+    pub(super) fn new(clients: Clients, clock: Clock) -> Self {
         let (rounds, _) = watch::channel(Round { number: 0, found: Ok(Found::new()) });
-        Self { client, clock, state: Arc::default(), rounds: Arc::new(rounds) }
+        Self { clients, clock, state: Arc::default(), rounds: Arc::new(rounds) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -94,13 +95,13 @@ impl StatusPoller {
             for ids in of_kind.chunks(NAMES_PER_CALL) {
                 let statuses: Vec<(String, String)> = match kind {
                     ResourceKind::DbInstance => {
-                        let filters = Some(vec![listing::filter("db-instance-id", ids)]);
-                        let instances = listing::instances(&self.client, filters).await?;
+                        let filters = Some(vec![rds::filter("db-instance-id", ids)]);
+                        let instances = rds::instances(&self.clients.get(), filters).await?;
                         instances.into_iter().map(|instance| (instance.id, instance.status)).collect()
                     }
                     ResourceKind::DbCluster => {
-                        let filters = Some(vec![listing::filter("db-cluster-id", ids)]);
-                        let clusters = listing::clusters(&self.client, filters).await?;
+                        let filters = Some(vec![rds::filter("db-cluster-id", ids)]);
+                        let clusters = rds::clusters(&self.clients.get(), filters).await?;
                         clusters.into_iter().map(|cluster| (cluster.id, cluster.status)).collect()
                     }
                 };
@@ -139,12 +140,7 @@ impl Watcher {
     pub async fn next(&mut self) -> Result<Option<String>> {
         let after = self.after;
         let Ok(round) = self.rounds.wait_for(|round| round.number > after).await else {
-            return Err(Error {
-                operation: "DescribeDBInstances",
-                code: None,
-                message: "the poller has stopped".to_owned(),
-                kind: ErrorKind::Unavailable,
-            });
+            return Err(Error::new("DescribeDBInstances", ErrorKind::Unavailable, "the poller has stopped"));
         };
         self.after = round.number;
         match &round.found {

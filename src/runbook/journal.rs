@@ -202,12 +202,7 @@ pub(super) async fn detached<T: Send + 'static>(
 ) -> crate::aws::Result<T> {
     let task = tokio::spawn(call.in_current_span());
     task.await.unwrap_or_else(|error| {
-        Err(crate::aws::Error {
-            operation: "the call",
-            code: None,
-            message: error.to_string(),
-            kind: crate::aws::ErrorKind::Unavailable,
-        })
+        Err(crate::aws::Error::new("the call", crate::aws::ErrorKind::Unavailable, error.to_string()))
     })
 }
 

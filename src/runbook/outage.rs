@@ -58,12 +58,7 @@ impl<'c> Outage<'c> {
         tokio::select! {
             biased;
             answer = look => answer,
-            () = too_long => Err(Error {
-                operation: "the look",
-                code: None,
-                message: "AWS does not answer".to_owned(),
-                kind: ErrorKind::Unavailable,
-            }),
+            () = too_long => Err(Error::new("the look", ErrorKind::Unavailable, "AWS does not answer")),
         }
     }
 }

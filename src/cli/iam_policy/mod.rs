@@ -1,6 +1,5 @@
 //! `drctl iam-policy`: the least that the estate needs, as JSON or for Terraform.
 
-mod statements;
 mod terraform;
 
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::path::Path;
 use super::bootstrap;
 use super::exit::Exit;
 use super::output::{self, Format};
+use crate::aws::{base_policy, policy};
 
 /// "IAM and AWS STS quotas" in IAM's user guide.
 const MAX_MANAGED_CHARS: usize = 6144;
@@ -21,9 +21,9 @@ pub(super) struct Args {
 
 pub(super) fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<Exit> {
     let estate = bootstrap::load(config)?.estate;
-    let base = statements::base_policy(&estate);
+    let base = base_policy(&estate);
     if format == Format::Terraform {
-        output::print(&terraform::document(&estate.name, &statements::policy(&estate), base.as_ref()));
+        output::print(&terraform::document(&estate.name, &policy(&estate), base.as_ref()));
         return Ok(Exit::Passed);
     }
     if !args.base {
@@ -32,7 +32,7 @@ pub(super) fn run(config: &Path, args: &Args, format: Format) -> anyhow::Result<
                 "this is for `role_arn`; `drctl iam-policy --base` prints what the identity needs that assumes it",
             );
         }
-        let policy = statements::policy(&estate);
+        let policy = policy(&estate);
         // IAM counts no white space.
         let length = policy.to_string().chars().filter(|c| !c.is_whitespace()).count();
         if length > MAX_MANAGED_CHARS {

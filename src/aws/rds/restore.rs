@@ -2,10 +2,11 @@
 
 use aws_sdk_rds::types as sdk;
 
-use super::connect::Aws;
-use super::convert::date_time;
-use super::error::{Result, classify};
-use super::{BackupSource, Restore, RestoreSource};
+use super::super::connect::Aws;
+use super::super::convert::date_time;
+use super::super::error::Result;
+use super::super::{BackupSource, Restore, RestoreSource};
+use super::{RDS, Rds};
 use crate::estate::{ServerlessV2Scaling, Tags};
 
 /// From this size on AWS lets a `gp3` volume of MySQL, MariaDB or PostgreSQL have I/O and throughput of its own; below
@@ -13,13 +14,13 @@ use crate::estate::{ServerlessV2Scaling, Tags};
 const GP3_CHOICE_GIB: i32 = 400;
 
 /// Restores an instance.
-pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()> {
+pub(in crate::aws) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()> {
     let groups = Some(restore.security_groups.clone()).filter(|groups| !groups.is_empty());
     let (iops, throughput) = provisioned(restore);
     match &restore.source {
         RestoreSource::Snapshot(snapshot) => {
             let request = aws
-                .rds
+                .client::<Rds>()
                 .restore_db_instance_from_db_snapshot()
                 .db_instance_identifier(&restore.id)
                 .db_snapshot_identifier(snapshot)
@@ -39,12 +40,12 @@ pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()>
                 .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
-            request.send().await.map(drop).map_err(|error| classify("RestoreDBInstanceFromDBSnapshot", error))
+            request.send().await.map(drop).map_err(|error| RDS.error("RestoreDBInstanceFromDBSnapshot", error))
         }
         RestoreSource::PointInTime { source, at } => {
             let (name, resource_id) = source.name_and_resource_id();
             let request = aws
-                .rds
+                .client::<Rds>()
                 .restore_db_instance_to_point_in_time()
                 .target_db_instance_identifier(&restore.id)
                 .set_source_db_instance_identifier(name)
@@ -66,19 +67,19 @@ pub(super) async fn restore_instance(aws: &Aws, restore: &Restore) -> Result<()>
                 .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
-            request.send().await.map(drop).map_err(|error| classify("RestoreDBInstanceToPointInTime", error))
+            request.send().await.map(drop).map_err(|error| RDS.error("RestoreDBInstanceToPointInTime", error))
         }
     }
 }
 
 /// Restores an Aurora cluster, without instances: these are what could be reached from the internet, and say so when they are
 /// made. Of a cluster that is not Multi-AZ, AWS takes no `PubliclyAccessible` at a restore in time.
-pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> {
+pub(in crate::aws) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> {
     let groups = Some(restore.security_groups.clone()).filter(|groups| !groups.is_empty());
     match &restore.source {
         RestoreSource::Snapshot(snapshot) => {
             let request = aws
-                .rds
+                .client::<Rds>()
                 .restore_db_cluster_from_snapshot()
                 .db_cluster_identifier(&restore.id)
                 .snapshot_identifier(snapshot)
@@ -92,12 +93,12 @@ pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> 
                 .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
-            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterFromSnapshot", error))
+            request.send().await.map(drop).map_err(|error| RDS.error("RestoreDBClusterFromSnapshot", error))
         }
         RestoreSource::PointInTime { source, at } => {
             let (name, resource_id) = source.name_and_resource_id();
             let request = aws
-                .rds
+                .client::<Rds>()
                 .restore_db_cluster_to_point_in_time()
                 .db_cluster_identifier(&restore.id)
                 .set_source_db_cluster_identifier(name)
@@ -112,7 +113,7 @@ pub(super) async fn restore_cluster(aws: &Aws, restore: &Restore) -> Result<()> 
                 .set_engine_lifecycle_support(restore.lifecycle.clone())
                 .deletion_protection(false)
                 .set_tags(Some(tags_of(&restore.tags)));
-            request.send().await.map(drop).map_err(|error| classify("RestoreDBClusterToPointInTime", error))
+            request.send().await.map(drop).map_err(|error| RDS.error("RestoreDBClusterToPointInTime", error))
         }
     }
 }
@@ -144,7 +145,7 @@ fn scaling(capacity: ServerlessV2Scaling) -> sdk::ServerlessV2ScalingConfigurati
     scaling.min_capacity(capacity.min).max_capacity(capacity.max).build()
 }
 
-pub(super) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {
+pub(in crate::aws) fn tags_of(tags: &Tags) -> Vec<sdk::Tag> {
     tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
 }
 

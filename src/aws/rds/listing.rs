@@ -5,9 +5,10 @@ use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::convert::{endpoint, time};
-use super::error::{Result, classify};
-use super::model::{Cluster, Instance, Member, Storage};
+use super::super::convert::{endpoint, time};
+use super::super::error::Result;
+use super::super::model::{Cluster, Instance, Member, Storage};
+use super::RDS;
 use crate::estate::{ServerlessV2Scaling, Tags};
 
 /// Items read of any one listing.
@@ -16,13 +17,13 @@ const MAX_ITEMS: usize = 20_000;
 /// How a snapshot has to be asked for, by id or ARN: AWS finds automated ones only by their type, and another account's
 /// only where shared ones are included.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct SnapshotName {
-    pub(super) snapshot_type: Option<String>,
-    pub(super) include_shared: Option<bool>,
+pub(in crate::aws) struct SnapshotName {
+    pub(in crate::aws) snapshot_type: Option<String>,
+    pub(in crate::aws) include_shared: Option<bool>,
 }
 
 impl SnapshotName {
-    pub(super) fn of(id: &str) -> Self {
+    pub(in crate::aws) fn of(id: &str) -> Self {
         let is_arn = id.starts_with("arn:");
         // `arn:aws:rds:REGION:ACCOUNT:snapshot:rds:shop-...`: an automated snapshot's name has a colon of its own.
         let name = if is_arn { id.splitn(7, ':').nth(6).unwrap_or_default() } else { id };
@@ -36,12 +37,12 @@ impl SnapshotName {
 }
 
 /// A filter as describes take it, such as `db-instance-id`.
-pub(super) fn filter(name: &str, values: &[String]) -> sdk::Filter {
+pub(in crate::aws) fn filter(name: &str, values: &[String]) -> sdk::Filter {
     sdk::Filter::builder().name(name).set_values(Some(values.to_vec())).build()
 }
 
 /// Everything that a listing yields, page after page.
-pub(super) async fn all<T, E, R>(
+pub(in crate::aws) async fn all<T, E, R>(
     operation: &'static str,
     mut items: PaginationStream<std::result::Result<T, SdkError<E, R>>>,
 ) -> Result<Vec<T>>
@@ -53,13 +54,13 @@ where
     while found.len() < MAX_ITEMS
         && let Some(item) = items.next().await
     {
-        found.push(item.map_err(|error| classify(operation, error))?);
+        found.push(item.map_err(|error| RDS.error(operation, error))?);
     }
     Ok(found)
 }
 
 /// Instances that match the filters; all of them without.
-pub(super) async fn instances(
+pub(in crate::aws) async fn instances(
     client: &aws_sdk_rds::Client,
     filters: Option<Vec<sdk::Filter>>,
 ) -> Result<Vec<Instance>> {
@@ -68,12 +69,12 @@ pub(super) async fn instances(
 }
 
 /// Clusters that match the filters; the RDS API answers with DocumentDB's and Neptune's, too.
-pub(super) async fn clusters(client: &aws_sdk_rds::Client, filters: Option<Vec<sdk::Filter>>) -> Result<Vec<Cluster>> {
+pub(in crate::aws) async fn clusters(client: &aws_sdk_rds::Client, filters: Option<Vec<sdk::Filter>>) -> Result<Vec<Cluster>> {
     let items = client.describe_db_clusters().set_filters(filters).into_paginator().items().send();
     Ok(all("DescribeDBClusters", items).await?.into_iter().map(cluster_from).collect())
 }
 
-pub(super) fn instance_from(from: sdk::DbInstance) -> Instance {
+pub(in crate::aws) fn instance_from(from: sdk::DbInstance) -> Instance {
     let address = from.endpoint.clone().and_then(|endpoint| endpoint.address);
     let port = from.endpoint.and_then(|endpoint| endpoint.port);
     let groups = from.db_parameter_groups.unwrap_or_default();
@@ -114,7 +115,7 @@ pub(super) fn instance_from(from: sdk::DbInstance) -> Instance {
     }
 }
 
-pub(super) fn cluster_from(from: sdk::DbCluster) -> Cluster {
+pub(in crate::aws) fn cluster_from(from: sdk::DbCluster) -> Cluster {
     let members = from.db_cluster_members.unwrap_or_default().into_iter().filter_map(|member| {
         Some(Member { id: member.db_instance_identifier?, is_writer: member.is_cluster_writer.unwrap_or(false) })
     });

@@ -2,22 +2,23 @@
 
 use aws_sdk_rds::types as sdk;
 
-use super::connect::Aws;
-use super::convert::time;
-use super::dated::Dated;
-use super::error::{Error, ErrorKind, Result, classify};
+use super::super::connect::Aws;
+use super::super::convert::time;
+use super::super::dated::Dated;
+use super::super::error::{Error, ErrorKind, Result};
+use super::super::model::{Cluster, Event, Instance, Quota, ResourceKind, Snapshot, Storage};
 use super::listing::{SnapshotName, all, cluster_from, instance_from};
-use super::model::{Cluster, Event, Instance, Quota, ResourceKind, Snapshot, Storage};
+use super::{RDS, Rds};
 
 /// How far back events are asked for, in minutes.
 const EVENT_MINUTES: i32 = 180;
 
 /// One instance, or `None` where there is none of that name.
-pub(super) async fn instance(aws: &Aws, id: &str) -> Result<Option<Instance>> {
+pub(in crate::aws) async fn instance(aws: &Aws, id: &str) -> Result<Option<Instance>> {
     let dated = Dated::default();
-    let request = aws.rds.describe_db_instances().db_instance_identifier(id);
+    let request = aws.client::<Rds>().describe_db_instances().db_instance_identifier(id);
     let answer = request.customize().interceptor(dated.clone()).send().await;
-    match answer.map_err(|error| classify("DescribeDBInstances", error)) {
+    match answer.map_err(|error| RDS.error("DescribeDBInstances", error)) {
         Ok(answer) => {
             let found = answer.db_instances.unwrap_or_default().into_iter().next().map(instance_from);
             Ok(found.map(|instance| Instance { described_at: dated.at(), ..instance }))
@@ -28,11 +29,11 @@ pub(super) async fn instance(aws: &Aws, id: &str) -> Result<Option<Instance>> {
 }
 
 /// One Aurora cluster.
-pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
+pub(in crate::aws) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
     let dated = Dated::default();
-    let request = aws.rds.describe_db_clusters().db_cluster_identifier(id);
+    let request = aws.client::<Rds>().describe_db_clusters().db_cluster_identifier(id);
     let answer = request.customize().interceptor(dated.clone()).send().await;
-    match answer.map_err(|error| classify("DescribeDBClusters", error)) {
+    match answer.map_err(|error| RDS.error("DescribeDBClusters", error)) {
         Ok(answer) => {
             let found = answer.db_clusters.unwrap_or_default().into_iter().next().map(cluster_from);
             Ok(found.map(|cluster| Cluster { described_at: dated.at(), ..cluster }))
@@ -43,23 +44,24 @@ pub(super) async fn cluster(aws: &Aws, id: &str) -> Result<Option<Cluster>> {
 }
 
 /// Every snapshot of an instance.
-pub(super) async fn instance_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
-    let items = aws.rds.describe_db_snapshots().db_instance_identifier(source).into_paginator().items().send();
+pub(in crate::aws) async fn instance_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
+    let items =
+        aws.client::<Rds>().describe_db_snapshots().db_instance_identifier(source).into_paginator().items().send();
     Ok(all("DescribeDBSnapshots", items).await?.into_iter().map(instance_snapshot_from).collect())
 }
 
 /// One snapshot of an instance, by id or ARN.
-pub(super) async fn instance_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
+pub(in crate::aws) async fn instance_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
     let asked = SnapshotName::of(id);
     let answer = aws
-        .rds
+        .client::<Rds>()
         .describe_db_snapshots()
         .db_snapshot_identifier(id)
         .set_snapshot_type(asked.snapshot_type)
         .set_include_shared(asked.include_shared)
         .send()
         .await;
-    match answer.map_err(|error| classify("DescribeDBSnapshots", error)) {
+    match answer.map_err(|error| RDS.error("DescribeDBSnapshots", error)) {
         Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next().map(instance_snapshot_from)),
         Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
@@ -67,23 +69,29 @@ pub(super) async fn instance_snapshot(aws: &Aws, id: &str) -> Result<Option<Snap
 }
 
 /// Every snapshot of an Aurora cluster.
-pub(super) async fn cluster_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
-    let items = aws.rds.describe_db_cluster_snapshots().db_cluster_identifier(source).into_paginator().items().send();
+pub(in crate::aws) async fn cluster_snapshots(aws: &Aws, source: &str) -> Result<Vec<Snapshot>> {
+    let items = aws
+        .client::<Rds>()
+        .describe_db_cluster_snapshots()
+        .db_cluster_identifier(source)
+        .into_paginator()
+        .items()
+        .send();
     Ok(all("DescribeDBClusterSnapshots", items).await?.into_iter().map(cluster_snapshot_from).collect())
 }
 
 /// One snapshot of an Aurora cluster, by id or ARN.
-pub(super) async fn cluster_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
+pub(in crate::aws) async fn cluster_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
     let asked = SnapshotName::of(id);
     let answer = aws
-        .rds
+        .client::<Rds>()
         .describe_db_cluster_snapshots()
         .db_cluster_snapshot_identifier(id)
         .set_snapshot_type(asked.snapshot_type)
         .set_include_shared(asked.include_shared)
         .send()
         .await;
-    match answer.map_err(|error| classify("DescribeDBClusterSnapshots", error)) {
+    match answer.map_err(|error| RDS.error("DescribeDBClusterSnapshots", error)) {
         Ok(answer) => Ok(answer.db_cluster_snapshots.unwrap_or_default().into_iter().next().map(cluster_snapshot_from)),
         Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
         Err(error) => Err(error),
@@ -100,8 +108,9 @@ impl Aws {
             ResourceKind::DbInstance => sdk::SourceType::DbInstance,
             ResourceKind::DbCluster => sdk::SourceType::DbCluster,
         };
-        let request = self.rds.describe_events().source_type(source).source_identifier(id).duration(EVENT_MINUTES);
-        let answer = request.send().await.map_err(|error| classify("DescribeEvents", error))?;
+        let request =
+            self.client::<Rds>().describe_events().source_type(source).source_identifier(id).duration(EVENT_MINUTES);
+        let answer = request.send().await.map_err(|error| RDS.error("DescribeEvents", error))?;
         let events = answer.events.unwrap_or_default().into_iter();
         Ok(events.map(|event| Event { at: time(event.date), message: event.message.unwrap_or_default() }).collect())
     }
@@ -111,8 +120,8 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn quotas(&self) -> Result<Vec<Quota>> {
-        let answer = self.rds.describe_account_attributes().send().await;
-        let answer = answer.map_err(|error| classify("DescribeAccountAttributes", error))?;
+        let answer = self.client::<Rds>().describe_account_attributes().send().await;
+        let answer = answer.map_err(|error| RDS.error("DescribeAccountAttributes", error))?;
         let quotas = answer.account_quotas.unwrap_or_default().into_iter();
         Ok(quotas
             .filter_map(|quota| Some(Quota { name: quota.account_quota_name?, used: quota.used?, max: quota.max? }))

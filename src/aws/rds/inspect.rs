@@ -2,10 +2,11 @@
 
 use aws_sdk_rds::types as sdk;
 
-use super::change::Change;
-use super::connect::Aws;
-use super::error::{Error, ErrorKind, Result, classify};
-use super::model::{Resource, ResourceKind};
+use super::super::change::Change;
+use super::super::connect::Aws;
+use super::super::error::{Error, ErrorKind, Result};
+use super::super::model::{Resource, ResourceKind};
+use super::{RDS, Rds};
 use crate::estate::{HostPort, Tags};
 
 /// What AWS says of an instance or a cluster just before it is touched.
@@ -48,8 +49,8 @@ impl Aws {
     }
 
     async fn inspect_instance(&self, id: &str) -> Result<Option<Sighting>> {
-        let answer = self.rds.describe_db_instances().db_instance_identifier(id).send().await;
-        let found = match answer.map_err(|error| classify("DescribeDBInstances", error)) {
+        let answer = self.client::<Rds>().describe_db_instances().db_instance_identifier(id).send().await;
+        let found = match answer.map_err(|error| RDS.error("DescribeDBInstances", error)) {
             Ok(answer) => answer.db_instances.unwrap_or_default().into_iter().next(),
             Err(Error { kind: ErrorKind::NotFound, .. }) => None,
             Err(error) => return Err(error),
@@ -60,8 +61,8 @@ impl Aws {
     }
 
     async fn inspect_cluster(&self, id: &str) -> Result<Option<Sighting>> {
-        let answer = self.rds.describe_db_clusters().db_cluster_identifier(id).send().await;
-        let found = match answer.map_err(|error| classify("DescribeDBClusters", error)) {
+        let answer = self.client::<Rds>().describe_db_clusters().db_cluster_identifier(id).send().await;
+        let found = match answer.map_err(|error| RDS.error("DescribeDBClusters", error)) {
             Ok(answer) => answer.db_clusters.unwrap_or_default().into_iter().next(),
             Err(Error { kind: ErrorKind::NotFound, .. }) => None,
             Err(error) => return Err(error),
@@ -79,8 +80,8 @@ impl Aws {
         if !sighting.tags.is_empty() || sighting.arn.is_empty() {
             return Ok(());
         }
-        let answer = self.rds.list_tags_for_resource().resource_name(&sighting.arn).send().await;
-        match answer.map_err(|error| classify("ListTagsForResource", error)) {
+        let answer = self.client::<Rds>().list_tags_for_resource().resource_name(&sighting.arn).send().await;
+        match answer.map_err(|error| RDS.error("ListTagsForResource", error)) {
             Ok(answer) => sighting.tags = tags_from(answer.tag_list),
             // It went away between the two calls.
             Err(Error { kind: ErrorKind::NotFound, .. }) => {}
@@ -93,9 +94,10 @@ impl Aws {
     ///
     /// # Errors
     /// Where the call failed.
-    pub(super) async fn untag(&self, arn: &str, keys: &[String]) -> Result<()> {
-        let request = self.rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(keys.to_vec()));
-        request.send().await.map(drop).map_err(|error| classify("RemoveTagsFromResource", error))
+    pub(in crate::aws) async fn untag(&self, arn: &str, keys: &[String]) -> Result<()> {
+        let request =
+            self.client::<Rds>().remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(keys.to_vec()));
+        request.send().await.map(drop).map_err(|error| RDS.error("RemoveTagsFromResource", error))
     }
 }
 
@@ -110,7 +112,7 @@ impl Change {
 fn of_instance(from: sdk::DbInstance) -> Sighting {
     let replicas =
         from.read_replica_db_instance_identifiers.into_iter().chain(from.read_replica_db_cluster_identifiers);
-    let endpoint = from.endpoint.and_then(|endpoint| super::convert::endpoint(endpoint.address, endpoint.port));
+    let endpoint = from.endpoint.and_then(|endpoint| super::super::convert::endpoint(endpoint.address, endpoint.port));
     Sighting {
         arn: from.db_instance_arn.unwrap_or_default(),
         status: from.db_instance_status.unwrap_or_default(),
@@ -140,7 +142,7 @@ fn of_cluster(from: sdk::DbCluster) -> Sighting {
         replicas: from.read_replica_identifiers.unwrap_or_default(),
         cluster: None,
         members: members.collect(),
-        endpoint: super::convert::endpoint(from.endpoint, from.port),
+        endpoint: super::super::convert::endpoint(from.endpoint, from.port),
     }
 }
 

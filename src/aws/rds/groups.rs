@@ -1,9 +1,10 @@
 //! What a restore is made with, read beforehand: subnet groups, option groups, parameter groups, instance classes.
 
-use super::connect::Aws;
-use super::error::{Error, ErrorKind, Result, classify};
+use super::super::connect::Aws;
+use super::super::error::{Error, ErrorKind, Result};
+use super::super::model::{OptionGroup, Orderable, SubnetGroup};
 use super::listing::all;
-use super::model::{OptionGroup, Orderable, SubnetGroup};
+use super::{RDS, Rds};
 use crate::estate::DatabaseKind;
 
 /// The least that a describe takes as `MaxRecords`.
@@ -15,8 +16,8 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn subnet_group(&self, name: &str) -> Result<Option<SubnetGroup>> {
-        let answer = self.rds.describe_db_subnet_groups().db_subnet_group_name(name).send().await;
-        match answer.map_err(|error| classify("DescribeDBSubnetGroups", error)) {
+        let answer = self.client::<Rds>().describe_db_subnet_groups().db_subnet_group_name(name).send().await;
+        match answer.map_err(|error| RDS.error("DescribeDBSubnetGroups", error)) {
             Ok(answer) => Ok(answer.db_subnet_groups.unwrap_or_default().into_iter().next().map(|group| {
                 let subnets = group.subnets.unwrap_or_default().into_iter();
                 let zones = subnets.filter_map(|subnet| subnet.subnet_availability_zone?.name);
@@ -35,8 +36,8 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn option_group(&self, name: &str) -> Result<Option<OptionGroup>> {
-        let answer = self.rds.describe_option_groups().option_group_name(name).send().await;
-        match answer.map_err(|error| classify("DescribeOptionGroups", error)) {
+        let answer = self.client::<Rds>().describe_option_groups().option_group_name(name).send().await;
+        match answer.map_err(|error| RDS.error("DescribeOptionGroups", error)) {
             Ok(answer) => Ok(answer.option_groups_list.unwrap_or_default().into_iter().next().map(|group| {
                 let options = group.options.unwrap_or_default().into_iter();
                 OptionGroup {
@@ -57,14 +58,18 @@ impl Aws {
     /// Where the call failed.
     pub async fn parameter_group_family(&self, kind: DatabaseKind, name: &str) -> Result<Option<String>> {
         let family = if kind.is_cluster() {
-            let answer = self.rds.describe_db_cluster_parameter_groups().db_cluster_parameter_group_name(name).send();
-            let answer = answer.await.map_err(|error| classify("DescribeDBClusterParameterGroups", error));
+            let answer = self
+                .client::<Rds>()
+                .describe_db_cluster_parameter_groups()
+                .db_cluster_parameter_group_name(name)
+                .send();
+            let answer = answer.await.map_err(|error| RDS.error("DescribeDBClusterParameterGroups", error));
             answer
                 .map(|answer| answer.db_cluster_parameter_groups.unwrap_or_default().into_iter().next())
                 .map(|group| group.map(|group| group.db_parameter_group_family))
         } else {
-            let answer = self.rds.describe_db_parameter_groups().db_parameter_group_name(name).send().await;
-            let answer = answer.map_err(|error| classify("DescribeDBParameterGroups", error));
+            let answer = self.client::<Rds>().describe_db_parameter_groups().db_parameter_group_name(name).send().await;
+            let answer = answer.map_err(|error| RDS.error("DescribeDBParameterGroups", error));
             answer
                 .map(|answer| answer.db_parameter_groups.unwrap_or_default().into_iter().next())
                 .map(|group| group.map(|group| group.db_parameter_group_family))
@@ -81,7 +86,8 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn orderable(&self, engine: &str, version: Option<&str>, class: &str) -> Result<Vec<Orderable>> {
-        let request = self.rds.describe_orderable_db_instance_options().engine(engine).db_instance_class(class);
+        let request =
+            self.client::<Rds>().describe_orderable_db_instance_options().engine(engine).db_instance_class(class);
         let request = request.set_engine_version(version.map(str::to_owned)).vpc(true);
         let options = all("DescribeOrderableDBInstanceOptions", request.into_paginator().items().send()).await?;
         let found = options.into_iter().filter(|option| option.db_instance_class.as_deref() == Some(class));
@@ -99,9 +105,10 @@ impl Aws {
     /// # Errors
     /// Where the call failed.
     pub async fn is_offered(&self, engine: &str, version: Option<&str>) -> Result<bool> {
-        let request = self.rds.describe_orderable_db_instance_options().engine(engine).max_records(FEWEST_RECORDS);
+        let request =
+            self.client::<Rds>().describe_orderable_db_instance_options().engine(engine).max_records(FEWEST_RECORDS);
         let answer = request.set_engine_version(version.map(str::to_owned)).vpc(true).send().await;
-        let answer = answer.map_err(|error| classify("DescribeOrderableDBInstanceOptions", error))?;
+        let answer = answer.map_err(|error| RDS.error("DescribeOrderableDBInstanceOptions", error))?;
         Ok(!answer.orderable_db_instance_options.unwrap_or_default().is_empty())
     }
 }

@@ -2,11 +2,12 @@
 
 use aws_sdk_rds::types as sdk;
 
-use super::connect::Aws;
-use super::convert::time;
-use super::error::{Error, ErrorKind, Result};
+use super::super::connect::Aws;
+use super::super::convert::time;
+use super::super::error::{Error, ErrorKind, Result};
+use super::super::model::{AutomatedBackup, Storage};
+use super::Rds;
 use super::listing::{all, filter};
-use super::model::{AutomatedBackup, Storage};
 use crate::estate::DatabaseKind;
 
 impl Aws {
@@ -25,14 +26,20 @@ impl Aws {
     /// The filter, not the parameter of the same name: that one "must match the identifier of an existing DB instance".
     async fn instance_backups(&self, id: &str) -> Result<Vec<AutomatedBackup>> {
         let by_name = filter("db-instance-id", &[id.to_owned()]);
-        let items = self.rds.describe_db_instance_automated_backups().filters(by_name).into_paginator().items().send();
+        let items = self
+            .client::<Rds>()
+            .describe_db_instance_automated_backups()
+            .filters(by_name)
+            .into_paginator()
+            .items()
+            .send();
         let found = absent_is_none(all("DescribeDBInstanceAutomatedBackups", items).await)?;
         Ok(found.into_iter().map(of_instance).filter(|backup| backup.source.eq_ignore_ascii_case(id)).collect())
     }
 
     async fn cluster_backups(&self, id: &str) -> Result<Vec<AutomatedBackup>> {
         let by_name = filter("db-cluster-id", &[id.to_owned()]);
-        let request = self.rds.describe_db_cluster_automated_backups().filters(by_name);
+        let request = self.client::<Rds>().describe_db_cluster_automated_backups().filters(by_name);
         let found = all("DescribeDBClusterAutomatedBackups", request.into_paginator().items().send()).await;
         let found = absent_is_none(found)?.into_iter();
         Ok(found.map(of_cluster).filter(|backup| backup.source.eq_ignore_ascii_case(id)).collect())
