@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::client::{Connect, Connection};
 use super::connect::Aws;
 use super::error::{ErrorKind, Service};
-use super::policy::PolicyScope;
+use super::policy_scope::PolicyScope;
 
 /// KMS.
 const KMS: Service = Service {

@@ -16,6 +16,7 @@ mod kms;
 mod model;
 mod ownership;
 mod policy;
+mod policy_scope;
 mod preview;
 mod rds;
 mod sandbox_clock;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::client::{Connect, Connection};
 use super::connect::Aws;
 use super::error::{ErrorKind, Service};
-use super::policy::PolicyScope;
+use super::policy_scope::PolicyScope;
 use crate::estate::SecretRef;
 
 /// The largest secret that is read from a file.

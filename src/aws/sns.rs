@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::{Connect, Connection};
 use super::connect::Aws;
 use super::error::{Error, ErrorKind, Result, Service};
-use super::policy::PolicyScope;
+use super::policy_scope::PolicyScope;
 use crate::estate::Transport;
 
 /// SNS.

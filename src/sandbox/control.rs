@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::account::ACCOUNT;
 use super::control_world;
 use super::engine::Damage;
 use super::fault::Rule;
@@ -15,9 +16,8 @@ use super::iam::simulate;
 use super::policy::Policy;
 use super::protocol::Params;
 use super::rds;
-use super::secretsmanager::is_meant;
 use super::shared::{Shared, note};
-use super::world::{ACCOUNT, World};
+use super::world::World;
 
 /// Answers one such request.
 pub(super) fn control(
@@ -157,7 +157,7 @@ fn snapshot(world: &mut World, target: &str, id: &str) -> Result<(), String> {
 
 /// Gives a secret a new current version, as a rotation does, wherever it is.
 fn rotate(world: &mut World, id: &str, value: &str) -> Result<(), String> {
-    let found = world.secrets.values_mut().find(|secret| is_meant(secret, id));
+    let found = world.secrets.values_mut().find(|secret| secret.is_meant(id));
     found.ok_or_else(|| format!("there is no secret `{id}`"))?.put(value);
     Ok(())
 }

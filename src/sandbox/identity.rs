@@ -12,8 +12,8 @@ use rand::Rng;
 use rand::distr::Alphanumeric;
 use sha2::{Digest, Sha256};
 
+use super::account::ACCOUNT;
 use super::protocol::ApiError;
-use super::world::ACCOUNT;
 use crate::estate::Partition;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";

@@ -5,6 +5,7 @@
 //! first client connects to it.
 //! A service is one file that answers requests from the [`world::World`]; `server.rs` lists them.
 
+mod account;
 mod authorize;
 mod behaviour;
 mod control;

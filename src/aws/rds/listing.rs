@@ -69,7 +69,10 @@ pub(in crate::aws) async fn instances(
 }
 
 /// Clusters that match the filters; the RDS API answers with DocumentDB's and Neptune's, too.
-pub(in crate::aws) async fn clusters(client: &aws_sdk_rds::Client, filters: Option<Vec<sdk::Filter>>) -> Result<Vec<Cluster>> {
+pub(in crate::aws) async fn clusters(
+    client: &aws_sdk_rds::Client,
+    filters: Option<Vec<sdk::Filter>>,
+) -> Result<Vec<Cluster>> {
     let items = client.describe_db_clusters().set_filters(filters).into_paginator().items().send();
     Ok(all("DescribeDBClusters", items).await?.into_iter().map(cluster_from).collect())
 }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::super::ownership::{NAME_PREFIX, RUN_TAG};
-use super::super::policy::PolicyScope;
+use super::super::policy_scope::PolicyScope;
 use crate::estate::{Database, DatabaseKind};
 
 /// Tags of drctl's own: nobody else's are set or taken away.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use super::decide::Context;
+use super::context::Context;
 use super::pattern::{equals, fits, fits_arn};
 
 /// How many of a key's values have to fit.

@@ -5,9 +5,11 @@
 //! condition is never passed over.
 
 mod condition;
+mod context;
 mod decide;
 mod document;
 mod pattern;
 
-pub(super) use decide::{Call, Context, Decision, decide};
+pub(super) use context::Context;
+pub(super) use decide::{Call, Decision, decide};
 pub(super) use document::Policy;

@@ -1,6 +1,6 @@
 //! Patterns with `*`, `?` and policy variables.
 
-use super::decide::Context;
+use super::context::Context;
 
 /// A piece of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ pub(super) mod catalog;
 mod copies;
 mod model;
 pub(super) mod network;
+mod secret;
 mod seed_world;
 mod sources;
 mod times;
@@ -20,21 +21,18 @@ pub(super) use model::{
     Backend, Cluster, Event, Instance, Scaling, Settings, Snapshot, Storage, Timeline, resource_id,
 };
 pub(super) use network::SubnetGroup;
+pub(super) use secret::Secret;
 pub(super) use times::Times;
 
 use network::Network;
 
+use super::account::{ACCOUNT, FOREIGN_ACCOUNT};
 use super::behaviour::AwsBehaviour;
 use super::engine::{Damage, Engines, Seed, SourceOptions};
 use super::identity::Sessions;
-use super::secretsmanager::{self, Secret};
 use crate::clock::VirtualClock;
 use crate::estate::{Partition, Protocol};
 
-/// The account that everything belongs to.
-pub(super) const ACCOUNT: &str = "123456789012";
-/// Whoever shares snapshots with it.
-pub(super) const FOREIGN_ACCOUNT: &str = "210987654321";
 /// Instances and clusters that a Region may have.
 const DEFAULT_QUOTA: usize = 40;
 /// "Total storage for all DB instances: 100,000 gibibytes" (RDS quotas).
@@ -143,7 +141,7 @@ impl World {
     pub(super) fn secret(&mut self, region: &str, id: &str) -> Option<&mut Secret> {
         let account = self.account.as_str();
         let here = |key: &(String, String, String)| key.0 == account && key.1 == region;
-        let found = self.secrets.iter_mut().find(|(key, secret)| here(key) && secretsmanager::is_meant(secret, id));
+        let found = self.secrets.iter_mut().find(|(key, secret)| here(key) && secret.is_meant(id));
         found.map(|(_, secret)| secret)
     }
 

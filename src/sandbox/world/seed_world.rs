@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Backend, Cluster, Instance, Settings, Snapshot, Storage, Timeline, resource_id};
 use super::network::{SOURCE_SECURITY_GROUP, SubnetGroup, VPC, default_option_group, zones};
+use super::secret::{Secret, home_of};
 use super::{ACCOUNT, Region, World, after, catalog, sources};
 use crate::estate::{Database, DatabaseKind, Estate, Partition, Protocol, SecretRef, Tags, Transport};
 use crate::sandbox::engine::{Content, Damage, Seed};
 use crate::sandbox::identity::account_of;
-use crate::sandbox::secretsmanager::{Secret, home_of};
 
 /// When daily snapshots are taken, in seconds after midnight.
 pub(super) const BACKUP_SECOND: i64 = 3 * 3600 + 5 * 60;

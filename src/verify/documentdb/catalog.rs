@@ -12,7 +12,7 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use mongodb::Database;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
-use super::connect::refusal;
+use super::refusal::refusal;
 use super::value::{shown, summary};
 use crate::text;
 use crate::verify::answer::{Catalog, ConnectError};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::doc;
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{ClientOptions, Credential, ServerAddress, Socks5Proxy, Tls, TlsOptions};
@@ -13,8 +13,9 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::catalog;
+use super::refusal::refusal;
 use super::relay::Relay;
-use super::worker::{Shared, UNAUTHORIZED, Worker, missing_right};
+use super::worker::{Shared, Worker};
 use crate::estate::TlsMode;
 use crate::verify::answer::{Catalog, ConnectError};
 use crate::verify::model::{ConnectionSettings, Plan};
@@ -24,7 +25,6 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the server has let us in and said who it is. The driver bounds neither.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SELECT_TIMEOUT: Duration = Duration::from_secs(8);
-const AUTHENTICATION_FAILED: i32 = 18;
 /// Versions of DocumentDB whose wire version is below what the driver speaks (9, that of MongoDB 4.4).
 const TOO_OLD: [&str; 2] = ["3.6", "4.0"];
 
@@ -121,29 +121,6 @@ async fn own_name(database: &Database) -> Result<Option<String>, ConnectError> {
     };
     let me = hello.get_str("me").ok();
     Ok(me.map(|me| me.rsplit_once(':').map_or(me, |(host, _)| host).to_owned()))
-}
-
-pub(super) fn refusal(error: &Error) -> ConnectError {
-    let message = error.to_string();
-    match error.kind.as_ref() {
-        ErrorKind::Authentication { message, .. } => ConnectError::Credentials(message.clone()),
-        ErrorKind::Command(answer) if answer.code == AUTHENTICATION_FAILED => {
-            ConnectError::Credentials(answer.message.clone())
-        }
-        ErrorKind::Command(answer) if answer.code == UNAUTHORIZED => {
-            ConnectError::Rights(missing_right(&answer.message))
-        }
-        _ if message.contains("not valid for name") => ConnectError::WrongName(message),
-        ErrorKind::ServerSelection { message, .. } if message.contains("ertificate") => {
-            ConnectError::Tls(message.clone())
-        }
-        ErrorKind::InvalidTlsConfig { message, .. } => ConnectError::Tls(message.clone()),
-        _ if message.contains("ertificate") => ConnectError::Tls(message),
-        ErrorKind::ServerSelection { message, .. } => ConnectError::Unreachable(message.clone()),
-        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => ConnectError::Unreachable(message),
-        ErrorKind::Command(answer) => ConnectError::Other(answer.message.clone()),
-        _ => ConnectError::Other(message),
-    }
 }
 
 #[cfg(test)]

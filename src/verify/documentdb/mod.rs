@@ -5,6 +5,7 @@ mod connect;
 mod element;
 mod fold;
 mod ranges;
+mod refusal;
 mod relay;
 mod value;
 mod worker;

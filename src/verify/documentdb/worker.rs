@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::catalog::Index;
 use super::fold::{Fold, Wanted};
 use super::ranges;
+use super::refusal::{UNAUTHORIZED, missing_right};
 use super::relay::Relay;
 use super::value::first_of;
 use crate::verify::answer::First;
@@ -29,7 +30,6 @@ const BATCH: u32 = 4_000;
 const HEAVY_BYTES: usize = 8 << 20;
 /// Into so many ranges a large collection is divided: several for each reader, since they are never of the same size.
 const RANGES: u32 = 16;
-pub(super) const UNAUTHORIZED: i32 = 13;
 
 /// A share of the driver's pool.
 #[derive(Clone)]
@@ -62,10 +62,6 @@ pub(super) fn trouble(error: &Error) -> ProbeError {
         ErrorKind::Command(answer) => ProbeError::Unable(answer.message.clone()),
         _ => ProbeError::Unable(error.to_string()),
     }
-}
-
-pub(super) fn missing_right(message: &str) -> String {
-    format!("the user lacks a right: give it the role `read` on this database ({message})")
 }
 
 /// How a pass over a collection ended.

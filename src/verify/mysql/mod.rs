@@ -7,6 +7,7 @@
 mod catalog;
 mod digest;
 mod session;
+mod table;
 mod trust;
 
 use std::sync::Arc;
@@ -18,8 +19,9 @@ use mysql_async::{Error, Value};
 use super::answer::{Catalog, ConnectError, Digest, First, Scan};
 use super::identifier;
 use super::model::{ConnectionSettings, Plan, ProbeError};
-use catalog::{Known, Table};
+use catalog::Known;
 use session::{BEGIN, Session, field, refusal};
+use table::Table;
 
 /// How often the connections try to see one and the same state.
 const SNAPSHOT_TRIES: u32 = 3;

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use super::super::answer::ConnectError;
 use super::super::budget::Budget;
-use super::catalog::{Table, kept};
 use super::session::{Session, field};
+use super::table::{Table, kept};
 
 /// Bytes of definitions that are looked through, and the characters of one. What is beyond counts as unreadable.
 const MAX_TEXT_BYTES: usize = 4 << 20;
