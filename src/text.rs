@@ -4,6 +4,12 @@
 /// Characters of one text in a report.
 pub const MAX_CHARS: usize = 600;
 
+/// A name that contains at least so much of a word is suggested for it.
+const MIN_PART_BYTES: usize = 3;
+const MAX_SUGGESTIONS: usize = 3;
+/// From this likeness on (Jaro-Winkler, from 0 to 1) one name may be meant for another.
+const MIN_LIKENESS: f64 = 0.8;
+
 /// One line of at most [`MAX_CHARS`] characters.
 #[must_use]
 pub fn clean(text: &str) -> String {
@@ -63,6 +69,21 @@ pub fn plain_json(json: &str) -> String {
     plain
 }
 
+/// `did you mean ...?`, where one of the `known` names contains the word, or looks like it.
+#[must_use]
+pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    let word = word.to_ascii_lowercase();
+    let known: Vec<&str> = known.into_iter().collect();
+    let contains = |name: &&&str| word.len() >= MIN_PART_BYTES && name.to_ascii_lowercase().contains(&word);
+    let containing: Vec<_> = known.iter().filter(contains).map(|name| format!("`{name}`")).collect();
+    if (1..=MAX_SUGGESTIONS).contains(&containing.len()) {
+        return Some(format!("did you mean {}?", containing.join(" or ")));
+    }
+    let alike = |name: &str| strsim::jaro_winkler(&word, &name.to_ascii_lowercase());
+    let nearest = known.into_iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(nearest) > MIN_LIKENESS).then(|| format!("did you mean `{nearest}`?"))
+}
+
 /// The beginning of `text`, at most `bytes` long, on a character's boundary.
 #[must_use]
 pub fn head(text: &str, bytes: usize) -> &str {
@@ -99,6 +120,16 @@ mod tests {
         assert_eq!(clean(text), "a\\u{1b}[2Jb\\nPASSED\\rc\\u{202e}d\\u{9b}e");
         assert_eq!(printable("a\u{7}\nb"), "a\\u{7}\nb");
         assert_eq!(lines_to("a\u{7}\nbcd", 5), "a\\u{7}\nb…");
+    }
+
+    #[test]
+    fn a_name_is_suggested_for_a_word_that_looks_like_it_or_is_a_part_of_it() {
+        let known = ["rds-postgresql", "aurora-postgresql", "documentdb"];
+        let meant = |word: &str| did_you_mean(word, known);
+        assert_eq!(meant("documentdbs").as_deref(), Some("did you mean `documentdb`?"));
+        assert_eq!(meant("Postgres").as_deref(), Some("did you mean `rds-postgresql` or `aurora-postgresql`?"));
+        assert_eq!(meant("red"), None);
+        assert_eq!(did_you_mean("x", []), None);
     }
 
     #[test]

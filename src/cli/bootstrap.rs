@@ -31,7 +31,11 @@ pub(super) fn load(file: &Path) -> anyhow::Result<Loaded> {
         let hint = "name it with `--config FILE` or `DRCTL_CONFIG`; README.md shows one, and `drctl demo` needs none";
         return Err(output::usage(message, hint));
     }
-    config::load(file)
+    let loaded = config::load(file)?;
+    for warning in &loaded.warnings {
+        output::status(&format!("warning: {}", warning.display(&file.display().to_string())));
+    }
+    Ok(loaded)
 }
 
 /// Connects to AWS (or the sandbox, which makes itself known by its first answer) and opens the store.

@@ -52,7 +52,7 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
     for (name, text) in ESTATES {
         let mut estate = config::parse(name, text)?;
         estate.state.location = StateLocation::Sqlite(directory.join("drctl.db"));
-        estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate });
+        estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate, warnings: Vec::new() });
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let options = sandbox::Options {

@@ -44,7 +44,7 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Forget what the last passed run found: this run's catalogue, counts and content become the new measure.
-    #[arg(long)]
+    #[arg(long, alias = "accept-changes")]
     update_baseline: bool,
     /// Tell the estate's channels, as the daemon does: for whoever runs this from a timer of their own.
     #[arg(long)]

@@ -21,8 +21,8 @@ pub(super) enum Verb {
         /// Only those of this target.
         target: Option<String>,
         /// At most this many.
-        #[arg(long, default_value_t = LISTED)]
-        most: u32,
+        #[arg(long, alias = "most", default_value_t = LISTED, value_name = "N")]
+        limit: u32,
     },
     /// Show one run with its journal.
     Show {
@@ -44,8 +44,8 @@ pub(super) enum Verb {
 pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::Result<Exit> {
     let loaded = bootstrap::load(config)?;
     match verb {
-        Verb::List { target, most } => {
-            let runs = bootstrap::store(&loaded).await?.runs(target.as_deref(), *most).await?;
+        Verb::List { target, limit } => {
+            let runs = bootstrap::store(&loaded).await?.runs(target.as_deref(), *limit).await?;
             list(&runs, format)?;
             Ok(Exit::Passed)
         }

@@ -196,7 +196,8 @@ fn exit(status: &Status) -> Exit {
 }
 
 fn show(status: &Status, now: Timestamp) {
-    output::print(&format!("estate {} ({})", status.estate, status.environment));
+    let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
+    output::print(&format!("estate {}{environment}", status.estate));
     let width = status.targets.iter().map(|target| target.target.chars().count()).max().unwrap_or(0).clamp(6, 32);
     let line = |cells: [&str; 5]| {
         let [target, result, ended, proved, next] = cells;

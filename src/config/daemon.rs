@@ -9,7 +9,7 @@ use super::notify::refuse_plain_http;
 use super::problem::shown;
 use super::reader::Section;
 use crate::estate::{Address, Daemon, Missed, State, StateLocation, ZonedSchedule};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, zone_hint};
 
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
 const DEFAULT_MISSED_AFTER: Duration = Duration::from_mins(15);
@@ -30,8 +30,12 @@ pub(super) fn utc() -> Zone {
 }
 
 fn parse_zone(section: &Section<'_, '_>) -> Option<Zone> {
-    let expected = "an IANA name such as `\"Europe/Dublin\"` or `\"UTC\"`";
-    section.parsed("timezone", expected, |name| Some(Zone(TimeZone::get(name).ok()?, name.to_owned())))
+    let name = section.text("timezone")?;
+    let zone = TimeZone::get(&name).ok();
+    if zone.is_none() {
+        section.report_text("timezone", &name, "is no time zone", zone_hint(&name));
+    }
+    Some(Zone(zone?, name))
 }
 
 /// The zone that schedules are read in where they name none.

@@ -26,7 +26,7 @@ pub use timetable::ZonedSchedule;
 pub struct Estate {
     /// The estate's name, shown in every report.
     pub name: String,
-    /// Such as `prod`.
+    /// Such as `prod`; empty where the configuration names none.
     pub environment: String,
     /// The AWS Region of the sources, and of the copies.
     pub region: String,

@@ -50,7 +50,7 @@ pub struct Message {
     pub because: ReasonName,
     /// The estate.
     pub estate: String,
-    /// Its environment.
+    /// Its environment; empty where the configuration names none.
     pub environment: String,
     /// The target.
     pub target: String,
@@ -81,13 +81,14 @@ impl Message {
     /// One line: the subject of a mail, the head of a post.
     #[must_use]
     pub fn title(&self) -> String {
-        let rehearsal = if self.simulated { "rehearsal: " } else { "" };
+        let sandbox = if self.simulated { "[sandbox] " } else { "" };
         let word = match self.because {
             ReasonName::Trial => "trial message".to_owned(),
             ReasonName::Still => format!("still {}", self.event.name()),
             _ => self.event.name().to_owned(),
         };
-        let title = format!("{rehearsal}{} {word} ({}, {})", self.target, self.estate, self.environment);
+        let environment = if self.environment.is_empty() { String::new() } else { format!(", {}", self.environment) };
+        let title = format!("{sandbox}{} {word} ({}{environment})", self.target, self.estate);
         // One line, whatever the names are: it becomes a header of a mail.
         crate::text::clean(&title)
     }

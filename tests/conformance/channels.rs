@@ -83,7 +83,7 @@ fn mail_goes_out_encrypted_and_authenticated_or_not_at_all() {
         assert!(mail["encrypted"] == true && mail["authenticated"] == true, "{mode}: {mail:#}");
         assert_eq!(mail["to"], serde_json::json!(["dba@example.com"]));
         let header = |name: &str| mail["headers"][name].as_str().unwrap_or_default().to_owned();
-        assert_eq!(header("subject"), "[drctl] example-database trial message (shop, prod)");
+        assert_eq!(header("subject"), "[drctl] example-database trial message (shop)");
         assert!(header("message-id").starts_with("<trial-") && header("auto-submitted") == "auto-generated");
         assert!(mail["parts"]["text/plain"].as_str().unwrap().contains("orders exist: expected >= 1"));
         assert!(mail["parts"]["text/html"].as_str().unwrap().contains("<td>&gt;= 1</td>"));

@@ -243,7 +243,7 @@ fn a_channel_is_tried_and_previewed() {
     let text = format!(
         "{HEAD}\n[[notify]]\nname = \"hook\"\nwebhook = {{ url = \"{0}/hook\", key = \"env:HOOK_KEY\" }}\n\
          [[notify]]\nname = \"broken\"\nslack = {{ webhook = \"env:BROKEN\" }}\n\
-         [[notify]]\nname = \"switch\"\nping = {{ url = \"{0}/ping\" }}\n\
+         [[heartbeat]]\nname = \"switch\"\nurl = \"{0}/ping\"\n\
          [[notify]]\nname = \"mail\"\nemail = {{ smtp = \"smtp://mail.example.com\", from = \"drctl@example.com\", \
          to = [\"dba@example.com\", \"ops@example.com\"] }}\n\
          [[notify]]\nname = \"pager\"\npagerduty = {{ routing_key = \"env:NOT_SET\" }}\n\

@@ -143,7 +143,7 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
     }
     let http_stub = HttpStub::content();
     let text = estate("rate(1 day)", &format!("otlp = \"{}\"\n", http_stub.url))
-        + &format!("[[notify]]\nname = \"switch\"\nping = {{ url = \"{}/id\", every = \"1s\" }}\n", http_stub.url);
+        + &format!("[[heartbeat]]\nname = \"switch\"\nurl = \"{}/id\"\nevery = \"1s\"\n", http_stub.url);
     let text = text.replace("[database.restore_test]", "rto = \"2d\"\n[database.restore_test]\ndeadline = \"48h\"");
     let rig = TestSandbox::with(&text, &["--time-scale", "10000"]);
     let agent = Agent::start(&rig);

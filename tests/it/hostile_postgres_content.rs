@@ -6,7 +6,7 @@ use super::postgres::Postgres;
 use super::support::{Engine, TestSandbox, require_engines};
 
 const SETTLED: &str =
-    "[[database.restore_test.check]]\nname = \"old\"\nsettled = \"app.accounts.at\"\nafter = \"7d\"\n";
+    "[[database.restore_test.check]]\nname = \"old\"\nimmutable = \"app.accounts.at\"\nolder_than = \"7d\"\n";
 
 /// Accounts whose rows have settled, in types that are hashed in each of the ways.
 const ACCOUNTS: &str = "
