@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod reap;
 mod restore_test;
+mod run_journal;
 mod runbook;
 mod runs;
 mod sandbox;

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::notify::refuse_plain_http;
 use super::problem::shown;
 use super::reader::Section;
-use crate::estate::{Address, Daemon, Missed, State, StateLocation, ZonedSchedule};
+use crate::estate::{Address, Daemon, Database, Missed, State, StateLocation, ZonedSchedule};
 use crate::schedule::{Schedule, zone_hint};
 
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
@@ -27,6 +27,13 @@ pub(super) struct Zone(TimeZone, String);
 
 pub(super) fn utc() -> Zone {
     Zone(TimeZone::UTC, "UTC".to_owned())
+}
+
+/// The zone that people of this estate live in: the one that is written, else the one that all schedules name, else UTC.
+pub(super) fn common_zone(daemon: Option<&Section<'_, '_>>, zone: &Zone, databases: &[Database]) -> TimeZone {
+    let mut zones = databases.iter().filter_map(|database| database.test.timetable.as_ref()).map(|table| &table.zone);
+    let first = zones.next().filter(|_| !daemon.is_some_and(|section| section.has("timezone")));
+    first.filter(|first| zones.all(|zone| zone == *first)).unwrap_or(&zone.0).clone()
 }
 
 fn parse_zone(section: &Section<'_, '_>) -> Option<Zone> {

@@ -84,7 +84,7 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     let state = root.section("state").map_or_else(|| Some(daemon::default_state()), |section| daemon::state(&section));
     let daemon_section = root.section("daemon");
     let zone = daemon_section.as_ref().map_or_else(daemon::utc, daemon::zone);
-    let daemon = daemon_section.map_or_else(|| daemon::default(&zone), |section| daemon::read(&section, &zone));
+    let daemon = daemon_section.as_ref().map_or_else(|| daemon::default(&zone), |section| daemon::read(section, &zone));
     let sections = root.sections("database");
     let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives, &zone)).collect();
     report_duplicates(&sections, "id", "target");
@@ -109,7 +109,9 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     }
     head.finish();
     root.finish();
+    let databases: Vec<_> = databases.into_iter().collect::<Option<_>>()?;
     Some(Estate {
+        timezone: daemon::common_zone(daemon_section.as_ref(), &zone, &databases),
         name: name?,
         environment,
         region: region?,
@@ -120,7 +122,7 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         objectives,
         state: state?,
         quarantine,
-        databases: databases.into_iter().collect::<Option<_>>()?,
+        databases,
         daemon: daemon?,
         channels: channels?,
     })

@@ -28,6 +28,8 @@ pub struct Estate {
     pub name: String,
     /// Such as `prod`; empty where the configuration names none.
     pub environment: String,
+    /// In which people read times: that of `[daemon]`, else the one that all schedules name, else UTC.
+    pub timezone: jiff::tz::TimeZone,
     /// The AWS Region of the sources, and of the copies.
     pub region: String,
     /// The Region that backups are copied to.

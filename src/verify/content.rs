@@ -8,9 +8,9 @@ use super::salt::Salt;
 
 /// What to do about content that cannot be compared.
 const HASHED_ANEW: &str = "see whether `rows` tells more, and find out who changed the table's columns; if that was meant, \
-     run once with `--accept-changes`";
+     run once with `--update-baseline`";
 /// What to do about rows that should not have changed.
-const CHANGED: &str = "find out who changed old rows; if it was meant, run once with `--accept-changes`";
+const CHANGED: &str = "find out who changed old rows; if it was meant, run once with `--update-baseline`";
 
 /// The same restore point has the same content each time that it is restored.
 pub(super) fn content(found: &Baseline, baseline: Option<&Baseline>) -> Option<Check> {

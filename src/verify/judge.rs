@@ -129,7 +129,7 @@ pub(super) fn catalog(found: &Baseline, baseline: Option<&Baseline>) -> Check {
     if lost.is_empty() {
         return passed("catalog", CheckKind::Catalog, &expected, counted);
     }
-    let fix = "if the change was meant, accept it with `drctl restore-test TARGET --accept-changes`";
+    let fix = "if the change was meant, accept it with `drctl restore-test TARGET --update-baseline`";
     check(
         "catalog",
         CheckKind::Catalog,

@@ -120,7 +120,7 @@ fn a_ttl_index_hides_no_loss() {
         let part = format!("`{name}`: it has 50 rows, had 50, and has a TTL index on `{field}` that is new");
         assert!(found.contains(&part), "{found}");
     }
-    assert!(rows(&["--accept-changes"], 0).contains("60 rows; 100 more left out"));
+    assert!(rows(&["--update-baseline"], 0).contains("60 rows; 100 more left out"));
     // What expired is no loss, and what cannot expire is one.
     documents.fill(|client| async move {
         let invoices = client.database("shop").collection::<Document>("invoices");

@@ -85,7 +85,7 @@ fn a_table_that_is_hashed_in_another_way_does_not_pass() {
     assert_eq!((old.0.as_str(), old.1.as_str()), ("failed", "999 rows, were 1000"));
     // Who meant it says so, and the next run is compared with that one.
     let accepted =
-        rig.command(&["restore-test", "shop", "--accept-changes"]).env("HOSTILE_PASSWORD", "x").output().unwrap();
+        rig.command(&["restore-test", "shop", "--update-baseline"]).env("HOSTILE_PASSWORD", "x").output().unwrap();
     assert_eq!(accepted.status.code(), Some(0));
     let [content, old] = after(&server, &rig, "select 1");
     assert_eq!((content.0.as_str(), old.1.as_str()), ("passed", "999 rows, unchanged"));

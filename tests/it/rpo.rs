@@ -69,7 +69,7 @@ fn a_point_drawn_by_lot_is_judged_by_the_newest_snapshot() {
     let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     // The draw of a year: whichever it is, the default of 26h holds for the newest alone.
     for _ in 0..3 {
-        let (ran, document) = rig.test(&["shop-pg", "--point", "random", "--accept-changes"]);
+        let (ran, document) = rig.test(&["shop-pg", "--point", "random", "--update-baseline"]);
         ran.assert_code(0);
         assert_eq!(document["tests"][0]["point"]["outcome"], "passed");
     }

@@ -252,7 +252,7 @@ impl TestSandbox {
 
     /// All runs as `runs list` tells them, the newest first.
     pub(crate) fn runs(&self) -> Vec<Value> {
-        let ran = self.run(&["runs", "list", "--most", "1000", "--output", "json"]).assert_code(0);
+        let ran = self.run(&["runs", "list", "--limit", "1000", "--output", "json"]).assert_code(0);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         document["runs"].as_array().unwrap().clone()
     }
