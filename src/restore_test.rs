@@ -74,7 +74,7 @@ impl RunProgress {
         match self {
             Self::Finished(report) => Ok(*report),
             Self::Yielded => {
-                anyhow::bail!("the run was left for another agent to carry on; `drctl runs list` shows it")
+                anyhow::bail!("the run was left for another agent to resume; `drctl runs list` shows it")
             }
         }
     }
@@ -315,7 +315,7 @@ impl<'w> RunExecution<'w> {
         if let Some(owner) = journal.into_owner() {
             owner.abandon().await;
         }
-        tracing::info!("the run is left to be carried on");
+        tracing::info!("run left to be resumed");
         Ok(RunProgress::Yielded)
     }
 
@@ -345,7 +345,7 @@ impl<'w> RunExecution<'w> {
                 app.reporter.emit(&self.info.target, &began);
                 execute(&run, runbook, &registry, &inputs).await
             }
-            Direction::Unwind => unwind(&run, runbook, "its process was killed; unwound afterwards").await,
+            Direction::Unwind => unwind(&run, runbook, "its process was killed; cleaned up later by reap").await,
         };
         self.conclude(journal, &finished, earlier_seconds).await
     }

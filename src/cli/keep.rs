@@ -43,9 +43,7 @@ fn tell(kept: &Kept) {
     } else if kept.run_id.is_none() {
         output::status("no run in this state has made it: its tags are gone, and nothing is journalled");
     }
-    output::status(
-        "drctl no longer removes it, and no longer looks after it. What else it needs before people rely on it:",
-    );
+    output::status("drctl will not remove or watch it any more. Before you rely on it, it needs:");
     for line in next_steps(kept) {
         output::status(&format!("- {line}"));
     }

@@ -157,6 +157,7 @@ mod tests {
             measured: Vec::new(),
             next: String::new(),
             simulated: false,
+            timezone: None,
         };
         let email = Email {
             host: "localhost".to_owned(),

@@ -224,15 +224,15 @@ fn what_was_given_up_can_be_sent_again() {
     let mut command = rig.command(&["daemon"]);
     command.current_dir(&rig.scratch.0);
     let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
-    agent.wait_for("given up");
+    agent.wait_for("message moved to dead letters");
     assert_eq!(agent.stop(), 0);
     let drctl = |arguments: &[&str]| {
         let mut command = rig.command(arguments);
         crate::support::CommandOutput::from(command.current_dir(&rig.scratch.0).output().unwrap())
     };
     drctl(&["notify", "list"]).assert_code(0).assert_contains("channel_is_archived");
-    drctl(&["notify", "retry"]).assert_code(0).assert_contains("1 tried again, 1 sent, 0 given up again");
-    drctl(&["notify", "list"]).assert_code(0).assert_contains("nothing was given up");
+    drctl(&["notify", "retry"]).assert_code(0).assert_contains("1 tried again, 1 sent, 0 not delivered");
+    drctl(&["notify", "list"]).assert_code(0).assert_contains("every message was delivered");
     assert_eq!(slack.requests().len(), 2);
 }
 

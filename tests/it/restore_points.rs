@@ -72,7 +72,7 @@ fn a_snapshot_that_is_too_old_fails_the_test() {
     rig.control("POST", "advance", &serde_json::json!({ "seconds": 120 }));
     let (ran, document) = rig.test(&["shop-pg"]);
     ran.assert_code(1);
-    assert!(document["tests"][0]["reason"].as_str().unwrap().contains("at most 1m are allowed"));
+    assert!(document["tests"][0]["reason"].as_str().unwrap().contains("the limit is 1m"));
     assert_eq!(document["tests"][0]["point"]["outcome"], "failed");
 }
 

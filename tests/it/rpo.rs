@@ -89,7 +89,7 @@ fn a_retention_that_is_promised_is_judged() {
     assert!(reason.contains("`retention` is not kept: automated backups are kept 7 days"), "{reason}");
     rig.run(&["doctor"])
         .assert_code(1)
-        .assert_contains("promised are 30d")
+        .assert_contains("the objective is 30d")
         .assert_contains("--backup-retention-period");
 }
 
