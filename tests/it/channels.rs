@@ -269,6 +269,14 @@ fn a_channel_is_tried_and_previewed() {
         let ran = run(&["notify", "test", channel, "--preview"]).assert_code(0).assert_contains("nothing was sent");
         assert!(ran.out.contains("example-database"), "{}", ran.out);
     }
+    // A test of the channel is no event, and an example is what it would be.
+    let topic = |more: &[&str]| run(&[&["notify", "test", "topic", "--preview"], more].concat()).assert_code(0).out;
+    assert!(topic(&[]).contains("\"event\": \"test\"") && !topic(&[]).contains("environment"), "{}", topic(&[]));
+    for event in ["failed", "recovered", "stuck"] {
+        let shown = topic(&["--as", event]);
+        assert!(shown.contains(&format!("\"event\": \"{event}\"")), "{shown}");
+        assert!(shown.contains("Full report: `drctl runs show ") && shown.contains("(shop)"), "{shown}");
+    }
     // What people see of one of several recipients.
     let ran = run(&["notify", "test", "mail/ops@example.com", "--preview"]).assert_code(0);
     assert!(ran.out.contains("To: ops@example.com") && !ran.out.contains("dba@example.com"), "{}", ran.out);
