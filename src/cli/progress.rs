@@ -76,6 +76,9 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Written by events, read by whoever draws.
+type SharedLine = Arc<Mutex<Line>>;
+
 /// What one target's line shows.
 #[derive(Debug, Default)]
 struct Line {
@@ -145,7 +148,7 @@ fn fit(width: usize, start: &str, parts: &[&[&str]]) -> String {
 }
 
 fn live() -> Reporter {
-    let lines: Arc<Mutex<BTreeMap<String, (ProgressBar, Arc<Mutex<Line>>)>>> = Arc::default();
+    let lines: Mutex<BTreeMap<String, (ProgressBar, SharedLine)>> = Mutex::default();
     let all = MultiProgress::new();
     Reporter::new(move |target, event| {
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +175,7 @@ fn width() -> usize {
     output::stderr_width().unwrap_or(DEFAULT_WIDTH)
 }
 
-fn new_line(all: &MultiProgress, target: &str) -> (ProgressBar, Arc<Mutex<Line>>) {
+fn new_line(all: &MultiProgress, target: &str) -> (ProgressBar, SharedLine) {
     let bar = all.add(ProgressBar::new_spinner());
     let line = Arc::new(Mutex::new(Line { target: target.to_owned(), ..Line::default() }));
     let shown = Arc::clone(&line);

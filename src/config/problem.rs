@@ -32,10 +32,9 @@ impl Diagnostic {
         if let Some(Excerpt { text: line, before, marked }) = &self.excerpt {
             let number = self.line.to_string();
             let (pad, skip, carets) = (" ".repeat(number.len()), " ".repeat(*before), "^".repeat((*marked).max(1)));
-            text.push_str(&format!("\n    {number} | {line}\n    {pad} | {skip}{carets}"));
+            text = format!("{text}\n    {number} | {line}\n    {pad} | {skip}{carets}");
         }
-        text.push_str(&format!("\n    hint: {}", self.hint));
-        text
+        format!("{text}\n    hint: {}", self.hint)
     }
 }
 

@@ -178,7 +178,7 @@ fn a_failed_copy_is_kept_where_that_is_asked_for_and_runs_are_shown_as_tables() 
     assert!(list.starts_with("RUN ") && list.lines().count() == 3 && list.contains("[sandbox] "), "{list}");
     let id = list.lines().nth(1).unwrap().split(' ').next().unwrap();
     let shown = rig.run(&["runs", "show", id]).assert_code(0).out;
-    assert!(shown.contains("will create    drctl-shop-pg-") && !shown.contains('{'), "{shown}");
+    assert!(shown.contains("will create   drctl-shop-pg-") && !shown.contains('{'), "{shown}");
     assert!(shown.contains("differs  as every copy does: Multi-AZ"), "{shown}");
     assert!(rig.run(&["runs", "show", id, "-v"]).out.contains("differs  Multi-AZ: off (source: on)"));
 }
