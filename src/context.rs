@@ -97,6 +97,17 @@ pub enum RunEvent {
         /// The time that the whole may take.
         objective: Duration,
     },
+    /// It waits for another test to end.
+    Queued,
+    /// A step of the runbook has begun.
+    Step {
+        /// Its place, from 1.
+        number: usize,
+        /// How many there are.
+        total: usize,
+        /// Its id.
+        id: String,
+    },
     /// A phase has begun.
     Phase(String),
     /// AWS says how a resource stands.

@@ -37,6 +37,8 @@ pub struct Options {
     pub point: Option<String>,
     /// Keep a proved copy this long.
     pub keep_for: Option<Duration>,
+    /// Keep a copy as long where its test failed.
+    pub keep_failed: bool,
     /// Forget what the last passed run found.
     pub update_baseline: bool,
 }
@@ -72,7 +74,7 @@ impl RunProgress {
         match self {
             Self::Finished(report) => Ok(*report),
             Self::Yielded => {
-                anyhow::bail!("the run was left for another agent to carry on; `drctl runs list` shows it")
+                anyhow::bail!("the run was left for another agent to resume; `drctl runs list` shows it")
             }
         }
     }
@@ -94,7 +96,9 @@ pub async fn test(
     }
     let new = new_run(app, database, runbook, options)?;
     let owner = app.store.begin(&new).await?;
-    drive(app, &new, owner, Vec::new()).await?.report()
+    let mut work = RunExecution::new(app, &new, owner.lease())?;
+    work.info.keep_failed = options.keep_failed;
+    work.drive(owner, Vec::new(), Direction::Execute).instrument(span(&new)).await?.report()
 }
 
 /// A test that is about to start.
@@ -155,7 +159,8 @@ fn new_info(app: &AppContext, database: &Database, runbook: &Runbook, options: &
         RunbookKind::Drill => Some(later(started_at, keep_for).max(deadline_at)),
     };
     let (id, target) = (new_run_id(started_at), database.id.clone());
-    RunInfo { id, target, started_at, expires_at, update_baseline: options.update_baseline, deadline_at }
+    let (update_baseline, keep_failed) = (options.update_baseline, options.keep_failed);
+    RunInfo { id, target, started_at, expires_at, update_baseline, keep_failed, deadline_at }
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {
@@ -276,6 +281,7 @@ impl<'w> RunExecution<'w> {
             started_at: new.started_at,
             expires_at: new.expires_at,
             update_baseline: new.update_baseline,
+            keep_failed: false,
             deadline_at: later(new.started_at, database.test.deadline),
         };
         Ok(Self { app, database, new, info, lease, removal_limit: REMOVAL_LIMIT })
@@ -309,7 +315,7 @@ impl<'w> RunExecution<'w> {
         if let Some(owner) = journal.into_owner() {
             owner.abandon().await;
         }
-        tracing::info!("the run is left to be carried on");
+        tracing::info!("run left to be resumed");
         Ok(RunProgress::Yielded)
     }
 
@@ -339,7 +345,7 @@ impl<'w> RunExecution<'w> {
                 app.reporter.emit(&self.info.target, &began);
                 execute(&run, runbook, &registry, &inputs).await
             }
-            Direction::Unwind => unwind(&run, runbook, "its process was killed; unwound afterwards").await,
+            Direction::Unwind => unwind(&run, runbook, "its process was killed; cleaned up later by reap").await,
         };
         self.conclude(journal, &finished, earlier_seconds).await
     }

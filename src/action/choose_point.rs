@@ -276,12 +276,6 @@ async fn from_snapshot(
     let taken_at = taken_at
         .ok_or_else(|| Failure::from(anyhow::anyhow!("AWS does not say when snapshot `{}` was taken", snapshot.id)))?;
     let max_age_seconds = database.test.max_snapshot_age.as_secs_f64();
-    if max_age_seconds > database.objectives.rpo.as_secs_f64() {
-        notes.push(format!(
-            "snapshots alone cannot meet an RPO of {}: point-in-time recovery must",
-            duration::show(database.objectives.rpo)
-        ));
-    }
     // Another account's snapshot is named by its ARN.
     let is_foreign = snapshot.account().is_some_and(|account| account != app.account);
     let shared = snapshot.snapshot_type == "shared" || is_foreign;

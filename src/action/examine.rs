@@ -98,7 +98,7 @@ async fn snapshots(app: &AppContext, database: &Database, since: &Since) -> Find
     if age <= most.as_secs_f64() {
         return Finding::pass(subject, found);
     }
-    let found = format!("{found}, at most {} are allowed", duration::show(most));
+    let found = format!("{found}, the limit is {}", duration::show(most));
     Finding::fail(
         subject,
         Outcome::Failed,
@@ -118,7 +118,7 @@ fn point_finding(database: &Database, point: &Point) -> Finding {
         }
         Outcome::Failed => {
             let most = duration::show_seconds(point.max_age_seconds.unwrap_or_default());
-            let found = format!("`{}` is {age} old, at most {most} are allowed", point.id);
+            let found = format!("`{}` is {age} old, the limit is {most}", point.id);
             Finding::fail(subject, Outcome::Failed, found, format!("look at {}", list_command(database)))
         }
     }
@@ -133,10 +133,10 @@ fn rpo_finding(database: &Database, point: &Point) -> Finding {
     }
     let Some(measured) = point.rpo_seconds else {
         let why = point.rpo_reason.as_deref().unwrap_or("AWS does not say up to when it can be restored");
-        let found = format!("unknown, promised is {promised}: {why}");
+        let found = format!("unknown, the objective is {promised}: {why}");
         return Finding::fail(subject, Outcome::Unknown, found, "look at the source's status and its events");
     };
-    let found = format!("{} now, promised is {promised}", duration::show_seconds(measured));
+    let found = format!("{} now, the objective is {promised}", duration::show_seconds(measured));
     if measured <= database.objectives.rpo.as_secs_f64() {
         return Finding::pass(subject, found);
     }

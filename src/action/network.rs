@@ -30,7 +30,7 @@ pub(super) async fn quarantine(app: &AppContext) -> Finding {
         }
         Ok(Some(found)) => {
             let message = format!("subnet group `{group}` is `{}`, not `Complete`", found.status);
-            Finding::refused(subject, message, "mend its subnets, then run the test again")
+            Finding::refused(subject, message, "correct its subnets, then run the test again")
         }
         Ok(None) => {
             let message = format!("there is no subnet group `{group}` in {}", app.aws.region);

@@ -114,8 +114,10 @@ fn retention(database: &Database, kept: &Kept, promised: Duration) -> Promise {
             );
             (Outcome::Unknown, found)
         }
-        (_, Some(_)) => (Outcome::Failed, format!("automated backups are kept {told}, promised are {wanted}")),
-        (_, None) => (Outcome::Unknown, format!("AWS does not say how long backups are kept, promised are {wanted}")),
+        (_, Some(_)) => (Outcome::Failed, format!("automated backups are kept {told}, the objective is {wanted}")),
+        (_, None) => {
+            (Outcome::Unknown, format!("AWS does not say how long backups are kept, the objective is {wanted}"))
+        }
     };
     let (verb, option) = if database.kind.is_cluster() {
         ("modify-db-cluster", "--db-cluster-identifier")
@@ -178,7 +180,7 @@ fn young_enough(ages: &[f64], has_any: bool, allowed: Duration) -> (Outcome, Str
         }
         Some(age) => {
             let age = duration::show_seconds(age);
-            (Outcome::Failed, format!("the newest backup is {age} old, at most {most} are allowed"))
+            (Outcome::Failed, format!("the newest backup is {age} old, the limit is {most}"))
         }
         None if has_any => (Outcome::Unknown, "AWS does not say of when the data in the backups is".to_owned()),
         None => (Outcome::Failed, "there is no backup".to_owned()),

@@ -21,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::estate::Database;
 use crate::runbook::{Action, Argument, Context, Failure, Preview, Spec, ValueType};
 use crate::store::{RunState, Spent};
-use crate::verify::{Baseline, Check, ConnectionSettings, Outcome, Plan, Verification, verify};
+use crate::verify::{Baseline, Check, CheckKind, ConnectionSettings, Outcome, Plan, Verification, verify};
 
 const PASSWORD_CHARS: usize = 32;
 /// Between two looks at a password change.
@@ -268,7 +268,11 @@ fn sum_up(proof: Verification, point: Point) -> VerifyOutput {
     };
     let hint = match outcome {
         Outcome::Passed => None,
-        _ => worst.iter().find_map(|check| check.fix.clone()),
+        // Where the stored data is damaged, that explains whatever else failed.
+        _ => {
+            let structure = worst.iter().filter(|check| check.kind == CheckKind::Structure);
+            structure.chain(&worst).find_map(|check| check.fix.clone())
+        }
     };
     VerifyOutput { outcome, reason, hint, checks: proof.checks, facts: proof.facts, point }
 }

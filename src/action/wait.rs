@@ -79,7 +79,7 @@ async fn terminal(context: &Context<'_>, resource: &Resource, status: &str, seco
 /// What to do about a terminal status.
 fn hint_for(status: &str) -> &'static str {
     match status {
-        "incompatible-parameters" => "give the copy the source's parameter group, or mend the group's values",
+        "incompatible-parameters" => "give the copy the source's parameter group, or correct the group's values",
         "incompatible-network" => "check the quarantine's subnets: free addresses, at least two zones",
         "incompatible-option-group" => "give the copy an option group that has the source's persistent options",
         "insufficient-capacity" => "choose another `instance_class`, or other zones for the quarantine",

@@ -198,7 +198,8 @@ async fn configure(identity: &Identity, destination: &Destination) -> (SdkConfig
 
 /// `drctl-shop-prod`: whose calls these are. STS takes letters, digits and a few signs.
 fn session_name(estate: &str, environment: &str) -> String {
-    let name = format!("{SESSION_PREFIX}-{estate}-{environment}");
+    let environment = if environment.is_empty() { String::new() } else { format!("-{environment}") };
+    let name = format!("{SESSION_PREFIX}-{estate}{environment}");
     let allowed = |char: char| char.is_ascii_alphanumeric() || "+=,.@_-".contains(char);
     name.chars().map(|char| if allowed(char) { char } else { '-' }).take(MAX_SESSION_CHARS).collect()
 }

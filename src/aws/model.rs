@@ -52,12 +52,24 @@ impl Resource {
     /// The command that turns deletion protection off by hand; a deletion works only after it.
     #[must_use]
     pub fn unprotect_command(&self) -> String {
+        self.modify_command("--no-deletion-protection")
+    }
+
+    /// The command that sets the master user's password by hand.
+    #[must_use]
+    pub fn set_password_command(&self) -> String {
+        self.modify_command("--master-user-password ...")
+    }
+
+    /// The command that changes what `options` name.
+    #[must_use]
+    pub fn modify_command(&self, options: &str) -> String {
         let (verb, option) = match self.kind {
             ResourceKind::DbInstance => ("modify-db-instance", "--db-instance-identifier"),
             ResourceKind::DbCluster => ("modify-db-cluster", "--db-cluster-identifier"),
         };
         let Self { id, region, .. } = self;
-        format!("aws rds {verb} {option} {id} --no-deletion-protection --apply-immediately --region {region}")
+        format!("aws rds {verb} {option} {id} {options} --apply-immediately --region {region}")
     }
 }
 

@@ -20,7 +20,7 @@ use crate::store::Store;
 pub(super) fn only(files: &[PathBuf]) -> anyhow::Result<&Path> {
     match files {
         [file] => Ok(file),
-        _ => Err(output::usage("this verb takes one `--config` only", "name the estate that you mean")),
+        _ => Err(output::usage("this command takes one `--config` only", "give the file of the estate that you mean")),
     }
 }
 
@@ -28,10 +28,14 @@ pub(super) fn only(files: &[PathBuf]) -> anyhow::Result<&Path> {
 pub(super) fn load(file: &Path) -> anyhow::Result<Loaded> {
     if !file.exists() {
         let message = format!("there is no configuration `{}`", file.display());
-        let hint = "name it with `--config FILE` or `DRCTL_CONFIG`; README.md shows one, and `drctl demo` needs none";
+        let hint = "write one with `drctl init`, or name another with `--config FILE`; `drctl demo` needs none";
         return Err(output::usage(message, hint));
     }
-    config::load(file)
+    let loaded = config::load(file)?;
+    for warning in &loaded.warnings {
+        output::status(&format!("warning: {}", warning.display(&file.display().to_string())));
+    }
+    Ok(loaded)
 }
 
 /// Connects to AWS (or the sandbox, which makes itself known by its first answer) and opens the store.
@@ -83,9 +87,9 @@ pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the program at once.
 pub(super) fn cancel_on_signal() -> CancellationToken {
     on_signal(
-        || output::status("interrupted: removing what was made; interrupt again to leave at once"),
+        || output::status("interrupted: removing what was created; interrupt again to quit at once"),
         || {
-            output::status("left at once: run `drctl reap` to remove what was made");
+            output::status("quit at once: run `drctl reap` to remove what was created");
             leave(Exit::Remains);
         },
     )

@@ -213,7 +213,7 @@ impl Service {
             }
             if let Some(old) = self.managed.get(&name) {
                 if old.estate.daemon.listen != estate.daemon.listen {
-                    tracing::warn!(estate = name, "`[daemon] listen` is taken over at the next start");
+                    tracing::warn!(estate = name, "`[daemon] listen` needs a restart");
                 }
                 for line in changes(&old.text, &one.text) {
                     tracing::info!(estate = name, change = line, "reloaded");
@@ -338,7 +338,7 @@ async fn listen(loaded: &[Loaded]) -> anyhow::Result<TcpListener> {
     }
     TcpListener::bind(address).await.map_err(|error| {
         let message = format!("failed to listen on {address}: {error}");
-        output::usage(message, "choose another `[daemon] listen`, or stop whoever listens there")
+        output::usage(message, "choose another `[daemon] listen`, or stop the process using that port")
     })
 }
 

@@ -14,7 +14,7 @@ use crate::aws::Destination;
 use crate::config::{self, Loaded};
 use crate::context::AppContext;
 use crate::estate::{Database, StateLocation};
-use crate::report::{self, TestReport};
+use crate::report::{self, Detail, TestReport};
 use crate::restore_test::{self, Options};
 use crate::sandbox::{self, Sandbox, SourceOptions};
 use crate::store::RunState;
@@ -52,7 +52,7 @@ async fn perform(args: &Args, format: Format, directory: &std::path::Path) -> an
     for (name, text) in ESTATES {
         let mut estate = config::parse(name, text)?;
         estate.state.location = StateLocation::Sqlite(directory.join("drctl.db"));
-        estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate });
+        estates.push(Loaded { path: PathBuf::from(name), text: String::new(), estate, warnings: Vec::new() });
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let options = sandbox::Options {
@@ -108,32 +108,32 @@ async fn run_scenario(
     }
     output::status(&format!("\nnow the backups of {CORRUPTED_TARGET} lose some rows, and nobody is told:\n"));
     sandbox.damage(CORRUPTED_TARGET, CORRUPTION)?;
-    let mut lies = Vec::new();
+    let mut damaged = Vec::new();
     for app in &environments {
-        let liar: Vec<_> =
+        let databases: Vec<_> =
             app.estate.databases.iter().filter(|database| database.id == CORRUPTED_TARGET).cloned().collect();
         let app = AppContext { reporter: progress::reporter(), ..app.clone() };
-        lies.extend(test(&app, liar).await);
+        damaged.extend(test(&app, databases).await);
     }
     output::status("");
-    let caught = lies.iter().any(|report| report.outcome == RunState::Failed);
+    let caught = damaged.iter().any(|report| report.outcome == RunState::Failed);
     let proved = reports.len();
     let wanted: usize = estates.iter().map(|loaded| loaded.estate.databases.len()).sum();
     let exit = Exit::worst(reports.iter().map(|report| Exit::of(report.outcome)));
     if format == Format::Text {
         // The one that failed is worth reading in full; the others are in the table.
-        for report in &lies {
-            output::print(&report::test_as_text(report));
+        for report in &damaged {
+            shown::show_one(report, Detail::Brief);
             output::print("");
         }
     }
-    let all: Vec<TestReport> = reports.into_iter().chain(lies).collect();
+    let all: Vec<TestReport> = reports.into_iter().chain(damaged).collect();
     match format {
-        Format::Json => shown::show("demo", true, &all, format)?,
-        _ => output::print(&report::table(&all)),
+        Format::Json => shown::show("demo", true, &all, Detail::Brief, format)?,
+        _ => output::print(&report::table(&all, output::stdout_width())),
     }
     if exit == Exit::Passed && proved == wanted && caught {
-        output::status("\nfive databases came back and were proved; one backup was caught lying.");
+        output::status("\nfive databases were restored and verified; one bad backup was detected.");
         output::status("next: `drctl doctor --config examples/bookstore.toml`, and your own estate file");
         return Ok(Exit::Passed);
     }

@@ -79,7 +79,7 @@ async fn channel_secrets(app: &AppContext, channel: &Channel) -> Finding {
     }
     Finding::pass(
         subject,
-        format!("{}; `drctl notify test {}` sends a trial message", channel.way.name(), channel.name),
+        format!("{}; `drctl notify test {}` sends a test notification", channel.way.name(), channel.name),
     )
 }
 
@@ -92,7 +92,7 @@ fn schedules(app: &AppContext) -> Vec<Finding> {
         Some(match timetable.next(now, now) {
             Some(next) => Finding::pass(subject, format!("`{timetable}`, next at {next}")),
             None => {
-                Finding::fail(subject, Outcome::Failed, format!("`{timetable}` never comes"), "see `drctl schedule`")
+                Finding::fail(subject, Outcome::Failed, format!("`{timetable}` never fires"), "see `drctl schedule`")
             }
         })
     });

@@ -8,14 +8,14 @@ use crate::store::RunState;
 pub(super) const HELP: &str = "\
 Exit codes:
   0    passed
-  1    something failed: an objective, the data, a check
-  2    usage or configuration; nothing was done
-  3    could not tell: something is unknown, nothing failed
-  4    something that drctl made is still there and should not be
+  1    failed: an objective was missed, or a check failed
+  2    wrong usage or configuration; nothing was changed
+  3    unknown: something could not be checked, nothing failed
+  4    something that drctl created could not be removed
   130  interrupted, and cleaned up
 
 Environment:
-  DRCTL_CONFIG  the estate file, instead of ./drctl.toml
+  DRCTL_CONFIG  the configuration file, instead of ./drctl.toml
   DRCTL_LOG     what to log on standard error, as in `DRCTL_LOG=debug` (default: warn; the daemon: info)
   NO_COLOR      print without colour
   AWS_*         as everywhere: AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, ...";

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::{bootstrap, progress};
-use crate::aws::ResourceKind;
 use crate::reap::{Kept, keep};
 
 #[derive(Debug, clap::Args)]
@@ -44,9 +43,7 @@ fn tell(kept: &Kept) {
     } else if kept.run_id.is_none() {
         output::status("no run in this state has made it: its tags are gone, and nothing is journalled");
     }
-    output::status(
-        "drctl no longer removes it, and no longer looks after it. What else it needs before people rely on it:",
-    );
+    output::status("drctl will not remove or watch it any more. Before you rely on it, it needs:");
     for line in next_steps(kept) {
         output::status(&format!("- {line}"));
     }
@@ -54,27 +51,22 @@ fn tell(kept: &Kept) {
 
 /// A copy is made to be thrown away: what a production database has besides its data.
 fn next_steps(kept: &Kept) -> Vec<String> {
-    let (id, region) = (&kept.resource.id, &kept.resource.region);
-    let (verb, option) = match kept.resource.kind {
-        ResourceKind::DbInstance => ("modify-db-instance", "--db-instance-identifier"),
-        ResourceKind::DbCluster => ("modify-db-cluster", "--db-cluster-identifier"),
-    };
-    let modify = format!("aws rds {verb} {option} {id} --region {region} --apply-immediately");
+    let modify = |options: &str| kept.resource.modify_command(options);
     let mut lines = Vec::new();
     if !kept.deletion_protection {
-        lines.push(format!("protection against deletion: `{modify} --deletion-protection`"));
+        lines.push(format!("protection against deletion: `{}`", modify("--deletion-protection")));
     }
     if kept.backup_retention_days.is_none_or(|days| days < 2) {
-        lines.push(format!("backups of its own: `{modify} --backup-retention-period 7`"));
+        lines.push(format!("backups of its own: `{}`", modify("--backup-retention-period 7")));
     }
     if kept.random_password {
-        lines.push(format!(
-            "a password: nobody knows the random one that drctl set; `{modify} --manage-master-user-password`"
-        ));
+        let command = modify("--manage-master-user-password");
+        lines.push(format!("a password: nobody knows the random one that drctl set; `{command}`"));
     }
-    lines.push(format!("the network: it stands in the quarantine; `{modify} --vpc-security-group-ids sg-...`"));
+    let command = modify("--vpc-security-group-ids sg-...");
+    lines.push(format!("the network: it stands in the quarantine; `{command}`"));
     lines.push(
-        "a standby or readers, log exports, alarms: the run's report lists what it lacks against its source".to_owned(),
+        "a standby or readers, log exports, alarms: the run's report lists how it differs from its source".to_owned(),
     );
     lines
 }

@@ -7,12 +7,14 @@ mod demo;
 mod doctor;
 mod exit;
 mod iam_policy;
+mod init;
 mod keep;
 mod notify;
 mod output;
 mod progress;
 mod reap;
 mod restore_test;
+mod run_journal;
 mod runbook;
 mod runs;
 mod sandbox;
@@ -27,14 +29,14 @@ use clap::{Parser, Subcommand};
 pub use exit::Exit;
 use output::Format;
 
-/// Proves that RDS, Aurora and DocumentDB backups can be restored, and says so before the disaster does.
+/// Proves that RDS, Aurora and DocumentDB backups can be restored, before you need them.
 #[derive(Debug, Parser)]
 #[command(name = "drctl", version, max_term_width = 100, after_help = exit::HELP)]
 pub struct Cli {
-    /// The estate file. For `daemon` it can be given again, and name folders.
+    /// The configuration file. For `daemon` it can be given again, and name folders.
     #[arg(long, global = true, env = "DRCTL_CONFIG", default_value = "drctl.toml", value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// What to print on standard output; talk goes to standard error.
+    /// What to print on standard output; messages go to standard error.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
     #[command(subcommand)]
@@ -43,36 +45,50 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Watch databases come back from backup and be proved, against the sandbox.
-    Demo(demo::Args),
-    /// Serve an AWS on loopback, with real databases behind it.
-    Sandbox(sandbox::Args),
-    /// Show how each database stands: last result, last proof, next test, and what is left to do.
-    Status,
-    /// Restore a database from its backup, verify the data, measure RTO and RPO, and clean up.
-    RestoreTest(restore_test::Args),
-    /// List, show and check runbooks.
-    #[command(subcommand)]
-    Runbook(runbook::Verb),
-    /// List, show and resume runs.
-    #[command(subcommand)]
-    Runs(runs::Verb),
-    /// Run tests on their schedules, carry on what was cut off, remove what has expired, and tell people.
-    Daemon(daemon::Args),
-    /// Try the channels that people are told by, and send again what was given up.
-    #[command(subcommand)]
-    Notify(notify::Verb),
-    /// Say what a schedule means, and when it fires next.
-    Schedule(schedule::Args),
-    /// Remove what dead runs left, and copies that have expired.
-    Reap(reap::Args),
-    /// Keep a copy that people have taken into use: drctl never removes it.
-    Keep(keep::Args),
+    /// Write a first configuration. Never overwrites one.
+    #[command(after_help = "Example: drctl init --region eu-west-1 --database orders=rds-postgresql && drctl doctor")]
+    Init(init::Args),
     /// Check credentials, Region, quarantine, secrets and databases. Changes nothing.
+    #[command(after_help = "Example: drctl doctor")]
     Doctor,
+    /// Restore a database from its backup, verify the data, measure RTO and RPO, and clean up.
+    #[command(after_help = "Example: drctl restore-test orders --point pitr --keep-for 2h")]
+    RestoreTest(restore_test::Args),
+    /// Show each database: last result, last pass, next test, and what needs attention.
+    #[command(after_help = "Example: drctl status")]
+    Status,
+    /// List, show, resume and back up runs.
+    #[command(subcommand, after_help = "Example: drctl runs show 01K8")]
+    Runs(runs::Verb),
+    /// Run tests on their schedules, resume interrupted runs, remove what has expired, and send notifications.
+    #[command(after_help = "Example: drctl daemon --plan 30d")]
+    Daemon(daemon::Args),
+    /// Explain a schedule, and show when it fires next.
+    #[command(after_help = "Example: drctl schedule 'cron(0 6 ? * MON *)' --timezone Europe/Dublin")]
+    Schedule(schedule::Args),
+    /// Send a test notification, and retry messages that could not be delivered.
+    #[command(subcommand, after_help = "Example: drctl notify test ops --preview --as failed")]
+    Notify(notify::Verb),
+    /// Remove what dead runs left, and copies that have expired.
+    #[command(after_help = "Example: drctl reap --dry-run")]
+    Reap(reap::Args),
+    /// Keep a copy for good: drctl never removes it.
+    #[command(after_help = "Example: drctl keep drctl-orders-01k8abcdefgh")]
+    Keep(keep::Args),
+    /// List, show and check runbooks.
+    #[command(subcommand, after_help = "Example: drctl runbook show restore-test-instance > mine.md")]
+    Runbook(runbook::Verb),
     /// Print the least IAM policy for the estate, as JSON or with `--output terraform`.
+    #[command(after_help = "Example: drctl iam-policy > policy.json")]
     IamPolicy(iam_policy::Args),
+    /// Serve an AWS on loopback, with real databases behind it, to try drctl without an account.
+    #[command(after_help = "Example: drctl sandbox --corrupt orders=rows")]
+    Sandbox(sandbox::Args),
+    /// Test five databases against the sandbox, and detect a bad backup.
+    #[command(after_help = "Example: drctl demo")]
+    Demo(demo::Args),
     /// Print a completion script for a shell.
+    #[command(after_help = "Example: drctl completions bash > /etc/bash_completion.d/drctl")]
     Completions(completions::Args),
 }
 
@@ -106,6 +122,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         return Err(output::usage("only `drctl iam-policy` is printed for Terraform", "write `--output json`"));
     }
     match cli.verb {
+        Verb::Init(args) => init::run(bootstrap::only(&cli.config)?, &args),
         Verb::Demo(args) => demo::run(&args, cli.output).await,
         Verb::Sandbox(args) => sandbox::run(&cli.config, &args).await,
         Verb::Status => status::run(bootstrap::only(&cli.config)?, cli.output).await,

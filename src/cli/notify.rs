@@ -1,4 +1,4 @@
-//! `drctl notify`: tries channels, and sends again what was given up.
+//! `drctl notify`: tests channels, and sends again what could not be delivered.
 
 use std::path::Path;
 
@@ -19,28 +19,44 @@ use crate::store::Store;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Send a trial message to one channel.
+    /// Send a test notification to one channel.
     Test {
         /// The channel's name.
         channel: String,
         /// Print what would be sent, without secrets, and send nothing.
         #[arg(long)]
         preview: bool,
+        /// Preview a message of this event, with example values, instead of the test notification.
+        #[arg(long = "as", value_name = "EVENT", value_enum, requires = "preview")]
+        example: Option<Example>,
     },
-    /// List messages that were given up.
+    /// List messages that could not be delivered.
     List,
-    /// Send again what was given up.
+    /// Send again the messages that could not be delivered.
     Retry,
+}
+
+/// What a preview can show.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Example {
+    /// A check failed.
+    Failed,
+    /// The next test passed.
+    Recovered,
+    /// A copy could not be removed.
+    Stuck,
 }
 
 pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::Result<Exit> {
     let loaded = bootstrap::load(config)?;
     let app = async || bootstrap::app(&loaded, CancellationToken::new(), progress::silent()).await;
     match verb {
-        Verb::Test { channel, preview: only } => {
+        Verb::Test { channel, preview: only, example } => {
             let channels = find(&loaded.estate, channel)?;
             if *only {
-                let message = trial(&loaded.estate, crate::clock::Clock::system().now());
+                let now = crate::clock::Clock::system().now();
+                let test = || test_message(&loaded.estate, now);
+                let message = example.map_or_else(test, |example| example_message(&loaded.estate, now, example));
                 channels.into_iter().try_for_each(|channel| preview(channel, &message))?;
                 return Ok(Exit::Passed);
             }
@@ -69,46 +85,86 @@ fn find<'e>(estate: &'e Estate, name: &str) -> anyhow::Result<Vec<&'e Channel>> 
     Err(output::usage(format!("there is no channel `{name}`"), hint))
 }
 
+/// A message as it would be if one of the estate's databases had failed.
+fn example_message(estate: &Estate, at: Timestamp, example: Example) -> Message {
+    let target = estate.databases.first().map_or("example-database", |database| database.id.as_str());
+    let test = test_message(estate, at);
+    let since = at.checked_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(at);
+    let failed = Message {
+        because: ReasonName::First,
+        target: target.to_owned(),
+        check: "restore-test".to_owned(),
+        run_id: "01EXAMPLE00000000000000000".to_owned(),
+        incident: Some(format!("example-{}", at.as_millisecond())),
+        since: Some(at),
+        summary: format!("Restore test of {target}: 1 of 6 checks failed: `orders exist`"),
+        next: "look for deletions and failed jobs before the restore point".to_owned(),
+        ..test
+    };
+    match example {
+        Example::Failed => failed,
+        Example::Recovered => Message {
+            event: Event::Recovered,
+            because: ReasonName::Recovered,
+            since: Some(since),
+            summary: format!("Restore test of {target}: every check passed"),
+            findings: Vec::new(),
+            next: "no action needed".to_owned(),
+            ..failed
+        },
+        Example::Stuck => Message {
+            event: Event::Stuck,
+            check: "cleanup".to_owned(),
+            summary: format!("Restore test of {target}: `drctl-{target}-example` could not be removed"),
+            findings: Vec::new(),
+            measured: Vec::new(),
+            next: "try `drctl reap`".to_owned(),
+            ..failed
+        },
+    }
+}
+
 /// A message that nobody can take for a real one.
-fn trial(estate: &Estate, at: Timestamp) -> Message {
+fn test_message(estate: &Estate, at: Timestamp) -> Message {
     Message {
         event: Event::Failed,
-        because: ReasonName::Trial,
+        because: ReasonName::Test,
         estate: estate.name.clone(),
         environment: estate.environment.clone(),
         target: "example-database".to_owned(),
         check: String::new(),
-        run_id: "trial".to_owned(),
+        run_id: "test".to_owned(),
         incident: None,
         since: None,
         at,
-        summary: "This is a trial of the channel: nothing has failed.".to_owned(),
+        summary: "This is a test of the channel: nothing has failed.".to_owned(),
         findings: vec![Finding {
             name: "orders exist".to_owned(),
             expected: ">= 1".to_owned(),
             actual: "0 (an example)".to_owned(),
         }],
         measured: vec!["RTO 8m of 15m (an example)".to_owned()],
-        next: "nothing is to be done".to_owned(),
+        next: "no action needed".to_owned(),
         simulated: false,
+        timezone: estate.timezone.iana_name().map(str::to_owned),
     }
 }
 
 fn preview(channel: &Channel, message: &Message) -> anyhow::Result<()> {
-    match render(channel, Envelope { id: "trial", message })? {
+    match render(channel, Envelope { id: "test", message })? {
         serde_json::Value::String(text) => output::print(&text),
         other => output::json(&other)?,
     }
     for secret in channel.way.secrets() {
         match secret {
-            SecretRef::SecretsManager { .. } => output::status(&format!("it takes `{secret}`, not looked up here")),
+            SecretRef::SecretsManager { .. } => output::status(&format!("needs `{secret}`, which was not looked up")),
             local => match resolve_local_secret(local) {
-                Ok(_) => output::status(&format!("it takes `{secret}`, which is there")),
-                Err(error) => output::status(&format!("warning: it takes a secret that is not there: {error:#}")),
+                Ok(_) => output::status(&format!("needs `{secret}`, which is set")),
+                Err(error) => output::status(&format!("warning: a secret is missing: {error:#}")),
             },
         }
     }
-    output::status(&format!("preview: nothing was sent; it would go by {}", channel.way.name()));
+    output::status(&format!("preview: nothing was sent; it would be sent by {}", channel.way.name()));
     Ok(())
 }
 
@@ -120,8 +176,8 @@ async fn test(app: &AppContext, channel: &Channel, format: Format) -> anyhow::Re
             Err(error) => Err(error),
         }
     } else {
-        let id = format!("trial-{}", now.as_millisecond());
-        send(app, channel, Envelope { id: &id, message: &trial(&app.estate, now) }).await
+        let id = format!("test-{}", now.as_millisecond());
+        send(app, channel, Envelope { id: &id, message: &test_message(&app.estate, now) }).await
     };
     if format == Format::Json {
         let error = sent.as_ref().err().map(ToString::to_string);
@@ -137,7 +193,7 @@ async fn test(app: &AppContext, channel: &Channel, format: Format) -> anyhow::Re
         }
         Err(error) => {
             output::status(&format!("error: {}: {error}", channel.name));
-            let again = if error.retryable { "it may go well later; " } else { "" };
+            let again = if error.retryable { "this may be temporary; try again; " } else { "" };
             output::status(&format!("hint: {again}`drctl notify test {} --preview` shows what is sent", channel.name));
             Ok(Exit::Failed)
         }
@@ -165,7 +221,7 @@ async fn list(store: &Store, estate: &Estate, format: Format) -> anyhow::Result<
         output::print(&format!("{}  {}  {}  {error}", dead.outgoing.id, dead.outgoing.channel, dead.created_at));
     }
     if dead.is_empty() {
-        output::status("nothing was given up");
+        output::status("every message was delivered, or is still being tried");
     } else {
         output::status("hint: `drctl notify retry` sends them again");
     }
@@ -180,7 +236,7 @@ async fn retry(app: &AppContext, format: Format) -> anyhow::Result<Exit> {
     if format == Format::Json {
         output::json(&json!({ "schema": "drctl.retry/1", "revived": revived, "sent": sent, "dead": dead }))?;
     } else {
-        output::print(&format!("{revived} tried again, {sent} sent, {dead} given up again"));
+        output::print(&format!("{revived} tried again, {sent} sent, {dead} not delivered"));
     }
     Ok(if dead == 0 { Exit::Passed } else { Exit::Failed })
 }

@@ -1,6 +1,10 @@
-//! Printing: data to standard output, talk to standard error.
+//! Printing: data to standard output, messages to standard error. Colours are left out by `anstream` where nobody sees
+//! them: no terminal, `NO_COLOR`, `TERM=dumb`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -12,6 +16,7 @@ use super::exit::Exit;
 use crate::aws;
 use crate::config::ConfigError;
 use crate::store::{NotWritten, OpenError, RunState};
+use crate::text;
 
 /// What to do where the state cannot be opened or written.
 const CHECK_STATE: &str =
@@ -23,9 +28,9 @@ const QUIET: [&str; 7] = ["aws_", "hyper", "h2", "reqwest", "sqlx", "mongodb", "
 /// What standard output is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// People.
+    /// For humans.
     Text,
-    /// Programs.
+    /// For scripts.
     Json,
     /// Terraform; `iam-policy` only.
     Terraform,
@@ -40,7 +45,7 @@ pub(super) fn start_logging(default: &str, json: bool) {
     let log = tracing_subscriber::fmt::layer();
     let log = match json {
         true => log.json().flatten_event(true).with_span_list(false).with_writer(|| PlainJson(io::stderr())).boxed(),
-        false => log.with_ansi(colours(&io::stderr())).with_writer(io::stderr).boxed(),
+        false => log.with_ansi(stderr_has_colours()).with_writer(io::stderr).boxed(),
     };
     // Whoever has started it already keeps it.
     let _ = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
@@ -66,38 +71,75 @@ impl Write for PlainJson {
 
 /// Data. A reader that has gone away is no error.
 pub(super) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = AutoStream::auto(io::stdout()).lock();
     let _ = writeln!(out, "{}", text.trim_end());
 }
 
-/// Data for programs.
+/// Data that is read by people: wrapped between words where standard output is a terminal. Lines that follow from one that
+/// was too long are set in by `indent`.
+pub(super) fn print_wrapped(text: &str, indent: usize) {
+    let Some(width) = stdout_width() else { return print(text) };
+    let lines = text.lines().map(|line| text::wrap(line, width, indent));
+    print(&lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// The columns of standard output, where it is a terminal.
+pub(super) fn stdout_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())
+}
+
+/// The columns of standard error, where it is a terminal.
+pub(super) fn stderr_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| width.0.into())
+}
+
+/// Data for scripts.
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&crate::text::plain_json(&serde_json::to_string_pretty(value)?));
     Ok(())
 }
 
-/// Talk.
+/// A message. What it begins with is coloured: `error:`, `warning:` or `hint:`.
 pub(super) fn status(text: &str) {
-    let mut err = std::io::stderr().lock();
-    let _ = writeln!(err, "{}", crate::text::printable(text));
-}
-
-/// Whether a stream takes colour.
-pub(super) fn colours(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// An outcome in its colour, where standard output takes any.
-pub(super) fn paint(text: &str, state: RunState) -> String {
-    if !colours(&std::io::stdout()) {
-        return text.to_owned();
-    }
-    let colour = match state {
-        RunState::Passed => 32,
-        RunState::Failed | RunState::Stuck => 31,
-        _ => 33,
+    let mut err = AutoStream::auto(io::stderr()).lock();
+    let text = text::printable(text);
+    let level = text.split_once(": ").and_then(|(level, rest)| Some((level, style_of_level(level)?, rest)));
+    let _ = match level {
+        Some((level, style, rest)) => writeln!(err, "{style}{level}:{style:#} {rest}"),
+        None => writeln!(err, "{text}"),
     };
-    format!("\u{1b}[1;{colour}m{text}\u{1b}[0m")
+}
+
+fn style_of_level(level: &str) -> Option<Style> {
+    let colour = match level {
+        "error" => AnsiColor::Red,
+        "warning" => AnsiColor::Yellow,
+        "hint" => AnsiColor::Cyan,
+        _ => return None,
+    };
+    Some(colour.on_default().bold())
+}
+
+/// Whether standard error shows colours.
+pub(super) fn stderr_has_colours() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
+}
+
+/// The colour of an outcome; `stuck` and what is not known at all included.
+pub(super) fn style_of(outcome: &str) -> Style {
+    let is = |state: RunState| outcome.eq_ignore_ascii_case(state.name());
+    let colour = match outcome {
+        _ if is(RunState::Passed) => AnsiColor::Green,
+        _ if is(RunState::Failed) || is(RunState::Stuck) => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    };
+    colour.on_default().bold()
+}
+
+/// An outcome in its colour.
+pub(super) fn paint(text: &str, state: RunState) -> String {
+    let style = style_of(state.name());
+    format!("{style}{text}{style:#}")
 }
 
 /// One error chain, a hint where there is one, and the exit code that fits.

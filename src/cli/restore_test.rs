@@ -11,18 +11,22 @@ use tokio::task::JoinSet;
 
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::{bootstrap, progress};
-use crate::context::AppContext;
-use crate::duration;
+use super::{bootstrap, progress, runs};
+use crate::context::{AppContext, RunEvent};
 use crate::estate::Database;
 use crate::notify::Deliverer;
-use crate::report::{self, RestoreTests, TestReport};
+use crate::report::{self, Detail, RestoreTests, TestReport};
 use crate::restore_test::{self, Options};
 use crate::runbook::{Failure, Preview, Runbook, Step, lint};
+use crate::{duration, text};
 
 /// Tests at the same time, unless asked otherwise.
 const PARALLEL: usize = 4;
 const MAX_PARALLEL: usize = 32;
+/// Where the values of a report's lines begin.
+const INDENT: usize = 11;
+/// What lines of a report begin with that say how something ended.
+const OUTCOMES: [&str; 6] = ["passed", "failed", "unknown", "refused", "interrupted", "stuck"];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,21 +41,27 @@ pub(super) struct Args {
     /// Follow this runbook instead of the shipped one.
     #[arg(long, value_name = "FILE")]
     runbook: Option<PathBuf>,
-    /// Keep a proved copy this long, as in `2h`; `drctl reap` removes it afterwards.
+    /// Keep a copy that passed for so long, as in `2h`; `drctl reap` removes it afterwards.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     keep_for: Option<Duration>,
+    /// Keep a copy that did not pass as long as `--keep-for` says, to inspect it.
+    #[arg(long, requires = "keep_for")]
+    keep_failed: bool,
     /// Print every call that would be made, and make none that changes anything.
     #[arg(long)]
     dry_run: bool,
-    /// Forget what the last passed run found: this run's catalogue, counts and content become the new measure.
-    #[arg(long)]
+    /// Accept what changed: this run's catalogue, counts and content become the new baseline, if it passes.
+    #[arg(long, alias = "accept-changes")]
     update_baseline: bool,
-    /// Tell the estate's channels, as the daemon does: for whoever runs this from a timer of their own.
+    /// Notify the estate's channels, as the daemon does: for a timer of your own.
     #[arg(long)]
     notify: bool,
     /// Tests at the same time.
     #[arg(long, default_value_t = PARALLEL, value_parser = parse_parallel, value_name = "N")]
     parallel: usize,
+    /// Show every difference between the copy and its source.
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -73,7 +83,13 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
     let cancel = bootstrap::cancel_on_signal();
     let (mut app, _) = bootstrap::app(&loaded, cancel, progress::reporter()).await?;
     app.notify = args.notify;
-    let options = Options { point: args.point.clone(), keep_for: args.keep_for, update_baseline: args.update_baseline };
+    let options = Options {
+        point: args.point.clone(),
+        keep_for: args.keep_for,
+        keep_failed: args.keep_failed,
+        update_baseline: args.update_baseline,
+    };
+    runs::warn_of_dead(&app.store, &app.estate.name).await?;
     if args.dry_run {
         return dry_run(&app, &plans, &options, format).await;
     }
@@ -81,10 +97,13 @@ pub(super) async fn run(config: &Path, args: &Args, format: Format) -> anyhow::R
     if args.notify
         && let Err(error) = Deliverer::new(app.clone()).deliver_due().await
     {
-        output::status(&format!("warning: not everybody could be told: {error:#}; `drctl notify retry` tries again"));
+        output::status(&format!(
+            "warning: some messages could not be delivered: {error:#}; `drctl notify retry` tries again"
+        ));
     }
     let simulated = app.clock.is_simulated();
-    show(&app.estate.name, simulated, &reports, format)?;
+    let detail = if args.verbose { Detail::Full } else { Detail::Brief };
+    show(&app.estate.name, simulated, &reports, detail, format)?;
     exits.extend(reports.iter().map(|report| Exit::of(report.outcome)));
     Ok(Exit::worst(exits))
 }
@@ -104,7 +123,8 @@ fn choose<'e>(databases: &'e [Database], args: &Args) -> anyhow::Result<Vec<&'e 
     }
     let find = |name: &String| {
         let found = databases.iter().find(|database| database.id == *name);
-        found.ok_or_else(|| output::usage(format!("there is no target `{name}`"), hint.clone()))
+        let hint = || text::did_you_mean(name, names.iter().copied()).unwrap_or_else(|| hint.clone());
+        found.ok_or_else(|| output::usage(format!("there is no target `{name}`"), hint()))
     };
     args.targets.iter().map(find).collect()
 }
@@ -212,6 +232,9 @@ pub(super) async fn test_all(
     for (at, (database, runbook)) in plans.into_iter().enumerate() {
         let (app, options, permits) = (app.clone(), options.clone(), Arc::clone(&permits));
         tasks.spawn(async move {
+            if permits.available_permits() == 0 {
+                app.reporter.emit(&database.id, &RunEvent::Queued);
+            }
             let _permit = permits.acquire_owned().await;
             (at, restore_test::test(&app, &database, &runbook, &options).await)
         });
@@ -222,7 +245,7 @@ pub(super) async fn test_all(
             Ok((at, Ok(report))) => reports.push((at, report)),
             Ok((_, Err(error))) => exits.push(output::fail(&error)),
             Err(error) => {
-                output::status(&format!("error: a test broke off: {error}"));
+                output::status(&format!("error: a test ended unexpectedly: {error}"));
                 exits.push(Exit::Unknown);
             }
         }
@@ -232,21 +255,37 @@ pub(super) async fn test_all(
 }
 
 /// Prints reports: each in full and a table, or one JSON document.
-pub(super) fn show(estate: &str, simulated: bool, reports: &[TestReport], format: Format) -> anyhow::Result<()> {
+pub(super) fn show(
+    estate: &str,
+    simulated: bool,
+    reports: &[TestReport],
+    detail: Detail,
+    format: Format,
+) -> anyhow::Result<()> {
     if format == Format::Json {
         return output::json(&RestoreTests::new(estate, simulated, reports.to_vec()));
     }
     for report in reports {
-        let text = report::test_as_text(report);
-        let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        output::print(&format!("{} {rest}", output::paint(word, report.outcome)));
+        show_one(report, detail);
         output::print("");
     }
     if reports.len() > 1 {
-        output::print(&report::table(reports));
+        output::print(&report::table(reports, output::stdout_width()));
     }
     if simulated {
-        output::status("simulated: this was the sandbox, not AWS");
+        output::status("this was the sandbox, not AWS");
     }
     Ok(())
+}
+
+/// One report, with outcomes in their colours.
+pub(super) fn show_one(report: &TestReport, detail: Detail) {
+    for line in report::test_as_text(report, detail).lines() {
+        let wrapped = output::stdout_width().map_or_else(|| line.to_owned(), |width| text::wrap(line, width, INDENT));
+        let word = line.split_whitespace().next().unwrap_or_default();
+        let is_outcome = OUTCOMES.iter().any(|outcome| outcome.eq_ignore_ascii_case(word));
+        let style = output::style_of(word);
+        let painted = if is_outcome { wrapped.replacen(word, &format!("{style}{word}{style:#}"), 1) } else { wrapped };
+        output::print(&painted);
+    }
 }

@@ -110,7 +110,7 @@ fn show_lint(linted: &[ConfigError], format: Format) -> anyhow::Result<()> {
     }
     for file in linted {
         if file.problems.is_empty() {
-            output::status(&format!("{}: fine", file.file));
+            output::status(&format!("{}: OK, no problems", file.file));
         } else {
             output::status(&format!("error: {file}"));
         }

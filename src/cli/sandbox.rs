@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// How closely to keep to AWS's delays: kind (everything at once), documented, or harsh (a bad day).
     #[arg(long, value_name = "MODE", default_value_t = AwsBehaviour::default(), value_parser = AwsBehaviour::parse)]
     aws: AwsBehaviour,
-    /// Where to write the authority that signs the databases' certificates, for `ca` to name [default: a file of its own]
+    /// Where to write the CA certificate of the databases, for `ca` to name [default: a file of its own]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Load your own tables from SQL instead of the shop's; `TARGET=FILE` for one database only.

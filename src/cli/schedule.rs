@@ -1,6 +1,5 @@
 //! `drctl schedule`: what an expression means, and when it fires next.
 
-use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -8,7 +7,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::schedule::{Dialect, Schedule};
+use crate::schedule::{Dialect, Schedule, zone_hint};
 
 const MAX_COUNT: u16 = 1000;
 
@@ -31,9 +30,9 @@ pub(super) fn run(args: &Args, format: Format) -> anyhow::Result<Exit> {
     let schedule = Schedule::parse(&args.expression).map_err(|invalid| {
         output::usage(format!("the schedule `{}` is not valid: {invalid}", args.expression), invalid.hint)
     })?;
-    let zone = TimeZone::get(&args.timezone).with_context(|| format!("there is no time zone `{}`", args.timezone));
+    let name = &args.timezone;
     let zone =
-        zone.map_err(|error| output::usage(format!("{error:#}"), "write an IANA name such as `Europe/Dublin`"))?;
+        TimeZone::get(name).map_err(|_| output::usage(format!("there is no time zone `{name}`"), zone_hint(name)))?;
     let from = args.from.unwrap_or_else(|| Clock::system().now());
     let next: Vec<Timestamp> = schedule.upcoming(from, &zone).take(args.count.into()).collect();
     if next.is_empty() {

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::bootstrap;
 use super::exit::Exit;
 use super::output::{self, Format};
+use super::{bootstrap, runs};
 use crate::clock::Clock;
 use crate::duration;
 use crate::estate::{Database, Estate};
@@ -83,7 +84,7 @@ pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
     if format == Format::Json {
         output::json(&status)?;
     } else {
-        show(&status, now);
+        show(&status, &loaded.estate.timezone, now);
     }
     Ok(exit(&status))
 }
@@ -96,11 +97,11 @@ async fn collect(estate: &Estate, store: &Store, now: Timestamp) -> anyhow::Resu
         region: &estate.region,
         simulated,
     };
-    // What was proved at AWS counts before what was rehearsed.
-    let (real, rehearsed) = (store.last_runs(of(false)).await?, store.last_runs(of(true)).await?);
+    // What was proved at AWS counts before what was tried in the sandbox.
+    let (real, in_sandbox) = (store.last_runs(of(false)).await?, store.last_runs(of(true)).await?);
     for database in &estate.databases {
         let is_of = |last: &&LastRun| last.ended.new.target == database.id;
-        let last = real.iter().find(is_of).or_else(|| rehearsed.iter().find(is_of));
+        let last = real.iter().find(is_of).or_else(|| in_sandbox.iter().find(is_of));
         let planned = match last {
             Some(last) => store.jobs(last.ended.new.scope()).await?,
             None => Vec::new(),
@@ -154,7 +155,7 @@ fn of_run(run: &Run, is_at_work: bool) -> Unfinished {
         _ => (
             "dead",
             "its process is gone".to_owned(),
-            format!("resume it with `drctl runs resume {id}`, or undo it with `drctl reap`"),
+            format!("resume with `drctl runs resume {id}`, undo with `drctl reap`"),
         ),
     };
     let (target, started_at) = (run.new.target.clone(), run.new.started_at);
@@ -195,12 +196,14 @@ fn exit(status: &Status) -> Exit {
     Exit::worst(stuck.chain(targets))
 }
 
-fn show(status: &Status, now: Timestamp) {
-    output::print(&format!("estate {} ({})", status.estate, status.environment));
+fn show(status: &Status, zone: &TimeZone, now: Timestamp) {
+    let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
+    output::print(&format!("estate {}{environment}", status.estate));
     let width = status.targets.iter().map(|target| target.target.chars().count()).max().unwrap_or(0).clamp(6, 32);
     let line = |cells: [&str; 5]| {
         let [target, result, ended, proved, next] = cells;
-        format!("{target:<width$}  {result:<11}  {ended:<11}  {proved:<11}  {next}")
+        let style = style_of_cell(result);
+        format!("{target:<width$}  {style}{result:<11}{style:#}  {ended:<11}  {proved:<11}  {next}")
     };
     output::print(&line(["TARGET", "RESULT", "ENDED", "PROVED", "NEXT TEST"]));
     for target in &status.targets {
@@ -214,8 +217,8 @@ fn show(status: &Status, now: Timestamp) {
         output::print(&line(cells.map(|cell| cell)));
         let is_well = matches!(target.outcome, Some(RunState::Passed) | None);
         if let (Some(reason), Some(run), false) = (&target.reason, &target.run_id, is_well) {
-            output::print(&format!("  {}", crate::text::clean(reason)));
-            output::print(&format!("  the whole report: `drctl runs show {run}`"));
+            output::print_wrapped(&format!("  {}", crate::text::clean(reason)), 2);
+            output::print(&format!("  full report: `drctl runs show {run}`"));
         }
     }
     if status.targets.iter().any(|target| target.simulated) {
@@ -223,18 +226,21 @@ fn show(status: &Status, now: Timestamp) {
     }
     for run in &status.unfinished {
         let Unfinished { run_id, target, state, reason, hint, .. } = run;
-        output::print(&format!("{state}: run {run_id} of {target}: {}", crate::text::clean(reason)));
-        output::print(&format!("  hint: {hint}"));
+        output::print_wrapped(&format!("{state}: run {run_id} of {target}: {}", crate::text::clean(reason)), 2);
+        output::print_wrapped(&format!("  hint: {hint}"), 4);
     }
     for copy in &status.kept {
-        let until = copy.until.map_or_else(|| "for ever".to_owned(), |until| format!("until {}", minute(until)));
-        output::print(&format!("kept: `{}` in {}, a copy of {}, {until}", copy.id, copy.region, copy.target));
-        output::print(&format!("  hint: `drctl keep {}` keeps it for ever", copy.id));
+        let until =
+            copy.until.map_or_else(|| "for good".to_owned(), |until| format!("until {}", runs::minute(until, zone)));
+        let line = format!("kept: `{}` in {}, a copy of {}, {until}", copy.id, copy.region, copy.target);
+        output::print_wrapped(&line, 2);
+        output::print(&format!("  hint: `drctl keep {}` keeps it for good", copy.id));
     }
 }
 
-fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+/// The heading has no colour.
+fn style_of_cell(result: &str) -> anstyle::Style {
+    if result == "RESULT" { anstyle::Style::new() } else { output::style_of(result) }
 }
 
 /// How long ago; a moment that is still to come is the sandbox's, whose clock runs ahead.

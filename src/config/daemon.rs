@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use super::notify::refuse_plain_http;
 use super::problem::shown;
 use super::reader::Section;
-use crate::estate::{Address, Daemon, Missed, State, StateLocation, ZonedSchedule};
-use crate::schedule::Schedule;
+use crate::estate::{Address, Daemon, Database, Missed, State, StateLocation, ZonedSchedule};
+use crate::schedule::{Schedule, zone_hint};
 
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
 const DEFAULT_MISSED_AFTER: Duration = Duration::from_mins(15);
@@ -29,9 +29,20 @@ pub(super) fn utc() -> Zone {
     Zone(TimeZone::UTC, "UTC".to_owned())
 }
 
+/// The zone that people of this estate live in: the one that is written, else the one that all schedules name, else UTC.
+pub(super) fn common_zone(daemon: Option<&Section<'_, '_>>, zone: &Zone, databases: &[Database]) -> TimeZone {
+    let mut zones = databases.iter().filter_map(|database| database.test.timetable.as_ref()).map(|table| &table.zone);
+    let first = zones.next().filter(|_| !daemon.is_some_and(|section| section.has("timezone")));
+    first.filter(|first| zones.all(|zone| zone == *first)).unwrap_or(&zone.0).clone()
+}
+
 fn parse_zone(section: &Section<'_, '_>) -> Option<Zone> {
-    let expected = "an IANA name such as `\"Europe/Dublin\"` or `\"UTC\"`";
-    section.parsed("timezone", expected, |name| Some(Zone(TimeZone::get(name).ok()?, name.to_owned())))
+    let name = section.text("timezone")?;
+    let zone = TimeZone::get(&name).ok();
+    if zone.is_none() {
+        section.report_text("timezone", &name, "is no time zone", zone_hint(&name));
+    }
+    Some(Zone(zone?, name))
 }
 
 /// The zone that schedules are read in where they name none.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::daemon::{self, Zone};
 use super::notify::secret;
 use super::reader::Section;
+use super::reserved;
 use crate::estate::{
     ContentMode, CustomCheck, Database, DatabaseKind, Expectation, HostPort, Objectives, PointChoice, Probe, Protocol,
     RestoreTest, ServerlessV2Scaling, TlsMode,
@@ -32,12 +33,8 @@ pub(super) fn read(section: &Section<'_, '_>, estate: Objectives, zone: &Zone) -
         rpo: section.duration("rpo").unwrap_or(estate.rpo),
     };
     let retention = section.duration("retention");
-    if let Some(connections) = section.section("connections") {
-        connections.count("alarm_above");
-        connections.count("max");
-        connections.finish();
-    }
-    section.texts("depends_on");
+    reserved::check_connections(section);
+    reserved::check_dependencies(section);
     let test = section.section("restore_test").map(|test| {
         let read = read_test(&test, kind, zone);
         check_cleartext(&test, read.as_ref());
@@ -139,9 +136,7 @@ fn read_test(section: &Section<'_, '_>, kind: Option<DatabaseKind>, zone: &Zone)
         ca: section.text("ca").map(Into::into),
         connect: section.parsed("connect", "`\"host:port\"`", HostPort::parse),
         row_tolerance: row_tolerance(section),
-        content: section
-            .choice("content", &[("full", ContentMode::Full), ("settled", ContentMode::Settled)])
-            .unwrap_or(ContentMode::Full),
+        content: content(section),
         checks: checks.unwrap_or_default(),
     };
     section.finish();
@@ -218,6 +213,17 @@ fn deadline(section: &Section<'_, '_>) -> Duration {
     deadline
 }
 
+/// `settled` is what `immutable` was called before.
+fn content(section: &Section<'_, '_>) -> ContentMode {
+    if section.raw("content").and_then(|value| value.as_str()) == Some("settled") {
+        let message = "`settled` is now called `immutable`; the old name will go";
+        section.warn("content", message, "write `content = \"immutable\"`");
+        return ContentMode::Settled;
+    }
+    let mode = section.choice("content", &[("full", ContentMode::Full), ("immutable", ContentMode::Settled)]);
+    mode.unwrap_or(ContentMode::Full)
+}
+
 fn row_tolerance(section: &Section<'_, '_>) -> f64 {
     let percent = section.parsed("row_tolerance", "a share such as `\"1%\"`", |text| {
         let number: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
@@ -228,17 +234,22 @@ fn row_tolerance(section: &Section<'_, '_>) -> f64 {
 
 fn read_check(section: &Section<'_, '_>, kind: Option<DatabaseKind>) -> Option<CustomCheck> {
     let name = section.required_text("name");
-    let mongo = kind.is_some_and(|kind| kind.protocol() == Protocol::Mongo);
-    let probe = match ["sql", "aggregate", "newest", "settled"].map(|key| section.has(key)) {
-        [true, false, false, false] if !mongo => read_sql(section),
-        [false, true, false, false] if mongo => read_aggregate(section),
+    let mongo = kind.map(|kind| kind.protocol() == Protocol::Mongo);
+    let immutable = section.renamed("settled", "immutable");
+    let probe = match ["sql", "aggregate", "newest", immutable].map(|key| section.has(key)) {
+        // Where the kind is wrong, that is the one mistake.
+        [true, false, false, false] if mongo != Some(true) => read_sql(section),
+        [false, true, false, false] if mongo != Some(false) => read_aggregate(section),
         [false, false, true, false] => read_newest(section),
-        [false, false, false, true] => read_settled(section),
+        [false, false, false, true] => read_immutable(section, immutable),
         _ => {
-            let query = if mongo { "`collection` and `aggregate` with `expect`" } else { "`sql` with `expect`" };
-            let hint = format!("give it exactly one of {query}; `newest` with `within`; `settled` with `after`");
+            let query = match mongo {
+                Some(true) => "`collection` and `aggregate` with `expect`",
+                _ => "`sql` with `expect`",
+            };
+            let hint = format!("give it exactly one of {query}; `newest` with `within`; `immutable` with `older_than`");
             section.report("", "does not say what to look at", hint);
-            for key in ["expect", "within", "collection", "after"] {
+            for key in ["expect", "within", "collection", section.renamed("after", "older_than")] {
                 let _ = section.has(key);
             }
             None
@@ -303,12 +314,14 @@ fn read_newest(section: &Section<'_, '_>) -> Option<Probe> {
     Some(Probe::Newest { relation, column, within: within? })
 }
 
-fn read_settled(section: &Section<'_, '_>) -> Option<Probe> {
-    let place = section.parsed("settled", "`\"table.column\"`", relation_and_column);
-    if !section.has("after") {
-        section.report("after", "is missing", "add `after = \"7d\"`: the age from which rows no longer change");
+fn read_immutable(section: &Section<'_, '_>, key: &'static str) -> Option<Probe> {
+    let place = section.parsed(key, "`\"table.column\"`", relation_and_column);
+    let older_than = section.renamed("after", "older_than");
+    if !section.has(older_than) {
+        let hint = "add `older_than = \"7d\"`: the age from which rows no longer change";
+        section.report(older_than, "is missing", hint);
     }
-    let settled_after = section.duration("after");
+    let settled_after = section.duration(older_than);
     let (relation, column) = place?;
     Some(Probe::Settled { relation, column, settled_after: settled_after? })
 }

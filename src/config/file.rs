@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::problem::ConfigError;
+use super::problem::{ConfigError, Diagnostic};
 use super::reader::{Section, Source};
-use super::{daemon, database, notify, reserved};
-use crate::estate::{Estate, Objectives, Quarantine, StateLocation, Transport};
+use super::{daemon, database, notify, region, reserved};
+use crate::estate::{Channel, Estate, Objectives, Quarantine, StateLocation, Transport};
 
 /// The largest configuration that is read.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -26,18 +26,20 @@ pub struct Loaded {
     pub text: String,
     /// What it says.
     pub estate: Estate,
+    /// What is read all the same, and should be written otherwise.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Reads and checks a configuration file. Relative paths inside it are taken from its directory.
 ///
 /// # Errors
-/// Where it cannot be read, and [`Invalid`] where it is not valid.
+/// Where it cannot be read, and [`ConfigError`] where it is not valid.
 pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| format!("failed to read the configuration `{shown}`"))?.len();
     anyhow::ensure!(size <= MAX_BYTES, "the configuration `{shown}` is larger than {MAX_BYTES} bytes");
     let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the configuration `{shown}`"))?;
-    let mut estate = parse(&shown.to_string(), &text)?;
+    let (mut estate, warnings) = parse_with_warnings(&shown.to_string(), &text)?;
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     if let StateLocation::Sqlite(state) = &mut estate.state.location {
         *state = directory.join(&state);
@@ -50,7 +52,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     for database in &mut estate.databases {
         database.test.ca = database.test.ca.take().map(|ca| directory.join(ca));
     }
-    Ok(Loaded { path: path.to_owned(), text, estate })
+    Ok(Loaded { path: path.to_owned(), text, estate, warnings })
 }
 
 /// Checks a configuration's text. `file` is only its name in messages.
@@ -58,10 +60,15 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
 /// # Errors
 /// With every problem that the text has.
 pub fn parse(file: &str, text: &str) -> Result<Estate, ConfigError> {
+    parse_with_warnings(file, text).map(|(estate, _)| estate)
+}
+
+pub(super) fn parse_with_warnings(file: &str, text: &str) -> Result<(Estate, Vec<Diagnostic>), ConfigError> {
     let source = Source::new(file, text, 0);
     let table = source.parse()?;
     let estate = read(&source.root(table.get_ref()));
-    source.finish(estate)
+    let warnings = source.warnings();
+    source.finish(estate).map(|estate| (estate, warnings))
 }
 
 fn read(root: &Section<'_, '_>) -> Option<Estate> {
@@ -77,23 +84,21 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     let state = root.section("state").map_or_else(|| Some(daemon::default_state()), |section| daemon::state(&section));
     let daemon_section = root.section("daemon");
     let zone = daemon_section.as_ref().map_or_else(daemon::utc, daemon::zone);
-    let daemon = daemon_section.map_or_else(|| daemon::default(&zone), |section| daemon::read(&section, &zone));
+    let daemon = daemon_section.as_ref().map_or_else(|| daemon::default(&zone), |section| daemon::read(section, &zone));
     let sections = root.sections("database");
     let databases: Vec<_> = sections.iter().map(|section| database::read(section, objectives, &zone)).collect();
     report_duplicates(&sections, "id", "target");
-    let sections = root.sections("notify");
-    let channels: Vec<_> = sections.iter().map(notify::read).collect();
-    report_duplicates(&sections, "name", "channel");
-    reserved::check(root);
+    reserved::check(root, &sections);
+    let channels = read_channels(root);
     let Some(head) = root.section("estate") else {
         root.report("estate", "is missing", "add `[estate]` with `name` and `region`");
         root.finish();
         return None;
     };
     let name = head.required_text("name");
-    let region = head.required_text("region");
-    let environment = head.text("environment").unwrap_or_else(|| "prod".to_owned());
-    let backup_region = head.text("backup_region");
+    let region = region::read(&head, "region", head.required_text("region"));
+    let environment = head.text("environment").unwrap_or_default();
+    let backup_region = region::read(&head, "backup_region", head.text("backup_region"));
     let role_arn = head.parsed("role_arn", "an ARN such as `\"arn:aws:iam::123456789012:role/drctl\"`", |text| {
         text.starts_with("arn:").then(|| text.to_owned())
     });
@@ -104,7 +109,9 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
     }
     head.finish();
     root.finish();
+    let databases: Vec<_> = databases.into_iter().collect::<Option<_>>()?;
     Some(Estate {
+        timezone: daemon::common_zone(daemon_section.as_ref(), &zone, &databases),
         name: name?,
         environment,
         region: region?,
@@ -115,10 +122,22 @@ fn read(root: &Section<'_, '_>) -> Option<Estate> {
         objectives,
         state: state?,
         quarantine,
-        databases: databases.into_iter().collect::<Option<_>>()?,
+        databases,
         daemon: daemon?,
-        channels: channels.into_iter().collect::<Option<Vec<_>>>()?.concat(),
+        channels: channels?,
     })
+}
+
+/// `[[notify]]` and `[[heartbeat]]`.
+fn read_channels(root: &Section<'_, '_>) -> Option<Vec<Channel>> {
+    let mut sections = root.sections("notify");
+    let told: Vec<_> = sections.iter().map(notify::read).collect();
+    let heartbeats = root.sections("heartbeat");
+    let switches: Vec<_> =
+        heartbeats.iter().map(|section| notify::read_heartbeat(section).map(|one| vec![one])).collect();
+    sections.extend(heartbeats);
+    report_duplicates(&sections, "name", "channel");
+    Some(told.into_iter().chain(switches).collect::<Option<Vec<_>>>()?.concat())
 }
 
 /// The account that is meant. A role of another one cannot be meant.
@@ -190,10 +209,10 @@ mod tests {
         let keys: Vec<_> = found.iter().map(|(line, key, _)| (*line, key.as_str())).collect();
         let expected = [
             (4, "estate.colour"),
-            (7, "database[1].kind"),
-            (8, "database[1].rto"),
-            (10, "database[1].restore_test.password"),
-            (12, "database[2].id"),
+            (7, "database.kind"),
+            (8, "database.rto"),
+            (10, "database.restore_test.password"),
+            (12, "database.id"),
         ];
         assert_eq!(keys, expected);
         assert!(found.iter().all(|(_, _, message)| !message.contains("hunter2")));
@@ -213,8 +232,8 @@ mod tests {
         assert_eq!(names("\"dba@example.com\""), ["mail"]);
         let two = names("\"dba@example.com\", \"On call <ops@example.com>\", \"dba@example.com\"");
         assert_eq!(two, ["mail/ops@example.com", "mail/dba@example.com"]);
-        assert_eq!(problems(&text(""))[0].1, "notify[1].email.to");
-        assert_eq!(problems(&text("\"nobody\""))[0].1, "notify[1].email.to");
+        assert_eq!(problems(&text(""))[0].1, "notify.email.to");
+        assert_eq!(problems(&text("\"nobody\""))[0].1, "notify.email.to");
     }
 
     #[test]
@@ -252,7 +271,7 @@ mod tests {
             "{HEAD}[[database]]\nid = \"db\"\nkind = \"documentdb\"\n[[database.restore_test.check]]\nname = \"x\"\n\
              collection = \"c\"\naggregate = '[{{\"$out\": \"d\"}}]'\nexpect = \"empty\"\n"
         );
-        assert_eq!(problems(&text)[0].1, "database[1].restore_test.check[1].aggregate");
+        assert_eq!(problems(&text)[0].1, "database.restore_test.check.aggregate");
     }
 
     proptest::proptest! {

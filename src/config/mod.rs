@@ -9,7 +9,10 @@ mod file;
 mod notify;
 mod problem;
 mod reader;
+mod region;
 mod reserved;
+#[cfg(test)]
+mod tests;
 
 pub use changes::changes;
 pub use file::{Loaded, load, parse};

@@ -1,20 +1,23 @@
-//! `[[notify]]`: whom to tell.
+//! `[[notify]]`: whom to tell. `[[heartbeat]]`: who notices when drctl is silent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::problem::shown;
-use super::reader::Section;
+use super::reader::{Section, unknown_word_hint};
 use crate::estate::{Address, Channel, Email, Encryption, Event, SecretRef, Transport, is_private_on_the_way};
 
 const SLACK_API: &str = "https://slack.com/api";
 const PAGERDUTY_API: &str = "https://events.pagerduty.com";
 const MAX_NAME_CHARS: usize = 64;
-const DEFAULT_PING: Duration = Duration::from_mins(5);
+const EXAMPLE: &str = "add `slack = { webhook = \"env:SLACK_WEBHOOK_URL\" }`, or another";
+const DEFAULT_HEARTBEAT: Duration = Duration::from_mins(5);
 /// Variables that hold what drctl itself logs in with, or is steered by.
 const OWN: [&str; 2] = ["AWS_", "DRCTL_STATE"];
 const HTTP: [&str; 2] = ["https://", "http://"];
-const WAYS: [&str; 6] = ["slack", "sns", "email", "pagerduty", "webhook", "ping"];
+const WAYS: [&str; 5] = ["slack", "sns", "email", "pagerduty", "webhook"];
+/// What `[[heartbeat]]` was written as before.
+const PING: &str = "ping";
 const SMTP: [(&str, Encryption, u16); 3] = [
     ("smtps://", Encryption::Implicit, 465),
     ("smtp://", Encryption::StartTls, 587),
@@ -24,15 +27,17 @@ const SMTP: [(&str, Encryption, u16); 3] = [
 /// Reads one `[[notify]]`, which is a channel, or one for each recipient of a mail; `None` where something was wrong, which
 /// is then reported.
 pub(super) fn read(section: &Section<'_, '_>) -> Option<Vec<Channel>> {
-    if !section.has("name") {
-        section.report("name", "is missing", "add `name = \"ops\"`");
-    }
-    let name = section.parsed("name", "letters, digits, `-` and `_`, 64 at most", |text| {
-        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        (plain && text.len() <= MAX_NAME_CHARS).then(|| text.to_owned())
-    });
+    let name = name(section);
     let on = events(section);
-    let given: Vec<_> = WAYS.into_iter().filter(|way| section.has(way)).collect();
+    let mut given: Vec<_> = WAYS.into_iter().filter(|way| section.has(way)).collect();
+    if section.table().contains_key(PING) && section.has(PING) {
+        section.warn(
+            PING,
+            "is now a section of its own; the old form will go",
+            "write `[[heartbeat]]` with `name`, `url` and `every`",
+        );
+        given.push(PING);
+    }
     let ways = match given.as_slice() {
         [key] => section.section(key).and_then(|way| {
             let read = if *key == "email" { mails(&way) } else { read_way(key, &way).map(|way| vec![way]) };
@@ -40,13 +45,13 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Vec<Channel>> {
             read
         }),
         [first, second, ..] => {
-            let message = format!("names two ways to tell: `{first}` and `{second}`");
-            section.report("", message, "give each way a `[[notify]]` of its own");
+            let message = format!("names two channels: `{first}` and `{second}`");
+            section.report("", message, "give each a `[[notify]]` of its own");
             None
         }
         [] => {
             let names: Vec<_> = WAYS.iter().map(|way| format!("`{way}`")).collect();
-            section.report("", "does not name one way to tell", format!("give exactly one of {}", names.join(", ")));
+            section.report("", format!("needs exactly one of {}", names.join(", ")), EXAMPLE);
             None
         }
     };
@@ -63,6 +68,24 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Vec<Channel>> {
     Some(ways.into_iter().map(channel).collect())
 }
 
+/// Reads one `[[heartbeat]]`: a dead man's switch that is not told of events, but hears from drctl as long as all is well.
+pub(super) fn read_heartbeat(section: &Section<'_, '_>) -> Option<Channel> {
+    let name = name(section);
+    let way = heartbeat(section);
+    section.finish();
+    Some(Channel { name: name?, on: BTreeSet::new(), way: way? })
+}
+
+fn name(section: &Section<'_, '_>) -> Option<String> {
+    if !section.has("name") {
+        section.report("name", "is missing", "add `name = \"ops\"`");
+    }
+    section.parsed("name", "letters, digits, `-` and `_`, 64 at most", |text| {
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        (plain && text.len() <= MAX_NAME_CHARS).then(|| text.to_owned())
+    })
+}
+
 fn events(section: &Section<'_, '_>) -> BTreeSet<Event> {
     if !section.has("on") {
         return BTreeSet::from([Event::Failed, Event::Unknown, Event::Recovered, Event::Stuck]);
@@ -72,12 +95,8 @@ fn events(section: &Section<'_, '_>) -> BTreeSet<Event> {
         match Event::ALL.iter().find(|(name, _)| *name == text) {
             Some((_, event)) => drop(events.insert(*event)),
             None => {
-                let names: Vec<_> = Event::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
-                section.report(
-                    "on",
-                    format!("{} is not known", shown(&text)),
-                    format!("write any of {}", names.join(", ")),
-                );
+                let names = Event::ALL.map(|(name, _)| name);
+                section.report("on", format!("{} is not known", shown(&text)), unknown_word_hint(&text, &names));
             }
         }
     }
@@ -115,15 +134,17 @@ fn read_way(key: &str, way: &Section<'_, '_>) -> Option<Transport> {
             let key = if way.has("key") { Some(secret(way, "key")?) } else { None };
             Some(Transport::Webhook { url: address(way)?, key })
         }
-        _ => {
-            required(way, "url", "add `url = \"env:HEALTHCHECKS_URL\"`");
-            let every = way.duration("every").unwrap_or(DEFAULT_PING);
-            if every.is_zero() {
-                way.report("every", "must be longer than nothing", "write `every = \"5m\"`");
-            }
-            Some(Transport::Heartbeat { url: address(way)?, every })
-        }
+        _ => heartbeat(way),
     }
+}
+
+fn heartbeat(section: &Section<'_, '_>) -> Option<Transport> {
+    required(section, "url", "add `url = \"env:HEALTHCHECKS_URL\"`");
+    let every = section.duration("every").unwrap_or(DEFAULT_HEARTBEAT);
+    if every.is_zero() {
+        section.report("every", "must be longer than nothing", "write `every = \"5m\"`");
+    }
+    Some(Transport::Heartbeat { url: address(section)?, every })
 }
 
 fn required(way: &Section<'_, '_>, key: &'static str, hint: &str) {
@@ -156,7 +177,7 @@ pub(super) fn secret(section: &Section<'_, '_>, key: &'static str) -> Option<Sec
         section.report(
             key,
             "holds a secret in plain text (not shown here)",
-            "write `\"env:NAME\"`, `\"file:PATH\"` or `\"secretsmanager:ID\"`, and change the secret that stood here",
+            "write `\"env:NAME\"`, `\"file:PATH\"` or `\"secretsmanager:ID\"`, and rotate that secret",
         );
     }
     if let Some(SecretRef::Env(name)) = &reference

@@ -1,21 +1,64 @@
-//! What is wrong with a file, and how to mend it.
+//! What is wrong with a file, where, and what to write instead.
 
 use std::fmt;
 
+use crate::text::clean_to;
+
 /// One mistake in a file that a person wrote.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Diagnostic {
     /// The line, from 1.
     pub line: usize,
-    /// The key with its tables, such as `database[2].rto`.
+    /// The key with its tables, such as `database.rto`.
     pub key: String,
+    /// The ids and names of those tables where they have one: which database, which check. Empty where none has.
+    pub of: Vec<String>,
     /// What is wrong, with the value where it may be shown.
     pub message: String,
     /// What to write instead.
     pub hint: String,
+    /// The place in the file, where it can be shown.
+    #[serde(skip)]
+    pub excerpt: Option<Excerpt>,
 }
 
-/// Of a value so much is repeated.
+impl Diagnostic {
+    /// `drctl.toml:16: `database.kind` of `shop`: ...`, the line with a caret, and the hint.
+    #[must_use]
+    pub fn display(&self, file: &str) -> String {
+        let of: Vec<_> = self.of.iter().map(|name| format!("`{name}`")).collect();
+        let of = if of.is_empty() { String::new() } else { format!(" of {}", of.join(", ")) };
+        let mut text = format!("{file}:{}: `{}`{of}: {}", self.line, self.key, self.message);
+        if let Some(Excerpt { text: line, before, marked }) = &self.excerpt {
+            let number = self.line.to_string();
+            let (pad, skip, carets) = (" ".repeat(number.len()), " ".repeat(*before), "^".repeat((*marked).max(1)));
+            text = format!("{text}\n    {number} | {line}\n    {pad} | {skip}{carets}");
+        }
+        format!("{text}\n    hint: {}", self.hint)
+    }
+}
+
+/// One line of a file, without what may be a secret, and what is marked in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The line.
+    pub text: String,
+    /// Characters before the mark.
+    pub before: usize,
+    /// Characters that are marked.
+    pub marked: usize,
+}
+
+impl Excerpt {
+    /// A line that is marked between `before` and `after`.
+    pub(super) fn new(before: &str, marked: &str, after: &str) -> Self {
+        let [before, marked, after] = [before, marked, after].map(|part| clean_to(part, MAX_SHOWN_CHARS));
+        let (skipped, count) = (before.chars().count(), marked.chars().count());
+        Self { text: format!("{before}{marked}{after}"), before: skipped, marked: count }
+    }
+}
+
+/// Characters of a value that are repeated.
 const MAX_SHOWN_CHARS: usize = 120;
 
 /// A value as it may be repeated: cut, and without what lets somebody in. Of an address only the host is shown.
@@ -49,8 +92,7 @@ impl fmt::Display for ConfigError {
         let plural = if count == 1 { "" } else { "s" };
         write!(f, "`{}` has {count} problem{plural}", self.file)?;
         for problem in &self.problems {
-            write!(f, "\n  {}:{}: `{}`: {}", self.file, problem.line, problem.key, problem.message)?;
-            write!(f, "\n    hint: {}", problem.hint)?;
+            write!(f, "\n  {}", problem.display(&self.file))?;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ pub async fn wait_for_account(estate: &Estate, clock: &Clock, health: &Health) -
             }
             Err(error) => {
                 let hint = error.hint();
-                tracing::error!(estate = estate.name, %error, hint, "AWS does not say who we are; nothing is tested until it does");
+                tracing::error!(estate = estate.name, %error, hint, "cannot verify the AWS identity; no test starts until it is verified");
                 health.asked_aws(Err(error.brief()));
                 health.record_heartbeat();
             }

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Stopwatch};
 /// So long after its last pass an agent counts as hung.
 const HUNG_AFTER: Duration = Duration::from_mins(3);
 
-const NOT_ASKED: &str = "not asked yet";
+const NOT_ASKED: &str = "not checked yet";
 
 /// How an agent stands. Clones look at the same one.
 #[derive(Clone, Debug)]

@@ -26,8 +26,10 @@ pub use timetable::ZonedSchedule;
 pub struct Estate {
     /// The estate's name, shown in every report.
     pub name: String,
-    /// Such as `prod`.
+    /// Such as `prod`; empty where the configuration names none.
     pub environment: String,
+    /// In which people read times: that of `[daemon]`, else the one that all schedules name, else UTC.
+    pub timezone: jiff::tz::TimeZone,
     /// The AWS Region of the sources, and of the copies.
     pub region: String,
     /// The Region that backups are copied to.

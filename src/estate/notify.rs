@@ -178,7 +178,7 @@ impl Transport {
             Self::Email(_) => "email",
             Self::PagerDuty { .. } => "pagerduty",
             Self::Webhook { .. } => "webhook",
-            Self::Heartbeat { .. } => "ping",
+            Self::Heartbeat { .. } => "heartbeat",
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::report::TestReport;
 use crate::store::{Alert, AlertCheck, AlertTransition, AlertsBefore, OutboxMessage, RunState};
 use crate::verify::Outcome;
 
+const NOTHING_TO_DO: &str = "no action needed";
+
 /// What people are told of a test, given what was wrong before: of its verdict, and of what it left behind. Neither has a say
 /// in the other.
 ///
@@ -94,23 +96,24 @@ fn message(
     let bad = report.checks.iter().filter(|check| check.outcome != Outcome::Passed);
     let findings =
         bad.map(|check| Finding { name: cut(&check.name), expected: cut(&check.expected), actual: cut(&check.actual) });
-    let whole = || format!("`drctl runs show {}` has the whole report", report.run_id);
+    let is_good = matches!(event, Event::Passed | Event::Recovered);
+    let otherwise = || if is_good { NOTHING_TO_DO } else { "read the full report" }.to_owned();
     let (summary, findings, measured, next) = match (check, &report.verdict) {
         (AlertCheck::Cleanup, _) if event == Event::Recovered => {
-            let summary = format!("Everything that was made to test {} is gone", report.target);
-            (summary, Vec::new(), Vec::new(), "no action needed".to_owned())
+            let summary = format!("Everything that was created to test {} is deleted", report.target);
+            (summary, Vec::new(), Vec::new(), NOTHING_TO_DO.to_owned())
         }
         (AlertCheck::RestoreTest, Some(verdict)) => (
             format!("Restore test of {}: {}", report.target, verdict.reason),
             findings.collect(),
             measured(report),
-            verdict.hint.clone().unwrap_or_else(whole),
+            verdict.hint.clone().unwrap_or_else(otherwise),
         ),
         _ => (
             format!("Restore test of {}: {}", report.target, report.reason),
             Vec::new(),
             Vec::new(),
-            report.hint.clone().unwrap_or_else(whole),
+            report.hint.clone().unwrap_or_else(otherwise),
         ),
     };
     Ok(Message {
@@ -135,13 +138,14 @@ fn message(
         measured,
         next: cut(&next),
         simulated,
+        timezone: estate.timezone.iana_name().map(str::to_owned),
     })
 }
 
 fn measured(report: &TestReport) -> Vec<String> {
     let line = |name: &str, measured: Option<f64>, objective: f64| match measured {
         Some(measured) => format!("{name} {} of {}", show_seconds(measured), show_seconds(objective)),
-        None => format!("{name} not measured; {} is promised", show_seconds(objective)),
+        None => format!("{name} not measured; the objective is {}", show_seconds(objective)),
     };
     vec![
         line("RTO", report.rto.measured_seconds, report.rto.objective_seconds),

@@ -113,7 +113,7 @@ impl Deliverer {
                 }
                 DeliveryOutcome::Dead { error } => {
                     let hint = "`drctl notify retry` tries it again";
-                    tracing::error!(channel = channel.name, id, error, hint, "given up");
+                    tracing::error!(channel = channel.name, id, error, hint, "message moved to dead letters");
                 }
             }
             self.app.store.mark_sent(id, &sent).await?;

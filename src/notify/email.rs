@@ -79,7 +79,9 @@ fn html(message: &Message) -> String {
         }
     }
     let measured: Vec<_> = message.measured.iter().map(|line| escape(line)).collect();
-    let _ = write!(html, "<p>{}</p><p><b>Next:</b> {}</p></body></html>", measured.join("<br>"), escape(&message.next));
+    let report = message.report().map_or_else(String::new, |report| format!("<p>{}</p>", escape(&report)));
+    let next = escape(&message.next);
+    let _ = write!(html, "<p>{}</p><p><b>Next:</b> {next}</p>{report}</body></html>", measured.join("<br>"));
     html
 }
 
@@ -157,6 +159,7 @@ mod tests {
             measured: Vec::new(),
             next: String::new(),
             simulated: false,
+            timezone: None,
         };
         let email = Email {
             host: "localhost".to_owned(),

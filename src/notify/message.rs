@@ -1,6 +1,7 @@
 //! What people are told: short, true, and with the next command.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::estate::Event;
@@ -14,18 +15,18 @@ const MAX_TEXT_CHARS: usize = 300;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasonName {
-    /// It was in order before.
+    /// The last test passed, or nothing was left behind.
     First,
     /// It has been wrong for a while.
     Still,
     /// It was wrong in another way before.
     Changed,
-    /// It is in order again.
+    /// It passes again, or nothing is left behind any more.
     Recovered,
-    /// It is in order, as before.
+    /// It passes, as before.
     Passed,
-    /// Somebody tries the channel.
-    Trial,
+    /// Somebody tests the channel.
+    Test,
     /// Several things at once.
     Digest,
 }
@@ -50,11 +51,11 @@ pub struct Message {
     pub because: ReasonName,
     /// The estate.
     pub estate: String,
-    /// Its environment.
+    /// Its environment; empty where the configuration names none.
     pub environment: String,
     /// The target.
     pub target: String,
-    /// What is wrong, or in order again: `restore-test` or `cleanup`; empty where it is about neither.
+    /// What is wrong, or no longer wrong: `restore-test` or `cleanup`; empty where it is about neither.
     #[serde(default)]
     pub check: String,
     /// The run.
@@ -75,19 +76,23 @@ pub struct Message {
     pub next: String,
     /// Whether it happened in the sandbox.
     pub simulated: bool,
+    /// In which people read times, as an IANA name; UTC where there is none.
+    #[serde(default)]
+    pub timezone: Option<String>,
 }
 
 impl Message {
     /// One line: the subject of a mail, the head of a post.
     #[must_use]
     pub fn title(&self) -> String {
-        let rehearsal = if self.simulated { "rehearsal: " } else { "" };
+        let sandbox = if self.simulated { "[sandbox] " } else { "" };
         let word = match self.because {
-            ReasonName::Trial => "trial message".to_owned(),
+            ReasonName::Test => "test message".to_owned(),
             ReasonName::Still => format!("still {}", self.event.name()),
             _ => self.event.name().to_owned(),
         };
-        let title = format!("{rehearsal}{} {word} ({}, {})", self.target, self.estate, self.environment);
+        let environment = if self.environment.is_empty() { String::new() } else { format!(", {}", self.environment) };
+        let title = format!("{sandbox}{} {word} ({}{environment})", self.target, self.estate);
         // One line, whatever the names are: it becomes a header of a mail.
         crate::text::clean(&title)
     }
@@ -95,16 +100,36 @@ impl Message {
     /// Since when, and why this is told.
     #[must_use]
     pub fn context(&self) -> String {
-        let since = self.since.map_or_else(String::new, show);
+        let since = self.since.map_or_else(String::new, |since| self.show(since));
+        let at = self.show(self.at);
         match self.because {
-            ReasonName::First => format!("new, at {}", show(self.at)),
-            ReasonName::Still => format!("not in order since {since}"),
-            ReasonName::Changed => format!("not in order since {since}; now in another way"),
-            ReasonName::Recovered => format!("in order again after {}", self.outage()),
-            ReasonName::Passed => format!("in order, at {}", show(self.at)),
-            ReasonName::Trial => format!("sent at {}", show(self.at)),
-            ReasonName::Digest => format!("several messages in one, at {}", show(self.at)),
+            ReasonName::First => format!("new, at {at}"),
+            ReasonName::Still => format!("unresolved since {since}"),
+            ReasonName::Changed => format!("unresolved since {since}; it was something else before"),
+            ReasonName::Recovered => format!("resolved after {}", self.outage()),
+            ReasonName::Passed => format!("passed at {at}"),
+            ReasonName::Test => format!("sent at {at}"),
+            ReasonName::Digest => format!("several messages in one, at {at}"),
         }
+    }
+
+    /// The event as subscriptions filter by it; `test` where the channel is tested.
+    #[must_use]
+    pub fn event_name(&self) -> &'static str {
+        if self.because == ReasonName::Test { "test" } else { self.event.name() }
+    }
+
+    /// Where the whole report is; absent where the message is of no run.
+    #[must_use]
+    pub fn report(&self) -> Option<String> {
+        let is_of_a_run = !matches!(self.because, ReasonName::Test | ReasonName::Digest) && !self.run_id.is_empty();
+        is_of_a_run.then(|| format!("Full report: `drctl runs show {}`", self.run_id))
+    }
+
+    /// A time to the minute.
+    fn show(&self, at: Timestamp) -> String {
+        let zone = self.timezone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+        at.to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
 
     fn outage(&self) -> String {
@@ -132,13 +157,9 @@ impl Message {
         }
         lines.extend(self.measured.iter().cloned());
         lines.push(format!("Next: {}", self.next));
+        lines.extend(self.report());
         lines.join("\n")
     }
-}
-
-/// A time to the minute, in UTC.
-fn show(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A text that is not too long for a message.

@@ -15,13 +15,13 @@ pub(super) fn payload(message: &Message, routing_key: &str) -> Option<Value> {
     let key = format!("drctl/{}/{}/{}/{incident}", message.estate, message.environment, message.target);
     let key = cut_to(&key, DEDUP_KEY_CHARS);
     let action = match (message.event, message.because) {
-        (_, ReasonName::Trial) => "trigger",
+        (_, ReasonName::Test) => "trigger",
         (Event::Recovered, _) => "resolve",
         (Event::Passed, _) => return None,
         _ => "trigger",
     };
     let severity = match (message.event, message.because) {
-        (_, ReasonName::Trial) => "info",
+        (_, ReasonName::Test) => "info",
         (Event::Failed, _) => "critical",
         (Event::Stuck, _) => "error",
         _ => "warning",

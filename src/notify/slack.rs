@@ -35,7 +35,8 @@ pub(super) fn payload(message: &Message) -> Value {
     if !message.measured.is_empty() {
         blocks.push(section(&escape(&message.measured.join("\n"))));
     }
-    blocks.push(section(&format!("*Next:* {}", escape(&message.next))));
+    let report = message.report().map_or_else(String::new, |report| format!("\n{}", escape(&report)));
+    blocks.push(section(&format!("*Next:* {}{report}", escape(&message.next))));
     // `text` is what a notification on a telephone shows.
     json!({ "text": escape(&cut_to(&message.title(), HEADER_CHARS)), "blocks": blocks })
 }

@@ -14,12 +14,13 @@ pub(super) fn publish(topic_arn: &str, id: &str, message: &Message) -> Publish {
         message.title().chars().map(|c| if c.is_ascii() && !c.is_control() { c } else { '?' }).collect();
     let mut attributes = BTreeMap::from([
         ("id", id.to_owned()),
-        ("event", message.event.name().to_owned()),
+        ("event", message.event_name().to_owned()),
         ("estate", message.estate.clone()),
-        ("environment", message.environment.clone()),
         ("target", message.target.clone()),
         ("run_id", message.run_id.clone()),
     ]);
+    // SNS takes no empty attribute.
+    attributes.extend((!message.environment.is_empty()).then(|| ("environment", message.environment.clone())));
     attributes.extend(message.incident.clone().map(|incident| ("incident", incident)));
     Publish {
         topic_arn: topic_arn.to_owned(),

@@ -11,19 +11,19 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::message::{Message, ReasonName};
+use super::message::Message;
 
 const SCHEMA: &str = "drctl.notification/1";
 
 /// What a webhook is sent.
 pub(super) fn payload(id: &str, message: &Message) -> anyhow::Result<Value> {
     let mut payload = json!({ "schema": SCHEMA, "id": id, "title": message.title(), "text": message.text() });
-    // Whoever routes by `event` must not take a trial for the real thing.
-    payload["trial"] = json!(message.because == ReasonName::Trial);
     let fields = serde_json::to_value(message)?;
     if let (Some(payload), Value::Object(fields)) = (payload.as_object_mut(), fields) {
         payload.extend(fields);
     }
+    // Whoever routes by `event` must not take a test of the channel for the real thing.
+    payload["event"] = json!(message.event_name());
     Ok(payload)
 }
 

@@ -5,7 +5,7 @@ mod objectives;
 mod text;
 mod trace;
 
-pub use model::{Cleanup, PointReport, ResourceReport, RestoreTests, TestReport, VerdictReport, assemble};
+pub use model::{Cleanup, KeptReport, PointReport, ResourceReport, RestoreTests, TestReport, VerdictReport, assemble};
 pub use objectives::{Rpo, Rto};
-pub use text::{table, test as test_as_text};
+pub use text::{Detail, columns, table, test as test_as_text};
 pub use trace::trace;

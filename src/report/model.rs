@@ -1,11 +1,13 @@
 //! From a run's journal to its report.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::objectives::{Rpo, Rto, hint_of, judge, rpo, rto};
 use crate::action::{Copy, Difference, Point, PointType, Promise, VerifyOutput};
 use crate::aws::{Resource, ResourceKind};
+use crate::duration;
 use crate::estate::Database;
 use crate::runbook::{Finished, RunInfo};
 use crate::store::{Entry, Phase, RunState};
@@ -69,7 +71,7 @@ pub struct TestReport {
     pub phases: Vec<Phase>,
     /// Every check.
     pub checks: Vec<Check>,
-    /// What the copy lacks against its source.
+    /// In what the copy differs from its source.
     #[serde(default)]
     pub differences: Vec<Difference>,
     /// Promises about backups, judged.
@@ -82,6 +84,22 @@ pub struct TestReport {
     pub resources: Vec<ResourceReport>,
     /// Whether that is gone.
     pub cleanup: Cleanup,
+    /// How to use the copy, where it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptReport>,
+}
+
+/// A copy that stays on purpose.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptReport {
+    /// Until when, in the time zone of its schedule; absent where it stays for good.
+    pub until: Option<String>,
+    /// Where clients connect, as `host:port`; absent where it was not ready.
+    pub endpoint: Option<String>,
+    /// The master user.
+    pub username: Option<String>,
+    /// Whether the master user has a random password, which was not kept.
+    pub random_password: bool,
 }
 
 /// What a test has found, and what to do about it.
@@ -131,6 +149,13 @@ pub struct ResourceReport {
     pub state: String,
 }
 
+impl ResourceReport {
+    /// The resource itself.
+    pub(super) fn resource(&self) -> Resource {
+        Resource { kind: self.kind, id: self.id.clone(), region: self.region.clone() }
+    }
+}
+
 /// Whether what was made is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,9 +203,14 @@ pub fn assemble(
         None => (state, verdict.reason.clone(), verdict.hint.clone()),
     };
     let mut notes = point.as_ref().map(|point| point.notes.clone()).unwrap_or_default();
+    if rpo.met != Some(true) && snapshots_alone_miss(database, point.as_ref()) {
+        let objective = duration::show(database.objectives.rpo);
+        notes.push(format!("snapshots alone cannot meet an RPO of {objective}: use point-in-time recovery to meet it"));
+    }
     if copy.as_ref().is_some_and(|copy| copy.storage_initializing) {
         notes.push("AWS still loads the copy's blocks: it was not at full speed yet".to_owned());
     }
+    let kept = finished.kept_until.map(|until| kept(database, until, copy.as_ref()));
     let cleanup = match (outcome, finished.kept_until) {
         (RunState::Stuck, _) => Cleanup::Stuck,
         (_, Some(_)) => Cleanup::Kept,
@@ -206,6 +236,25 @@ pub fn assemble(
         notes,
         resources: resources(entries),
         cleanup,
+        kept,
+    }
+}
+
+/// Whether snapshots may be older than the RPO allows.
+fn snapshots_alone_miss(database: &Database, point: Option<&Point>) -> bool {
+    let may_be = point.filter(|point| point.kind == PointType::Snapshot).and_then(|point| point.max_age_seconds);
+    may_be.is_some_and(|seconds| seconds > database.objectives.rpo.as_secs_f64())
+}
+
+fn kept(database: &Database, until: Timestamp, copy: Option<&Copy>) -> KeptReport {
+    let zone = database.test.timetable.as_ref().map_or(TimeZone::UTC, |timetable| timetable.zone.clone());
+    // A recovery is kept for good.
+    let until = Some(until).filter(|until| *until != Timestamp::MAX);
+    KeptReport {
+        until: until.map(|until| until.to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()),
+        endpoint: copy.map(|copy| copy.endpoint.to_string()),
+        username: copy.and_then(|copy| database.test.username.clone().or_else(|| copy.master_username.clone())),
+        random_password: database.test.password.is_none(),
     }
 }
 

@@ -161,7 +161,7 @@ fn broken(rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
         (Some(measured), Some(false), _) => broken.push(missed("RPO", measured, rpo.objective_seconds)),
         (None, Some(false), Some(reason)) => {
             let promised = duration::show_seconds(rpo.objective_seconds);
-            broken.push(format!("the RPO cannot be met, promised is {promised}: {reason}"));
+            broken.push(format!("the RPO cannot be met, the objective is {promised}: {reason}"));
         }
         _ => {}
     }
@@ -172,7 +172,7 @@ fn broken(rto: &Rto, rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
             Some(age) => ("the newest usable snapshot", age),
             None => ("the restore point", point.age_seconds.unwrap_or_default()),
         };
-        broken.push(format!("{what} is {} old, at most {most} are allowed", duration::show_seconds(age)));
+        broken.push(format!("{what} is {} old, the limit is {most}", duration::show_seconds(age)));
     }
     let kept = point.promises.iter().filter(|promise| promise.outcome == Outcome::Failed);
     broken.extend(kept.map(|promise| format!("`{}` is not kept: {}", promise.name, promise.found)));
@@ -184,7 +184,7 @@ fn unknown(rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
     if rpo.met.is_none() {
         let promised = duration::show_seconds(rpo.objective_seconds);
         let why = rpo.reason.as_deref().unwrap_or("no restore point was chosen");
-        unknown.push(format!("the RPO is unknown, promised is {promised}: {why}"));
+        unknown.push(format!("the RPO is unknown, the objective is {promised}: {why}"));
     }
     let Some(point) = point else { return unknown };
     if point.age_outcome == Outcome::Unknown {
@@ -197,7 +197,7 @@ fn unknown(rpo: &Rpo, point: Option<&Point>) -> Vec<String> {
 
 fn missed(what: &str, measured: f64, objective: f64) -> String {
     let promised = duration::show(Duration::try_from_secs_f64(objective).unwrap_or_default());
-    format!("the {what} is {}, promised is {promised}", duration::show_seconds(measured))
+    format!("the {what} is {}, the objective is {promised}", duration::show_seconds(measured))
 }
 
 #[cfg(test)]
@@ -245,7 +245,7 @@ mod tests {
         let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 901.0, 700.0)], &finished(RunState::Passed), 0.0, true);
         let rpo = rpo(OBJECTIVES, None, None);
         let (state, reason) = judge(&finished(RunState::Passed).verdict, &rto, &rpo, None);
-        assert_eq!((state, reason.as_str()), (RunState::Failed, "the RTO is 15m 1s, promised is 15m"));
+        assert_eq!((state, reason.as_str()), (RunState::Failed, "the RTO is 15m 1s, the objective is 15m"));
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         let rto = rto(OBJECTIVES, &[phase(Spent::Aws, 60.0, 60.0)], &finished(RunState::Passed), 0.0, true);
         let (state, reason) = judge(&finished(RunState::Passed).verdict, &rto, &rpo(OBJECTIVES, None, None), None);
         assert_eq!(state, RunState::Unknown);
-        assert!(reason.starts_with("the RPO is unknown, promised is 5m"), "{reason}");
+        assert!(reason.starts_with("the RPO is unknown, the objective is 5m"), "{reason}");
     }
 
     #[test]

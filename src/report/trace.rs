@@ -40,12 +40,12 @@ pub fn trace(report: &TestReport, estate: &str, environment: &str) -> Value {
         let attributes = vec![number("drctl.worked_seconds", phase.worked_seconds)];
         spans.push(span(id, &own, Some(&root), &phase.name, times, phase.outcome == "passed", attributes));
     }
-    let resource = [
+    let mut resource = vec![
         text("service.name", "drctl"),
         text("service.version", env!("CARGO_PKG_VERSION")),
-        text("deployment.environment.name", environment),
         text("drctl.estate", estate),
     ];
+    resource.extend((!environment.is_empty()).then(|| text("deployment.environment.name", environment)));
     json!({ "resourceSpans": [{
         "resource": { "attributes": resource },
         "scopeSpans": [{ "scope": { "name": "drctl" }, "spans": spans }],

@@ -134,6 +134,8 @@ pub struct RunInfo {
     pub expires_at: Option<Timestamp>,
     /// Whether what the last passed run found is left out of account.
     pub update_baseline: bool,
+    /// Whether a copy that is kept for a while is kept when it failed, too; of a run that is resumed it is not.
+    pub keep_failed: bool,
     /// When it must have ended.
     pub deadline_at: Timestamp,
 }

@@ -132,7 +132,7 @@ pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inpu
     // A recovery keeps what stands, whatever the verdict: half a recovery is more than none.
     let product_stays = match (runbook.kind, verdict.state) {
         (RunbookKind::Recovery, _) => Some(Timestamp::MAX),
-        (RunbookKind::Drill, RunState::Passed) if !run.keep_for.is_zero() => run.info.expires_at,
+        (RunbookKind::Drill, state) if !run.keep_for.is_zero() && is_kept(run, state) => run.info.expires_at,
         _ => None,
     };
     let finished = Finished { verdict, outputs: scope, remains: Vec::new(), kept_until: product_stays, worked_seconds };
@@ -140,6 +140,12 @@ pub async fn execute(run: &Run<'_>, runbook: &Runbook, registry: &Registry, inpu
         Some(until) => keep(run, finished, until).await,
         None => undo(run, finished).await,
     }
+}
+
+/// Whether a drill's copy is worth keeping for a while.
+fn is_kept(run: &Run<'_>, state: RunState) -> bool {
+    let has_failed = matches!(state, RunState::Failed | RunState::Unknown);
+    state == RunState::Passed || (has_failed && run.info.keep_failed)
 }
 
 /// Ends a run whose process is gone, without going on with its steps: a drill is undone, a recovery keeps what stands.
@@ -185,7 +191,9 @@ fn earlier_failure(history: &[(Timestamp, Entry)]) -> Option<Verdict> {
 
 async fn execute_steps(run: &Run<'_>, runbook: &Runbook, registry: &Registry, scope: &mut Scope) -> Verdict {
     let history = run.journal.entries();
-    for step in &runbook.steps {
+    for (at, step) in runbook.steps.iter().enumerate() {
+        let begun = RunEvent::Step { number: at + 1, total: runbook.steps.len(), id: step.id.clone() };
+        run.app.reporter.emit(&run.info.target, &begun);
         let outputs = match outputs_of(&history, &step.id) {
             StepStatus::Done(outputs) => outputs,
             StepStatus::Skipped => continue,

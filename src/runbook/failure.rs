@@ -43,7 +43,7 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let hint = "look closer with `DRCTL_LOG=debug`; `drctl doctor` tells what is not in order".to_owned();
+        let hint = "run it again with `DRCTL_LOG=debug`; `drctl doctor` shows what failed".to_owned();
         Self { state: RunState::Unknown, error, hint: Some(hint), transient: false }
     }
 }

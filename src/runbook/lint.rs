@@ -46,11 +46,17 @@ impl Lint<'_> {
             0..MAX_PROBLEMS => {}
             MAX_PROBLEMS => {
                 let (message, hint) = ("more problems are not shown".to_owned(), "correct these first".to_owned());
-                return self.problems.push(Diagnostic { line, key: "...".to_owned(), message, hint });
+                return self.problems.push(Diagnostic {
+                    line,
+                    key: "...".to_owned(),
+                    message,
+                    hint,
+                    ..Diagnostic::default()
+                });
             }
             _ => return,
         }
-        self.problems.push(Diagnostic { line, key: key.to_owned(), message, hint });
+        self.problems.push(Diagnostic { line, key: key.to_owned(), message, hint, ..Diagnostic::default() });
     }
 
     fn step(&mut self, step: &Step, before: &[Step]) {

@@ -55,6 +55,14 @@ pub struct Invalid {
     pub hint: String,
 }
 
+/// What to write where `name` is no time zone.
+#[must_use]
+pub fn zone_hint(name: &str) -> String {
+    let names: Vec<_> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+    let write = || "write an IANA name such as `Europe/Dublin` or `UTC`".to_owned();
+    crate::text::did_you_mean(name, names.iter().map(String::as_str)).unwrap_or_else(write)
+}
+
 /// A valid schedule.
 #[derive(Clone, Debug)]
 pub struct Schedule {

@@ -174,6 +174,10 @@ fn rate(inside: &str) -> Result<Rule, Invalid> {
         "minute" => ("minute", 60),
         "hour" => ("hour", 3600),
         "day" => ("day", 86_400),
+        "week" => {
+            let hint = format!("write `rate({} days)`", number.saturating_mul(7));
+            return Err(invalid("unit", format!("`{unit}` is not minutes, hours or days"), hint));
+        }
         _ => return Err(invalid("unit", format!("`{unit}` is not minutes, hours or days"), hint)),
     };
     let right = if number == 1 { singular.to_owned() } else { format!("{singular}s") };

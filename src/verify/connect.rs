@@ -108,7 +108,7 @@ pub(super) fn refused(refusal: &ConnectError, expected: &str, login: &Connection
             (Outcome::Failed, message, fix)
         }
         ConnectError::Authorities(message) => {
-            (Outcome::Unknown, message, "correct `ca`: a PEM file with the authorities")
+            (Outcome::Unknown, message, "correct `ca`: a PEM file with the CA certificates")
         }
         // drctl chose that password itself: that it does not work yet says nothing about the backup.
         ConnectError::Credentials(message) if login.fresh_password => {

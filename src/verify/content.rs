@@ -8,9 +8,11 @@ use super::salt::Salt;
 
 /// What to do about content that cannot be compared.
 const HASHED_ANEW: &str = "see whether `rows` tells more, and find out who changed the table's columns; if that was meant, \
-     run once with `--accept-changes`";
+     run once with `--update-baseline`";
+/// What to do about tables that could not be read.
+const SEE_ROWS: &str = "see what `rows` and `structure` say of these tables";
 /// What to do about rows that should not have changed.
-const CHANGED: &str = "find out who changed old rows; if it was meant, run once with `--accept-changes`";
+const CHANGED: &str = "find out who changed old rows; if it was meant, run once with `--update-baseline`";
 
 /// The same restore point has the same content each time that it is restored.
 pub(super) fn content(found: &Baseline, baseline: Option<&Baseline>) -> Option<Check> {
@@ -18,9 +20,8 @@ pub(super) fn content(found: &Baseline, baseline: Option<&Baseline>) -> Option<C
     let recorded = format!("{digests} tables fingerprinted");
     let Some(baseline) = baseline.filter(|baseline| baseline.point_id == found.point_id && fingerprinted(baseline) > 0)
     else {
-        let note = if baseline.is_some() { "another point than last time" } else { "first run" };
-        let actual = format!("{recorded}; {note}");
-        return (digests > 0).then(|| passed("content", CheckKind::Content, "every row can be read", actual));
+        let note = if baseline.is_some() { "not compared: another restore point than last time" } else { "first run" };
+        return (digests > 0).then(|| recorded_anew(found, &format!("{recorded}; {note}")));
     };
     let expected = "the same content as when this point was last restored";
     let names: BTreeSet<&String> = baseline.relations.keys().chain(found.relations.keys()).collect();
@@ -48,6 +49,19 @@ pub(super) fn content(found: &Baseline, baseline: Option<&Baseline>) -> Option<C
     let actual = list(&[changed, unclear].concat());
     let draft = Draft { outcome, expected: expected.to_owned(), actual, fix: Some(fix) };
     Some(check("content", CheckKind::Content, draft))
+}
+
+/// There is nothing to compare with: that every row could be read is all that can be said.
+fn recorded_anew(found: &Baseline, actual: &str) -> Check {
+    let expected = "every row can be read";
+    let unread = found.relations.iter().filter(|(_, relation)| relation.rows.is_none());
+    let unread: Vec<_> = unread.map(|(name, _)| format!("`{name}` could not be read")).collect();
+    if unread.is_empty() {
+        return passed("content", CheckKind::Content, expected, actual.to_owned());
+    }
+    let actual = format!("{}; {actual}", list(&unread));
+    let draft = Draft { outcome: Outcome::Unknown, expected: expected.to_owned(), actual, fix: Some(SEE_ROWS) };
+    check("content", CheckKind::Content, draft)
 }
 
 fn fingerprinted(facts: &Baseline) -> usize {
@@ -234,6 +248,23 @@ mod tests {
         }
         assert_eq!(settled("s", Some(&settled_facts(2, &now)), Some(&settled_facts(2, ""))).outcome, Outcome::Unknown);
         assert_eq!((settled_now(&now, 2), settled_now(&print("15/sent", 1), 2)), (Outcome::Passed, Outcome::Failed));
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_read_leaves_the_content_unknown_also_where_nothing_is_compared() {
+        let one = print("15/record2", 1);
+        let mut now = facts(&[("orders", 2, Some(&one)), ("users", 2, Some(&one))]);
+        let orders = now.relations.get_mut("orders").unwrap();
+        (orders.rows, orders.fingerprint) = (None, None);
+        let first = content(&now, None).unwrap();
+        assert_eq!(
+            (first.outcome, first.actual.as_str()),
+            (Outcome::Unknown, "`orders` could not be read; 1 tables fingerprinted; first run")
+        );
+        let other = Baseline { point_id: "q".to_owned(), ..facts(&[("orders", 2, Some(&one))]) };
+        assert_eq!(content(&now, Some(&other)).unwrap().outcome, Outcome::Unknown);
+        let whole = content(&facts(&[("orders", 2, Some(&one))]), Some(&other)).unwrap();
+        assert!(whole.actual.contains("not compared: another restore point"), "{whole:?}");
     }
 
     #[test]

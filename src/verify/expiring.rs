@@ -19,13 +19,13 @@ fn doubt(before: &RelationFacts, now: &RelationFacts) -> Option<String> {
     if let Some(field) = fresh {
         return Some(format!(
             "it has {rows_now} rows, had {rows_before}, and has a TTL index on `{field}` that is new: if that was meant, \
-             accept it with `--accept-changes`"
+             accept it with `--update-baseline`"
         ));
     }
     (rows_before > 0 && rows_now == 0 && now.expiring.is_some()).then(|| {
         format!(
             "it is empty, and had {rows_before} rows: whether they expired (TTL) or were lost cannot be told; if they \
-             expired, accept it with `--accept-changes`"
+             expired, accept it with `--update-baseline`"
         )
     })
 }

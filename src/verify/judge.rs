@@ -19,6 +19,9 @@ const MAX_SKEW: Duration = Duration::from_mins(5);
 const NULL: &str = "null";
 /// Characters of a value that a report shows.
 const VALUE_CHARS: usize = 200;
+/// What to do about damaged pages or indexes.
+pub(super) const DAMAGED: &str = "the stored data is damaged: test the previous snapshot with `--point`, and check the source for \
+     the same damage; do not rely on this backup";
 /// Findings that a check's text lists before it only counts them.
 const LISTED: usize = 3;
 /// Characters of each of them.
@@ -76,7 +79,7 @@ pub(super) fn troubled(name: &str, kind: CheckKind, expected: &str, trouble: &Pr
         ProbeError::Damage(_) => {
             "do not rely on this backup: restore an older one with `--point`, and find out since when"
         }
-        ProbeError::Unable(_) | ProbeError::Lost => "mend what kept the check from running, then run the test again",
+        ProbeError::Unable(_) | ProbeError::Lost => "fix the cause, then rerun the test",
     };
     let draft = Draft {
         outcome: trouble.outcome(),
@@ -129,7 +132,7 @@ pub(super) fn catalog(found: &Baseline, baseline: Option<&Baseline>) -> Check {
     if lost.is_empty() {
         return passed("catalog", CheckKind::Catalog, &expected, counted);
     }
-    let fix = "if the change was meant, accept it with `drctl restore-test TARGET --accept-changes`";
+    let fix = "if the change was meant, accept it with `drctl restore-test TARGET --update-baseline`";
     check(
         "catalog",
         CheckKind::Catalog,
@@ -185,6 +188,7 @@ pub(super) fn rows(
         Outcome::Unknown => {
             "remove what kept drctl from reading (a missing right, a time limit), or accept the change that is named, and test again"
         }
+        _ if troubles.values().any(|trouble| matches!(trouble, ProbeError::Damage(_))) => DAMAGED,
         _ => "look for deletions and failed jobs before the restore point, and restore an older one with `--point`",
     };
     check("rows", CheckKind::Rows, Draft { outcome, expected, actual: list(&findings), fix: Some(fix) })
@@ -244,7 +248,8 @@ pub(super) fn structure(
     let all: Vec<_> = findings.iter().map(|trouble| trouble.message().to_owned()).chain(fresh).collect();
     let fix = match outcome {
         Outcome::Unknown => "give the user that drctl connects with the right to run the check",
-        _ => "do not rely on this backup: check the source for the same damage, and restore an older point",
+        _ if findings.iter().any(|trouble| matches!(trouble, ProbeError::Damage(_))) => DAMAGED,
+        _ => "validate the constraint again, or accept the change with `--update-baseline`",
     };
     let draft = Draft { outcome, expected: expected.to_owned(), actual: list(&all), fix: Some(fix) };
     check("structure", CheckKind::Structure, draft)
@@ -365,6 +370,8 @@ mod tests {
             rows(&facts(&[]), &troubles, None, 0.0).outcome
         };
         assert_eq!(troubled(ProbeError::Damage("invalid page".to_owned())), Outcome::Failed);
+        let troubles = BTreeMap::from([("orders".to_owned(), ProbeError::Damage("invalid page".to_owned()))]);
+        assert_eq!(rows(&facts(&[]), &troubles, None, 0.0).fix.as_deref(), Some(DAMAGED));
         assert_eq!(troubled(ProbeError::Unable("timeout".to_owned())), Outcome::Unknown);
     }
 

@@ -139,9 +139,9 @@ impl Metrics {
             self.last_success,
         );
         registry.register("restore_test_rto_seconds", "The time to recover, as last measured", self.rto);
-        registry.register("restore_test_rto_objective_seconds", "The promised time to recover", self.rto_objective);
+        registry.register("restore_test_rto_objective_seconds", "Recovery time objective", self.rto_objective);
         registry.register("rpo_seconds", "The data that would be lost, as last measured", self.rpo);
-        registry.register("rpo_objective_seconds", "The promised bound on lost data", self.rpo_objective);
+        registry.register("rpo_objective_seconds", "Recovery point objective", self.rpo_objective);
         registry.register("restore_test_passed", "Whether the last restore test of a target passed", self.passed);
         registry.register("check_results", "Checks of the last restore tests by outcome", self.results);
         registry.register("notifications", "Messages by channel and outcome", self.notifications);

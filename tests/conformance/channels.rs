@@ -30,7 +30,7 @@ impl Smtp {
         Self { server, out, scratch, port }
     }
 
-    /// Sends a trial message by it.
+    /// Sends a test message by it.
     fn tried(&self, scheme: &str, more: &str, moto: &Moto, password: &str) -> CommandOutput {
         let text = format!(
             "{HEAD}[[notify]]\nname = \"mail\"\n[notify.email]\nsmtp = \"{scheme}://localhost:{}\"\n\
@@ -83,15 +83,15 @@ fn mail_goes_out_encrypted_and_authenticated_or_not_at_all() {
         assert!(mail["encrypted"] == true && mail["authenticated"] == true, "{mode}: {mail:#}");
         assert_eq!(mail["to"], serde_json::json!(["dba@example.com"]));
         let header = |name: &str| mail["headers"][name].as_str().unwrap_or_default().to_owned();
-        assert_eq!(header("subject"), "[drctl] example-database trial message (shop, prod)");
-        assert!(header("message-id").starts_with("<trial-") && header("auto-submitted") == "auto-generated");
+        assert_eq!(header("subject"), "[drctl] example-database test message (shop)");
+        assert!(header("message-id").starts_with("<test-") && header("auto-submitted") == "auto-generated");
         assert!(mail["parts"]["text/plain"].as_str().unwrap().contains("orders exist: expected >= 1"));
         assert!(mail["parts"]["text/html"].as_str().unwrap().contains("<td>&gt;= 1</td>"));
         // A wrong password, and an authority that nobody knows.
         smtp.tried(scheme, LOGIN, &moto, "wrong")
             .assert_code(1)
             .assert_contains("535")
-            .assert_contains("it may go well later");
+            .assert_contains("this may be temporary");
         smtp.tried(scheme, &LOGIN.replace("ca = \"ca.pem\"\n", ""), &moto, "opensesame").assert_code(1);
     }
 }
@@ -103,16 +103,16 @@ fn a_mail_server_may_ask_for_patience_refuse_or_hang() {
     }
     let moto = Moto::start();
     let answer = |mode: &str| Smtp::start(mode).tried("smtp+plain", "", &moto, "");
-    answer("greylist").assert_code(1).assert_contains("greylisted").assert_contains("it may go well later");
+    answer("greylist").assert_code(1).assert_contains("greylisted").assert_contains("this may be temporary");
     let refused = answer("refuse").assert_code(1).assert_contains("relaying denied");
-    assert!(!refused.err.contains("it may go well later"));
+    assert!(!refused.err.contains("this may be temporary"));
     // Somebody has left the company: the others are told, and it is said who was not.
     let mut gone = Smtp::start("gone");
     gone.tried("smtp+plain", "", &moto, "")
         .assert_code(1)
         .assert_contains("mail/dba@example.com: the mail server refused");
     assert_eq!(gone.received()["to"], serde_json::json!(["ops@example.com"]));
-    answer("hang").assert_code(1).assert_contains("it may go well later");
+    answer("hang").assert_code(1).assert_contains("this may be temporary");
     // No encryption where it is asked for: nothing is sent.
     Smtp::start("greylist").tried("smtp", "", &moto, "").assert_code(1);
 }
@@ -133,7 +133,7 @@ fn a_topic_passes_messages_on_to_a_queue() {
     let found: Value = serde_json::from_str(&found).unwrap();
     for name in ["alerts", "alerts.fifo"] {
         let message = &found[name][0];
-        assert!(message["Subject"].as_str().unwrap().starts_with("example-database trial message"), "{found:#}");
+        assert!(message["Subject"].as_str().unwrap().starts_with("example-database test message"), "{found:#}");
         assert!(message["Message"].as_str().unwrap().contains("Next:"));
         assert_eq!(message["MessageAttributes"]["target"]["Value"], "example-database");
         assert_eq!(message["MessageAttributes"]["event"]["Value"], "failed");

@@ -224,15 +224,15 @@ fn what_was_given_up_can_be_sent_again() {
     let mut command = rig.command(&["daemon"]);
     command.current_dir(&rig.scratch.0);
     let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
-    agent.wait_for("given up");
+    agent.wait_for("message moved to dead letters");
     assert_eq!(agent.stop(), 0);
     let drctl = |arguments: &[&str]| {
         let mut command = rig.command(arguments);
         crate::support::CommandOutput::from(command.current_dir(&rig.scratch.0).output().unwrap())
     };
     drctl(&["notify", "list"]).assert_code(0).assert_contains("channel_is_archived");
-    drctl(&["notify", "retry"]).assert_code(0).assert_contains("1 tried again, 1 sent, 0 given up again");
-    drctl(&["notify", "list"]).assert_code(0).assert_contains("nothing was given up");
+    drctl(&["notify", "retry"]).assert_code(0).assert_contains("1 tried again, 1 sent, 0 not delivered");
+    drctl(&["notify", "list"]).assert_code(0).assert_contains("every message was delivered");
     assert_eq!(slack.requests().len(), 2);
 }
 
@@ -243,7 +243,7 @@ fn a_channel_is_tried_and_previewed() {
     let text = format!(
         "{HEAD}\n[[notify]]\nname = \"hook\"\nwebhook = {{ url = \"{0}/hook\", key = \"env:HOOK_KEY\" }}\n\
          [[notify]]\nname = \"broken\"\nslack = {{ webhook = \"env:BROKEN\" }}\n\
-         [[notify]]\nname = \"switch\"\nping = {{ url = \"{0}/ping\" }}\n\
+         [[heartbeat]]\nname = \"switch\"\nurl = \"{0}/ping\"\n\
          [[notify]]\nname = \"mail\"\nemail = {{ smtp = \"smtp://mail.example.com\", from = \"drctl@example.com\", \
          to = [\"dba@example.com\", \"ops@example.com\"] }}\n\
          [[notify]]\nname = \"pager\"\npagerduty = {{ routing_key = \"env:NOT_SET\" }}\n\
@@ -268,6 +268,14 @@ fn a_channel_is_tried_and_previewed() {
     for channel in ["hook", "broken", "mail", "pager", "topic"] {
         let ran = run(&["notify", "test", channel, "--preview"]).assert_code(0).assert_contains("nothing was sent");
         assert!(ran.out.contains("example-database"), "{}", ran.out);
+    }
+    // A test of the channel is no event, and an example is what it would be.
+    let topic = |more: &[&str]| run(&[&["notify", "test", "topic", "--preview"], more].concat()).assert_code(0).out;
+    assert!(topic(&[]).contains("\"event\": \"test\"") && !topic(&[]).contains("environment"), "{}", topic(&[]));
+    for event in ["failed", "recovered", "stuck"] {
+        let shown = topic(&["--as", event]);
+        assert!(shown.contains(&format!("\"event\": \"{event}\"")), "{shown}");
+        assert!(shown.contains("Full report: `drctl runs show ") && shown.contains("(shop)"), "{shown}");
     }
     // What people see of one of several recipients.
     let ran = run(&["notify", "test", "mail/ops@example.com", "--preview"]).assert_code(0);

@@ -122,6 +122,68 @@ fn another_runbook_can_be_run() {
 }
 
 #[test]
+fn a_first_configuration_is_written_and_never_overwritten() {
+    let scratch = Scratch::new();
+    let init = |more: &[&str]| {
+        let mut command = Command::new(DRCTL);
+        command.args(["init"]).args(more).current_dir(&scratch.0).env_remove("DRCTL_CONFIG");
+        CommandOutput::from(command.output().unwrap())
+    };
+    init(&["--database", "orders=rds-postgres"]).assert_code(2).assert_contains("did you mean `rds-postgresql`?");
+    init(&["--database", "orders=rds-postgresql"]).assert_code(0).assert_contains("drctl doctor");
+    let file = scratch.0.join("drctl.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.contains("\"orders\""), "{written}");
+    init(&[]).assert_code(2).assert_contains("exists already; it was not changed");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    let output = Command::new(DRCTL).args(["iam-policy", "--config"]).arg(&file).output().unwrap();
+    CommandOutput::from(output).assert_code(0);
+}
+
+#[test]
+fn every_command_has_an_example_and_old_flags_still_work() {
+    let help = |arguments: &[&str]| CommandOutput::from(Command::new(DRCTL).args(arguments).output().unwrap());
+    let all = help(&["--help"]).assert_code(0).out;
+    let verbs = all.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let verbs: Vec<_> = verbs.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    for verb in verbs.into_iter().filter(|verb| !verb.is_empty() && *verb != "help") {
+        help(&[verb, "--help"]).assert_code(0).assert_contains("Example: drctl ");
+    }
+    assert!(!help(&["restore-test", "--help"]).assert_contains("--update-baseline").out.contains("accept-changes"));
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
+    rig.run(&["restore-test", "shop-pg", "--accept-changes", "--dry-run"]).assert_code(0);
+    rig.run(&["runs", "list", "--most", "3"]).assert_code(0);
+    rig.run(&["restore-test", "shop-p", "--dry-run"]).assert_code(2).assert_contains("did you mean `shop-pg`?");
+    rig.run(&["runs", "list", "shop-pgg"]).assert_code(2).assert_contains("did you mean `shop-pg`?");
+    rig.run(&["runs", "list", "shop-pg"]).assert_code(0).assert_contains("no runs yet");
+}
+
+#[test]
+fn a_failed_copy_is_kept_where_that_is_asked_for_and_runs_are_shown_as_tables() {
+    if !super::support::require_engines(&[super::support::Engine::Postgres]) {
+        return;
+    }
+    let rig = TestSandbox::start(&[HEAD, POSTGRES].concat().replace("password = \"secretsmanager:shop/pg\"\n", ""));
+    rig.run(&["restore-test", "shop-pg"]).assert_code(0);
+    rig.control("POST", "damage", &serde_json::json!({ "target": "shop-pg", "kind": "rows" }));
+    rig.run(&["restore-test", "shop-pg", "--keep-failed"]).assert_code(2).assert_contains("--keep-for");
+    let before = rig.state();
+    let kept = rig.run(&["restore-test", "shop-pg", "--keep-for", "3h", "--keep-failed"]).assert_code(1);
+    for part in [" UTC: drctl-shop-pg-", "endpoint ", " as `shop_admin`", "set one: `aws rds modify-db-instance "] {
+        assert!(kept.out.contains(part), "{part}: {}", kept.out);
+    }
+    assert!(kept.out.contains("remove it now: `aws rds delete-db-instance "), "{}", kept.out);
+    assert_ne!(rig.state(), before);
+    let list = rig.run(&["runs", "list"]).assert_code(0).out;
+    assert!(list.starts_with("RUN ") && list.lines().count() == 3 && list.contains("[sandbox] "), "{list}");
+    let id = list.lines().nth(1).unwrap().split(' ').next().unwrap();
+    let shown = rig.run(&["runs", "show", id]).assert_code(0).out;
+    assert!(shown.contains("will create   drctl-shop-pg-") && !shown.contains('{'), "{shown}");
+    assert!(shown.contains("differs  as every copy does: Multi-AZ"), "{shown}");
+    assert!(rig.run(&["runs", "show", id, "-v"]).out.contains("differs  Multi-AZ: off (source: on)"));
+}
+
+#[test]
 fn completions_and_version() {
     for shell in ["bash", "zsh", "fish"] {
         CommandOutput::from(Command::new(DRCTL).args(["completions", shell]).output().unwrap())

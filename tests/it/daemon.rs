@@ -143,7 +143,7 @@ fn metrics_and_health_are_served_and_a_switch_is_kept_quiet() {
     }
     let http_stub = HttpStub::content();
     let text = estate("rate(1 day)", &format!("otlp = \"{}\"\n", http_stub.url))
-        + &format!("[[notify]]\nname = \"switch\"\nping = {{ url = \"{}/id\", every = \"1s\" }}\n", http_stub.url);
+        + &format!("[[heartbeat]]\nname = \"switch\"\nurl = \"{}/id\"\nevery = \"1s\"\n", http_stub.url);
     let text = text.replace("[database.restore_test]", "rto = \"2d\"\n[database.restore_test]\ndeadline = \"48h\"");
     let rig = TestSandbox::with(&text, &["--time-scale", "10000"]);
     let agent = Agent::start(&rig);
@@ -226,7 +226,7 @@ fn an_estate_that_aws_does_not_let_in_waits_and_keeps_no_other_waiting() {
         log.lines().any(|line| line.contains("planned") && line.contains(&format!("estate=\"{name}\"")))
     };
     agent.wait_until("the other estate", |log| planned(log, "shop"));
-    agent.wait_for("AWS does not say who we are");
+    agent.wait_for("cannot verify the AWS identity");
     assert!(!planned(&agent.log(), "store"));
     // Alive, but not ready.
     assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
@@ -254,7 +254,7 @@ fn credentials_in_a_file_can_be_mended_meanwhile() {
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     command.env("AWS_SHARED_CREDENTIALS_FILE", &file).env("AWS_CONFIG_FILE", rig.scratch.0.join("none"));
     let agent = Agent::spawn(command, rig.scratch.0.join("daemon.log"));
-    agent.wait_for("AWS does not say who we are");
+    agent.wait_for("cannot verify the AWS identity");
     std::fs::write(&file, "[default]\naws_access_key_id = sandbox\naws_secret_access_key = sandbox\n").unwrap();
     agent.wait_for("planned");
     // Who still waits can be stopped at once.
@@ -264,7 +264,7 @@ fn credentials_in_a_file_can_be_mended_meanwhile() {
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     command.env("AWS_SHARED_CREDENTIALS_FILE", &file).env("AWS_CONFIG_FILE", rig.scratch.0.join("none"));
     let agent = Agent::spawn(command, rig.scratch.0.join("other.log"));
-    agent.wait_for("AWS does not say who we are");
+    agent.wait_for("cannot verify the AWS identity");
     assert_eq!(agent.stop(), 0);
 }
 

@@ -28,7 +28,8 @@ fn old(count: i64) -> Vec<Document> {
 
 const NESTED: &str =
     "[[database.restore_test.check]]\nname = \"nested\"\nnewest = \"carts.nested.deep.at\"\nwithin = \"90d\"\n";
-const SETTLED: &str = "[[database.restore_test.check]]\nname = \"settled\"\nsettled = \"orders.at\"\nafter = \"1h\"\n";
+const SETTLED: &str =
+    "[[database.restore_test.check]]\nname = \"settled\"\nimmutable = \"orders.at\"\nolder_than = \"1h\"\n";
 const EXACT: &str = "[[database.restore_test.check]]\nname = \"exact\"\ncollection = \"orders\"\naggregate = '[{\"$project\": {\"n\": 1}}]'\n\
                      expect = \"9007199254740993\"\n";
 
@@ -102,7 +103,7 @@ fn a_ttl_index_hides_no_loss() {
         expire_by(&client, "sessions", "at").await;
     });
     // The sandbox calls it the same point each time: its content would be compared.
-    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", "content = \"settled\"\n"));
+    let rig = TestSandbox::start(&documents.estate(documents.port, "reader", "content = \"immutable\"\n"));
     let rows = |arguments: &[&str], code| {
         let (ran, document) = rig.test(&[&["shop-docs"], arguments].concat());
         ran.assert_code(code);
@@ -119,7 +120,7 @@ fn a_ttl_index_hides_no_loss() {
         let part = format!("`{name}`: it has 50 rows, had 50, and has a TTL index on `{field}` that is new");
         assert!(found.contains(&part), "{found}");
     }
-    assert!(rows(&["--accept-changes"], 0).contains("60 rows; 100 more left out"));
+    assert!(rows(&["--update-baseline"], 0).contains("60 rows; 100 more left out"));
     // What expired is no loss, and what cannot expire is one.
     documents.fill(|client| async move {
         let invoices = client.database("shop").collection::<Document>("invoices");

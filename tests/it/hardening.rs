@@ -50,7 +50,7 @@ fn nobody_else_reads_the_state_or_holds_its_locks() {
 fn nothing_leaves_the_machine_without_tls() {
     for (more, key) in [
         ("[[notify]]\nname = \"x\"\nwebhook = { url = \"http://example.com/hunter2\" }\n", "webhook.url"),
-        ("[[notify]]\nname = \"x\"\nping = { url = \"http://example.com/hunter2\" }\n", "ping.url"),
+        ("[[heartbeat]]\nname = \"x\"\nurl = \"http://example.com/hunter2\"\n", "heartbeat.url"),
         ("[daemon]\notlp = \"http://collector.example.com:4318/hunter2\"\n", "daemon.otlp"),
         (
             "[[notify]]\nname = \"x\"\nslack = { token = \"env:T\", channel = \"C1\", api = \"http://example.com/hunter2\" }\n",

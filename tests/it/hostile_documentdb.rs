@@ -38,7 +38,9 @@ fn measured(rig: &TestSandbox) -> (CommandOutput, Value, u64) {
 }
 
 fn settled_on(collection: &str) -> String {
-    format!("[[database.restore_test.check]]\nname = \"settled\"\nsettled = \"{collection}.at\"\nafter = \"1h\"\n")
+    format!(
+        "[[database.restore_test.check]]\nname = \"settled\"\nimmutable = \"{collection}.at\"\nolder_than = \"1h\"\n"
+    )
 }
 
 #[test]

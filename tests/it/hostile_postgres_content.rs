@@ -6,7 +6,7 @@ use super::postgres::Postgres;
 use super::support::{Engine, TestSandbox, require_engines};
 
 const SETTLED: &str =
-    "[[database.restore_test.check]]\nname = \"old\"\nsettled = \"app.accounts.at\"\nafter = \"7d\"\n";
+    "[[database.restore_test.check]]\nname = \"old\"\nimmutable = \"app.accounts.at\"\nolder_than = \"7d\"\n";
 
 /// Accounts whose rows have settled, in types that are hashed in each of the ways.
 const ACCOUNTS: &str = "
@@ -85,7 +85,7 @@ fn a_table_that_is_hashed_in_another_way_does_not_pass() {
     assert_eq!((old.0.as_str(), old.1.as_str()), ("failed", "999 rows, were 1000"));
     // Who meant it says so, and the next run is compared with that one.
     let accepted =
-        rig.command(&["restore-test", "shop", "--accept-changes"]).env("HOSTILE_PASSWORD", "x").output().unwrap();
+        rig.command(&["restore-test", "shop", "--update-baseline"]).env("HOSTILE_PASSWORD", "x").output().unwrap();
     assert_eq!(accepted.status.code(), Some(0));
     let [content, old] = after(&server, &rig, "select 1");
     assert_eq!((content.0.as_str(), old.1.as_str()), ("passed", "999 rows, unchanged"));

@@ -25,7 +25,7 @@ fn latest_automated_random_and_by_id() {
     ran.assert_code(0);
     assert_eq!(point(&document, "id"), newest);
     // Any of the last seven days. Older points have fewer rows, which the counts of the newest would not allow.
-    let (ran, document) = rig.test(&["shop-pg", "--point", "random", "--accept-changes"]);
+    let (ran, document) = rig.test(&["shop-pg", "--point", "random", "--update-baseline"]);
     ran.assert_code(0);
     assert!(point(&document, "id").starts_with("rds:shop-pg-"));
 }
@@ -43,7 +43,7 @@ fn points_in_time_are_judged_against_the_rpo() {
     assert_eq!(rpo["basis"], "point-in-time");
     assert_eq!(rpo["measured_seconds"], document["tests"][0]["point"]["age_seconds"]);
     let at = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(30)).unwrap();
-    let (ran, document) = rig.test(&["shop-apg", "--point", &at.to_string(), "--accept-changes"]);
+    let (ran, document) = rig.test(&["shop-apg", "--point", &at.to_string(), "--update-baseline"]);
     ran.assert_code(0);
     assert_eq!(point(&document, "taken_at"), at.to_string());
 }
@@ -72,7 +72,7 @@ fn a_snapshot_that_is_too_old_fails_the_test() {
     rig.control("POST", "advance", &serde_json::json!({ "seconds": 120 }));
     let (ran, document) = rig.test(&["shop-pg"]);
     ran.assert_code(1);
-    assert!(document["tests"][0]["reason"].as_str().unwrap().contains("at most 1m are allowed"));
+    assert!(document["tests"][0]["reason"].as_str().unwrap().contains("the limit is 1m"));
     assert_eq!(document["tests"][0]["point"]["outcome"], "failed");
 }
 

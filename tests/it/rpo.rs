@@ -69,7 +69,7 @@ fn a_point_drawn_by_lot_is_judged_by_the_newest_snapshot() {
     let rig = TestSandbox::start(&[HEAD, POSTGRES].concat());
     // The draw of a year: whichever it is, the default of 26h holds for the newest alone.
     for _ in 0..3 {
-        let (ran, document) = rig.test(&["shop-pg", "--point", "random", "--accept-changes"]);
+        let (ran, document) = rig.test(&["shop-pg", "--point", "random", "--update-baseline"]);
         ran.assert_code(0);
         assert_eq!(document["tests"][0]["point"]["outcome"], "passed");
     }
@@ -89,7 +89,7 @@ fn a_retention_that_is_promised_is_judged() {
     assert!(reason.contains("`retention` is not kept: automated backups are kept 7 days"), "{reason}");
     rig.run(&["doctor"])
         .assert_code(1)
-        .assert_contains("promised are 30d")
+        .assert_contains("the objective is 30d")
         .assert_contains("--backup-retention-period");
 }
 

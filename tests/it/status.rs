@@ -75,7 +75,14 @@ fn a_run_whose_process_was_killed_is_told_with_what_to_do() {
     test.wait().unwrap();
     assert!(of("dead") && !of("at-work"));
     let ran = rig.run(&["status"]).assert_code(3).assert_contains("dead: run ").assert_contains("drctl reap");
-    assert!(ran.out.contains("resume it with `drctl runs resume "), "{}", ran.out);
+    assert!(ran.out.contains("resume with `drctl runs resume "), "{}", ran.out);
+    // So do the list, the run itself, and whoever starts another test.
+    for arguments in [&["runs", "list"][..], &["runs", "show", "0"], &["restore-test", "shop-pg", "--dry-run"]] {
+        let id = status(&rig, 3)["unfinished"][0]["run_id"].as_str().unwrap().to_owned();
+        let arguments: Vec<_> = arguments.iter().map(|word| if *word == "0" { id.as_str() } else { word }).collect();
+        let undo = format!("dead: resume with `drctl runs resume {id}`, undo with `drctl reap`");
+        rig.run(&arguments).assert_code(0).assert_contains(&undo);
+    }
     rig.run(&["reap"]).assert_code(0);
     assert!(!of("dead"));
 }

@@ -123,9 +123,9 @@ ca       = "sandbox-ca.pem"
 database = "shop"
 username = "shop_admin"
 [[database.restore_test.check]]
-name    = "old orders never change"
-settled = "orders.created_at"
-after   = "7d"
+name       = "old orders never change"
+immutable  = "orders.created_at"
+older_than = "7d"
 "#;
 
 pub(crate) const AURORA_MYSQL: &str = r#"
@@ -138,9 +138,9 @@ ca       = "sandbox-ca.pem"
 database = "shop"
 username = "shop_admin"
 [[database.restore_test.check]]
-name    = "old orders never change"
-settled = "orders.created_at"
-after   = "7d"
+name       = "old orders never change"
+immutable  = "orders.created_at"
+older_than = "7d"
 "#;
 
 pub(crate) const DOCUMENTDB: &str = r#"
@@ -158,9 +158,9 @@ collection = "orders"
 aggregate  = '[{"$match": {"shipped": true, "paid": false}}, {"$group": {"_id": null, "n": {"$sum": 1}}}]'
 expect     = "empty"
 [[database.restore_test.check]]
-name    = "old orders never change"
-settled = "orders.created_at"
-after   = "7d"
+name       = "old orders never change"
+immutable  = "orders.created_at"
+older_than = "7d"
 "#;
 
 /// A directory that is removed with its owner.
@@ -252,7 +252,7 @@ impl TestSandbox {
 
     /// All runs as `runs list` tells them, the newest first.
     pub(crate) fn runs(&self) -> Vec<Value> {
-        let ran = self.run(&["runs", "list", "--most", "1000", "--output", "json"]).assert_code(0);
+        let ran = self.run(&["runs", "list", "--limit", "1000", "--output", "json"]).assert_code(0);
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         document["runs"].as_array().unwrap().clone()
     }
