@@ -45,19 +45,19 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
     let loaded = bootstrap::load(config)?;
     match verb {
         Verb::List { target, most } => {
-            let runs = bootstrap::store(&loaded).await?.runs(target.as_deref(), *most).await?;
+            let runs = bootstrap::store_for_reading(&loaded).await?.runs(target.as_deref(), *most).await?;
             list(&runs, format)?;
             Ok(Exit::Passed)
         }
         Verb::Show { id } => {
-            let store = bootstrap::store(&loaded).await?;
+            let store = bootstrap::store_for_reading(&loaded).await?;
             let run = store.run(id).await?;
             let journal = store.journal(&run.new.id).await?;
             show(&run, &journal, format)?;
             Ok(Exit::Passed)
         }
         Verb::Backup { file } => {
-            bootstrap::store(&loaded).await?.back_up(file).await?;
+            bootstrap::store_for_reading(&loaded).await?.back_up(file).await?;
             output::status(&format!("written to `{}`", file.display()));
             Ok(Exit::Passed)
         }

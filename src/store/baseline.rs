@@ -1,4 +1,4 @@
-use super::schema::Store;
+use super::connection::Store;
 use super::scope::Scope;
 
 impl Store {

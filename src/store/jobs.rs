@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use super::connection::Store;
 use super::owner::Owner;
 use super::runs::{FIRST_EPOCH, NewRun};
-use super::schema::Store;
 use super::scope::{Scope, adopt};
 
 /// Something that is done again and again.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::connection::Store;
 use super::owner::Owner;
-use super::schema::Store;
 use crate::aws::Resource;
 
 /// Entries read of one run.

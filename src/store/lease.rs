@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::schema::Store;
+use super::connection::Store;
 use crate::clock::{Clock, Stopwatch};
 
 /// A lease is renewed so many times before it would run out.

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::connection::Store;
 use super::runs::{COLUMNS, Run, from_row};
-use super::schema::Store;
 use super::scope::Scope;
 
 /// The last runs of a target.

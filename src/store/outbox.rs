@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::schema::Store;
+use super::connection::Store;
 
 /// How long a claim holds: longer than sending takes.
 const CLAIM: Duration = Duration::from_mins(5);
@@ -167,7 +167,7 @@ impl Store {
     /// # Errors
     /// Where the store could not be written.
     pub async fn forget_claims(&self) -> anyhow::Result<()> {
-        if let super::schema::Backend::Sqlite(_) = self.backend {
+        if let super::connection::Backend::Sqlite(_) = self.backend {
             sqlx::query("update outbox set claimed_until = null where state = 'pending'").execute(&self.pool).await?;
         }
         Ok(())

@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::Context;
 use sqlx::AssertSqlSafe;
 
+use super::connection::{Backend, Store};
 use super::lease::Lease;
-use super::schema::{Backend, DIRECTORY_MODE, Store, private};
+use super::private_file::{DIRECTORY_MODE, private};
 
 /// Between two attempts to write.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);

@@ -8,10 +8,11 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::alert::{self, Alert};
+use super::connection::Store;
+use super::open_error::CHECK_STATE;
 use super::outbox::{self, OutboxMessage};
 use super::owner::Owner;
 use super::run_state::RunState;
-use super::schema::Store;
 use super::scope::{Scope, adopt};
 
 /// A run that is about to start.
@@ -86,6 +87,14 @@ const END_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct NotWritten {
     /// The file, or the database.
     place: String,
+}
+
+impl NotWritten {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        CHECK_STATE
+    }
 }
 
 impl Store {
@@ -309,7 +318,7 @@ async fn others(
     let (newer, stuck): (i64, i64) = sqlx::query_as(
         "select coalesce(sum(case when seq > (select seq from runs where id = $6) then 1 else 0 end), 0),
                 coalesce(sum(case when state = 'stuck' then 1 else 0 end), 0)
-         from runs where estate = $1 and target = $2 and simulated = $3 and account = $4 and region in ('', $5)
+         from runs where estate = $1 and target = $2 and simulated = $3 and account in ('', $4) and region in ('', $5)
                      and state <> 'running' and id <> $6",
     )
     .bind(scope.estate)

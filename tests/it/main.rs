@@ -48,4 +48,5 @@ mod schedule_soak;
 mod snapshots;
 mod status;
 mod store;
+mod store_versions;
 mod support;

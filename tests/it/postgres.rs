@@ -90,6 +90,11 @@ impl Postgres {
         url(self.port)
     }
 
+    /// The address of another role's, in another database.
+    pub(crate) fn url_of(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
     /// Goes down, fast.
     pub(crate) fn go_down(&mut self) {
         let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
@@ -103,9 +108,14 @@ impl Postgres {
 
     /// What a query answers, a line for each row.
     pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
+        self.ask_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    pub(crate) fn ask_in(&self, database: &str, sql: &str) -> Vec<String> {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["-X", "-A", "-t", "-F", "|", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "drctl"]);
-        let output = psql.args(["-d", "postgres", "-c", sql]).output().unwrap();
+        let output = psql.args(["-d", database, "-c", sql]).output().unwrap();
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
