@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction};
 
 use super::open_error::OpenError;
+use super::postgres_url::{self, without_password};
 use super::private_file::keep_private;
+use super::time_limit::{PING_LIMIT, TimeLimit};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 
@@ -20,6 +23,8 @@ const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENT_TIMEOUT_MILLIS: u32 = 10_000;
+/// After how long a silent client is looked for by the server, so that it drops the locks of one that has vanished.
+const KEEPALIVE_SECONDS: u32 = 15;
 
 /// Which database it is, and so how a run is known to be somebody's.
 #[derive(Clone, Debug)]
@@ -122,12 +127,16 @@ impl Store {
         install_default_drivers();
         let failed = |source| OpenError::Database { place: place.clone(), source };
         // A pool would try again for a while what cannot go well, such as a wrong password.
-        AnyConnection::connect(url).await.map_err(failed)?.close().await.map_err(failed)?;
+        let server = postgres_url::options(url).map_err(failed)?;
+        let first = AnyConnection::connect_with(&server).within(ACQUIRE_TIMEOUT).await.map_err(failed)?;
+        first.close().within(ACQUIRE_TIMEOUT).await.map_err(failed)?;
         let options = AnyPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(move |connection, _| Box::pin(set_up_postgres(connection, settings)));
-        let pool = options.connect(url).await.map_err(failed)?;
+            .after_connect(move |connection, _| Box::pin(set_up_postgres(connection, settings)))
+            // Without this a connection to a server that has vanished holds its place until TCP gives it up.
+            .after_release(|connection, _| Box::pin(connection.ping().within(PING_LIMIT).map_ok(|()| true)));
+        let pool = options.connect_with(server).await.map_err(failed)?;
         Ok(Self { pool, backend: Backend::Postgres(lease), place })
     }
 
@@ -181,8 +190,8 @@ impl Store {
     /// A transaction that writes. SQLite's takes the write lock first, so that it cannot fail half-way.
     pub(super) async fn writing(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
         match self.backend {
-            Backend::Sqlite(_) => self.pool.begin_with("begin immediate").await,
-            Backend::Postgres(_) => self.pool.begin().await,
+            Backend::Sqlite(_) => self.pool.begin_with("begin immediate").limited().await,
+            Backend::Postgres(_) => self.pool.begin().limited().await,
         }
     }
 
@@ -190,7 +199,7 @@ impl Store {
     /// of numbers is that in which they can be seen.
     pub(super) async fn next(connection: &mut AnyConnection, counter: &str) -> Result<i64, sqlx::Error> {
         let sql = "update counters set value = value + 1 where name = $1 returning value";
-        sqlx::query_scalar(sql).bind(counter).fetch_one(connection).await
+        sqlx::query_scalar(sql).bind(counter).fetch_one(connection).limited().await
     }
 
     /// The end of a `select` of rows that the transaction is about to change, and that others may be at.
@@ -234,7 +243,8 @@ async fn set_up_sqlite_reader(connection: &mut AnyConnection) -> Result<(), sqlx
 
 async fn set_up_postgres(connection: &mut AnyConnection, more: &str) -> Result<(), sqlx::Error> {
     let settings = format!(
-        "set application_name = 'drctl'; set statement_timeout = {STATEMENT_TIMEOUT_MILLIS}; \
+        "set application_name = 'drctl'; set tcp_keepalives_idle = {KEEPALIVE_SECONDS}; \
+         set tcp_keepalives_interval = {KEEPALIVE_SECONDS}; set statement_timeout = {STATEMENT_TIMEOUT_MILLIS}; \
          set idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MILLIS}{more}"
     );
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop)
@@ -247,28 +257,9 @@ fn sqlite_url(path: &Path, mode: &str) -> Result<String, sqlx::Error> {
     Ok(format!("sqlite://{escaped}?mode={mode}"))
 }
 
-/// `postgres://user:password@host/database` without the password, and without what follows `?`.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "a database".to_owned() };
-    // A password may hold a question mark, a host may not hold an at sign.
-    let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
-    let host = host.split('?').next().unwrap_or_default();
-    match user {
-        Some(user) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
-        None => format!("{scheme}://{host}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_is_not_shown() {
-        assert_eq!(without_password("postgres://a:b@c:5432/d?sslmode=require"), "postgres://a@c:5432/d");
-        assert_eq!(without_password("postgres://a:b?c@d/e"), "postgres://a@d/e");
-        assert_eq!(without_password("postgres://c/d?password=b"), "postgres://c/d");
-    }
 
     /// Two that start at once both find a file without a write-ahead log.
     #[tokio::test(flavor = "multi_thread")]

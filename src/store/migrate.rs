@@ -13,16 +13,21 @@ use super::open_error::OpenError;
 const TABLE: &str = "drctl_migrations";
 /// The advisory lock under which PostgreSQL's schema is changed.
 const LOCK: i64 = 0x6472_6374_6c00;
+/// A counter that never counts: tells this store from every other, and goes with it to its standbys.
+pub(super) const IDENTITY: &str = "identity";
+/// How long one statement of a migration may take, and wait for another agent's.
+const TIMEOUT: &str = "10min";
 /// The last version that had a number and no table.
 const LAST_NUMBERED: i64 = 4;
 
 /// One file for each version of the schema, in SQL that both databases take. Files are only ever added, never changed. They
 /// are listed here, and not found by `sqlx::migrate!`, which would build SQLite and PostgreSQL a second time for the compiler.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("runs", include_str!("migrations/0001_runs.sql")),
     ("daemon", include_str!("migrations/0002_daemon.sql")),
     ("account and region", include_str!("migrations/0003_account_and_region.sql")),
     ("alerts", include_str!("migrations/0004_alerts.sql")),
+    ("owner tokens", include_str!("migrations/0005_owner_tokens.sql")),
 ];
 
 /// While drctl was young the same number stood for more than one schema: a column that tells them apart, and what makes the
@@ -108,7 +113,7 @@ impl Store {
         // SQLite's transaction locks the file from its beginning.
         let mut transaction = self.writing().await.map_err(failed)?;
         if let Backend::Postgres(_) = self.backend {
-            let lock = format!("select pg_advisory_xact_lock({LOCK})");
+            let lock = format!("set local statement_timeout = '{TIMEOUT}'; select pg_advisory_xact_lock({LOCK})");
             sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await.map_err(failed)?;
         }
         // Somebody else may have done it meanwhile.
@@ -121,6 +126,9 @@ impl Store {
             done.map_err(|error| failed(cause(error)))?;
         }
         migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| failed(cause(error)))?;
+        let identity = "insert into counters (name, value) values ($1, $2) on conflict do nothing";
+        let identity = sqlx::query(identity).bind(IDENTITY).bind(rand::random::<i64>());
+        identity.execute(&mut *transaction).await.map_err(failed)?;
         let number = match self.backend {
             Backend::Sqlite(_) => format!("pragma user_version = {}", newest()),
             Backend::Postgres(_) => format!(

@@ -25,6 +25,7 @@ mod documents;
 mod dry_run;
 mod errors;
 mod every_kind;
+mod failover;
 mod hardening;
 mod harsh;
 mod hostile;

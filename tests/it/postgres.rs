@@ -74,6 +74,36 @@ impl Postgres {
         server
     }
 
+    /// A standby that is told what `primary` has committed through `wire`, a moment after it was.
+    pub(crate) fn standby_of(primary: &Self, wire: &ChaosProxy) -> Self {
+        let scratch = Scratch::new();
+        let directory = scratch.0.join("pg");
+        if is_root() {
+            chown(&scratch.0, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let mut copy = as_nobody(primary.programs.join("pg_basebackup"));
+        copy.args([
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "drctl",
+            "-p",
+            &wire.port.to_string(),
+            "-D",
+        ]);
+        assert!(copy.arg(&directory).status().unwrap().success(), "pg_basebackup");
+        let (port, programs) = (free_port(), primary.programs.clone());
+        let process = launch(&programs, &directory, port);
+        let server = Self { _scratch: scratch, directory, programs, port, process };
+        server.wait();
+        server
+    }
+
     fn wait(&self) {
         for _ in 0..600 {
             let mut ready = Command::new(self.programs.join("pg_isready"));
@@ -139,7 +169,7 @@ fn free_port() -> u16 {
     next.take_while(|port| *port < 20_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
-/// A wire to a port that can be cut and mended.
+/// A wire to a port that can be cut, mended and laid to another port.
 #[derive(Clone)]
 pub(crate) struct ChaosProxy {
     pub(crate) port: u16,
@@ -148,7 +178,9 @@ pub(crate) struct ChaosProxy {
 
 #[derive(Default)]
 struct State {
+    to: u16,
     cut: bool,
+    silent: bool,
     next: u64,
     open: Vec<(u64, TcpStream, TcpStream)>,
 }
@@ -158,13 +190,14 @@ impl ChaosProxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let wire = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
         let state = Arc::clone(&wire.state);
+        state.lock().unwrap_or_else(PoisonError::into_inner).to = port;
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let mut locked = state.lock().unwrap_or_else(PoisonError::into_inner);
                 if locked.cut {
                     continue;
                 }
-                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", locked.to)) else { continue };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 locked.next += 1;
                 let id = locked.next;
@@ -173,7 +206,7 @@ impl ChaosProxy {
                 for (from, to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
                     let state = Arc::clone(&state);
                     std::thread::spawn(move || {
-                        pump(from, to);
+                        pump(from, to, &state);
                         state.lock().unwrap_or_else(PoisonError::into_inner).open.retain(|(other, _, _)| *other != id);
                     });
                 }
@@ -190,14 +223,30 @@ impl ChaosProxy {
         }
     }
 
+    /// Cuts it, and connects with another port from now on.
+    pub(crate) fn lay_to(&self, port: u16) {
+        self.cut();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).to = port;
+        self.mend();
+    }
+
+    /// Lets nothing through, and closes nothing.
+    pub(crate) fn silence(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).silent = true;
+    }
+
     pub(crate) fn mend(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).cut = false;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.cut, state.silent) = (false, false);
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream) {
+fn pump(mut from: TcpStream, mut to: TcpStream, state: &Mutex<State>) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer) {
+        while state.lock().unwrap_or_else(PoisonError::into_inner).silent {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         if read == 0 || to.write_all(&buffer[..read]).is_err() {
             break;
         }

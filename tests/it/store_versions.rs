@@ -122,6 +122,9 @@ impl OldState {
         let old = store.run("01OLD").await.unwrap();
         assert_eq!((old.state, old.new.region.as_str(), old.new.document.as_str()), (RunState::Stuck, "", "text"));
         assert_eq!(store.journal("01OLD").await.unwrap().len(), 1);
+        let unknown = Scope { account: "", region: "", ..AWS };
+        let due: Vec<_> = store.jobs(unknown).await.unwrap().into_iter().filter_map(|job| job.due_at).collect();
+        assert_eq!(due.iter().map(|at| at.as_millisecond()).sum::<i64>(), if self.version < 2 { 0 } else { 200 });
         let staging = Scope { account: "210987654321", ..AWS };
         if self.has_account {
             let new = run("01STRANGER", "other", None);
@@ -132,8 +135,6 @@ impl OldState {
         let job = Job { name: "a".to_owned(), target: Some("db".to_owned()), timetable: "x".to_owned() };
         store.plan_jobs(AWS, at(0), &[job], |_| (Some(at(1000)), Some(at(1000)))).await.unwrap();
         assert_eq!(store.baseline(AWS, "db").await.unwrap().unwrap().1, json!({ "rows": 7 }));
-        let due = store.jobs(AWS).await.unwrap()[0].due_at.unwrap();
-        assert_eq!(due == at(1000), self.version < 2, "what was due stays due");
         let new = drctl::store::NewRun { simulated: false, ..run("01NEW", "db", None) };
         let owner = store.begin(&new).await.unwrap();
         let version = self.version;
@@ -200,7 +201,7 @@ async fn every_older_postgresql_state_is_brought_forward_with_what_it_holds() {
         old.is_intact(&Store::open_postgres(&url, LEASE).await.unwrap()).await;
         assert!(Store::open_postgres(&url, LEASE).await.unwrap().run("01NEW").await.is_ok(), "{}", old.name);
         // A drctl of that time finds a number that it does not know.
-        assert!(postgres.ask_in(&database, "select version from drctl_schema")[0].parse::<i64>().unwrap() >= 4);
+        assert!(postgres.ask_in(&database, "select version from drctl_schema")[0].parse::<i64>().unwrap() > 4);
     }
 }
 
