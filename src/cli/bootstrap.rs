@@ -76,11 +76,25 @@ pub(super) async fn store(loaded: &Loaded) -> anyhow::Result<Store> {
     let state = &loaded.estate.state;
     match &state.location {
         StateLocation::Sqlite(path) => Ok(Store::open(path).await?),
-        StateLocation::Postgres(Address::Plain(url)) => Ok(Store::open_postgres(url, state.lease).await?),
-        StateLocation::Postgres(Address::Secret(reference)) => {
-            let url = aws::resolve_local_secret(reference)?;
-            Ok(Store::open_postgres(url.expose_secret(), state.lease).await?)
+        StateLocation::Postgres(address) => Ok(Store::open_postgres(&database_url(address)?, state.lease).await?),
+    }
+}
+
+/// Opens the store for a verb that only reads.
+pub(super) async fn store_for_reading(loaded: &Loaded) -> anyhow::Result<Store> {
+    let state = &loaded.estate.state;
+    match &state.location {
+        StateLocation::Sqlite(path) => Ok(Store::open_for_reading(path).await?),
+        StateLocation::Postgres(address) => {
+            Ok(Store::open_postgres_for_reading(&database_url(address)?, state.lease).await?)
         }
+    }
+}
+
+fn database_url(address: &Address) -> anyhow::Result<String> {
+    match address {
+        Address::Plain(url) => Ok(url.clone()),
+        Address::Secret(reference) => Ok(aws::resolve_local_secret(reference)?.expose_secret().to_owned()),
     }
 }
 

@@ -254,6 +254,7 @@ impl Service {
             return Ok(store.clone());
         }
         let store = bootstrap::store(loaded).await?;
+        store.check_integrity().await?;
         let lock = store.lock_for_daemon().map_err(|error| {
             output::usage(format!("{error:#}"), "stop it, or share the work through PostgreSQL: `[state] url`")
         })?;

@@ -67,7 +67,7 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
             }
             Ok(Exit::worst(exits))
         }
-        Verb::List => list(&bootstrap::store(&loaded).await?, &loaded.estate, format).await,
+        Verb::List => list(&bootstrap::store_for_reading(&loaded).await?, &loaded.estate, format).await,
         Verb::Retry => retry(&app().await?.0, format).await,
     }
 }

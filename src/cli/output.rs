@@ -18,9 +18,6 @@ use crate::config::ConfigError;
 use crate::store::{NotWritten, OpenError, RunState};
 use crate::text;
 
-/// What to do where the state cannot be opened or written.
-const CHECK_STATE: &str =
-    "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
 const LOG_VARIABLE: &str = "DRCTL_LOG";
 /// Whoever would log requests, and with them passwords, below the level INFO, whatever the user asks for.
 const QUIET: [&str; 7] = ["aws_", "hyper", "h2", "reqwest", "sqlx", "mongodb", "lettre"];
@@ -165,20 +162,14 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
         let exit = if is_refusal { Exit::Usage } else { Exit::Unknown };
         return (exit, Some(error.hint()));
     }
-    if error.downcast_ref::<NotWritten>().is_some() {
-        return (Exit::Usage, Some(CHECK_STATE.to_owned()));
+    if let Some(error) = error.downcast_ref::<NotWritten>() {
+        return (Exit::Usage, Some(error.hint().to_owned()));
     }
     match error.downcast_ref::<OpenError>() {
-        Some(OpenError::Newer { .. }) => {
-            (Exit::Usage, Some("use the newer drctl, or another `[state] url`".to_owned()))
+        Some(error) => {
+            let exit = if error.is_away() { Exit::Unknown } else { Exit::Usage };
+            (exit, Some(error.hint().to_owned()))
         }
-        Some(OpenError::Damaged { .. }) => {
-            (Exit::Usage, Some("restore it from a backup, or move it away and start with an empty one".to_owned()))
-        }
-        Some(away) if away.is_away() => {
-            (Exit::Unknown, Some("see whether the database server of `[state] url` is up, and try again".to_owned()))
-        }
-        Some(OpenError::Database { .. }) => (Exit::Usage, Some(CHECK_STATE.to_owned())),
         None => (Exit::Usage, None),
     }
 }

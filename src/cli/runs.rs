@@ -52,7 +52,7 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
     let zone = &loaded.estate.timezone;
     match verb {
         Verb::List { target, limit } => {
-            let store = bootstrap::store(&loaded).await?;
+            let store = bootstrap::store_for_reading(&loaded).await?;
             let runs = store.runs(target.as_deref(), *limit).await?;
             if runs.is_empty()
                 && let Some(target) = target
@@ -63,7 +63,7 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
             Ok(Exit::Passed)
         }
         Verb::Show { id, verbose } => {
-            let store = bootstrap::store(&loaded).await?;
+            let store = bootstrap::store_for_reading(&loaded).await?;
             let run = store.run(id).await?;
             let journal = store.journal(&run.new.id).await?;
             let detail = if *verbose { Detail::Full } else { Detail::Brief };
@@ -71,7 +71,7 @@ pub(super) async fn run(config: &Path, verb: &Verb, format: Format) -> anyhow::R
             Ok(Exit::Passed)
         }
         Verb::Backup { file } => {
-            bootstrap::store(&loaded).await?.back_up(file).await?;
+            bootstrap::store_for_reading(&loaded).await?.back_up(file).await?;
             output::status(&format!("written to `{}`", file.display()));
             Ok(Exit::Passed)
         }

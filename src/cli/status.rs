@@ -78,7 +78,7 @@ struct KeptCopy {
 
 pub(super) async fn run(config: &Path, format: Format) -> anyhow::Result<Exit> {
     let loaded = bootstrap::load(config)?;
-    let store = bootstrap::store(&loaded).await?;
+    let store = bootstrap::store_for_reading(&loaded).await?;
     let now = Clock::system().now();
     let status = collect(&loaded.estate, &store, now).await?;
     if format == Format::Json {

@@ -43,7 +43,7 @@ pub(super) fn decide(
             let place = if new.simulated { "sandbox:" } else { "" };
             let occurrence =
                 Some(format!("{place}{}/{}/{}/{}/{}", estate.name, new.account, new.region, due.name, due.due_at));
-            let new = NewRun { occurrence, ..new };
+            let new = NewRun { id: due.run_id.clone(), occurrence, ..new };
             (JobAction::Test(Box::new(new.clone())), Some(new))
         }
         JobKind::Reap if taken.start => (JobAction::Reap, None),

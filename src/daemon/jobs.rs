@@ -186,7 +186,7 @@ mod tests {
 
     fn due(at: &str) -> DueJob {
         let at = at.parse().unwrap();
-        DueJob { name: format!("{TEST}db"), due_at: at, start_at: at, anchor_at: at }
+        DueJob { name: format!("{TEST}db"), due_at: at, start_at: at, anchor_at: at, run_id: String::new() }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 
 use super::run_state::RunState;
 use super::scope::Scope;
+use super::time_limit::TimeLimit;
 
 /// What can be wrong with a target. Each is an alert of its own: none mutes or ends another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +81,7 @@ pub(super) async fn read(connection: &mut AnyConnection, scope: Scope<'_>, targe
         .bind(scope.account)
         .bind(scope.region)
         .fetch_all(connection)
+        .limited()
         .await?;
     let known = rows.into_iter().filter_map(|(check, outcome, since, told_at, run_id)| {
         Some((AlertCheck::parse(&check)?, outcome, since, told_at, run_id))
@@ -114,6 +116,7 @@ pub(super) async fn write(
             .bind(scope.region)
             .bind(check.name())
             .execute(&mut *connection)
+            .limited()
             .await?;
     }
     for alert in alerts {
@@ -132,6 +135,7 @@ pub(super) async fn write(
         .bind(alert.told_at.as_millisecond())
         .bind(&alert.run_id)
         .execute(&mut *connection)
+        .limited()
         .await?;
     }
     Ok(())

@@ -1,5 +1,6 @@
-use super::schema::Store;
+use super::connection::Store;
 use super::scope::Scope;
+use super::time_limit::TimeLimit;
 
 impl Store {
     /// The facts of the last passed run, and that run's id. Another account's or Region's database is another database.
@@ -21,6 +22,7 @@ impl Store {
         .bind(scope.account)
         .bind(scope.region)
         .fetch_optional(&self.pool)
+        .limited()
         .await?;
         row.map(|(run_id, facts)| Ok((run_id, serde_json::from_str(&facts)?))).transpose()
     }

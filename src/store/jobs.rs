@@ -1,12 +1,15 @@
 //! What is due. An occurrence of a job becomes a run in the transaction that moves the job on, and so exactly once.
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::owner::Owner;
+use super::connection::Store;
+use super::migrate::IDENTITY;
+use super::owner::{Owner, new_token};
 use super::runs::{FIRST_EPOCH, NewRun};
-use super::schema::Store;
 use super::scope::{Scope, adopt};
+use super::time_limit::TimeLimit;
 
 /// Something that is done again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,9 @@ pub struct DueJob {
     pub start_at: Timestamp,
     /// What a rate counts from.
     pub anchor_at: Timestamp,
+    /// The id of the run that this occurrence becomes: the same whoever takes it, so that one that was taken twice, because
+    /// a database has lost the first commit, is still one run, whose second owner finds what its first has made.
+    pub run_id: String,
 }
 
 /// What becomes of a job whose time has come.
@@ -56,6 +62,14 @@ pub struct Claimed {
 
 fn time(millis: Option<i64>) -> anyhow::Result<Option<Timestamp>> {
     Ok(millis.map(Timestamp::from_millisecond).transpose()?)
+}
+
+/// A ULID whose time is when the job was due, and whose random part is a hash: another store has others.
+fn run_id(identity: i64, of: Scope<'_>, job: &str, due_at_millis: i64) -> String {
+    let Scope { estate, account, region, simulated } = of;
+    let occurrence = serde_json::json!([identity, estate, account, region, simulated, job, due_at_millis]).to_string();
+    let hash = Sha256::digest(occurrence).into_iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(byte));
+    ulid::Ulid::from_parts(u64::try_from(due_at_millis).unwrap_or(0), hash).to_string()
 }
 
 /// Binds what `$1` to `$4` stand for in every question about an estate's jobs.
@@ -75,7 +89,7 @@ impl Store {
         let sql = "select name, target, timetable, due_at, start_at from jobs
                    where estate = $1 and simulated = $2 and account = $3 and region = $4 order by name";
         type Row = (String, Option<String>, String, Option<i64>, Option<i64>);
-        let rows: Vec<Row> = scoped(sqlx::query_as(sql), of).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = scoped(sqlx::query_as(sql), of).fetch_all(&self.pool).limited().await?;
         let planned = rows.into_iter().map(|(name, target, timetable, due_at, start_at)| {
             let job = Job { name, target, timetable };
             Ok(PlannedJob { job, due_at: time(due_at)?, start_at: time(start_at)? })
@@ -101,7 +115,7 @@ impl Store {
         adopt(&mut transaction, of).await?;
         let select = "select name, timetable, due_at from jobs
                       where estate = $1 and simulated = $2 and account = $3 and region = $4";
-        let known: Vec<Row> = scoped(sqlx::query_as(select), of).fetch_all(&mut *transaction).await?;
+        let known: Vec<Row> = scoped(sqlx::query_as(select), of).fetch_all(&mut *transaction).limited().await?;
         for (name, _, _) in known.iter().filter(|(name, _, _)| jobs.iter().all(|job| job.name != *name)) {
             let delete = "delete from jobs
                           where estate = $1 and simulated = $2 and account = $3 and region = $4 and name = $5";
@@ -112,6 +126,7 @@ impl Store {
                 .bind(of.region)
                 .bind(name)
                 .execute(&mut *transaction)
+                .limited()
                 .await?;
         }
         for job in jobs {
@@ -143,9 +158,10 @@ impl Store {
             .bind(due_at)
             .bind(start_at)
             .execute(&mut *transaction)
+            .limited()
             .await?;
         }
-        Ok(transaction.commit().await?)
+        Ok(transaction.commit().limited().await?)
     }
 
     /// Takes the next of these jobs whose time has come, unless its target is being tested. `decide` says what becomes of
@@ -182,9 +198,11 @@ impl Store {
         for name in known {
             due = due.bind(name);
         }
-        let row = due.fetch_optional(&mut *transaction).await?;
+        let row = due.fetch_optional(&mut *transaction).limited().await?;
         let Some((name, due_at, start_at, anchor_at)) = row else { return Ok(None) };
+        let run_id = run_id(self.identity(&mut transaction).await?, of, &name, due_at);
         let job = DueJob {
+            run_id,
             name,
             due_at: Timestamp::from_millisecond(due_at)?,
             start_at: Timestamp::from_millisecond(start_at)?,
@@ -202,27 +220,34 @@ impl Store {
             .bind(claimed.due_at.map(Timestamp::as_millisecond))
             .bind(claimed.start_at.map(Timestamp::as_millisecond))
             .execute(&mut *transaction)
+            .limited()
             .await?;
         let owner = match claimed.run {
             Some(new) if !self.has_occurred(&mut transaction, &new).await? => {
                 let reserved = self.reserve(&new.id)?;
                 let watch = super::lease::watch();
-                self.insert_run(&mut transaction, &new).await?;
-                transaction.commit().await?;
-                Some(self.own(&new.id, FIRST_EPOCH, reserved, watch))
+                let token = new_token();
+                self.insert_run(&mut transaction, &new, &token).await?;
+                transaction.commit().limited().await?;
+                Some(self.own(&new.id, FIRST_EPOCH, token, reserved, watch))
             }
             // Without a run, or with one that there was already: a clock was set back, and the job planned anew.
             _ => {
-                transaction.commit().await?;
+                transaction.commit().limited().await?;
                 None
             }
         };
         Ok(Some((job, made, owner)))
     }
 
+    async fn identity(&self, connection: &mut AnyConnection) -> Result<i64, sqlx::Error> {
+        let sql = "select value from counters where name = $1";
+        sqlx::query_scalar(sql).bind(IDENTITY).fetch_one(connection).limited().await
+    }
+
     async fn has_occurred(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<bool> {
         let sql = "select count(*) from runs where occurrence = $1";
-        let found: i64 = sqlx::query_scalar(sql).bind(&new.occurrence).fetch_one(connection).await?;
+        let found: i64 = sqlx::query_scalar(sql).bind(&new.occurrence).fetch_one(connection).limited().await?;
         Ok(found > 0)
     }
 }

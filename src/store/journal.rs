@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::connection::Store;
 use super::owner::Owner;
-use super::schema::Store;
+use super::time_limit::TimeLimit;
 use crate::aws::Resource;
 
 /// Entries read of one run.
@@ -175,7 +176,7 @@ impl Store {
         let sql = format!(
             "insert into journal (run_id, seq, at, epoch, entry)
              select $1, cast($2 as bigint), $3, cast($4 as bigint), $5
-             where exists (select 1 from runs where id = $1 and epoch = $4{})
+             where exists (select 1 from runs where id = $1 and epoch = $4 and owner = $6{})
              on conflict (run_id, seq) do nothing",
             self.for_share()
         );
@@ -185,8 +186,9 @@ impl Store {
             .bind(seq)
             .bind(&at)
             .bind(owner.fencing_token)
-            .bind(text);
-        if insert.execute(&self.pool).await?.rows_affected() == 1 {
+            .bind(text)
+            .bind(&owner.token);
+        if insert.execute(&self.pool).limited().await?.rows_affected() == 1 {
             return Ok(true);
         }
         // An answer may have been lost on the way back.
@@ -194,7 +196,7 @@ impl Store {
             "select count(*) from journal where run_id = $1 and seq = $2 and at = $3 and epoch = $4 and entry = $5";
         let same =
             sqlx::query_scalar(same).bind(&owner.run_id).bind(seq).bind(&at).bind(owner.fencing_token).bind(text);
-        let same: i64 = same.fetch_one(&self.pool).await?;
+        let same: i64 = same.fetch_one(&self.pool).limited().await?;
         Ok(same == 1)
     }
 
@@ -208,7 +210,7 @@ impl Store {
                    select id, (select cast(coalesce(max(seq), 0) as bigint) + 1 from journal where run_id = $1), $2, epoch, $3
                    from runs where id = $1";
         let text = serde_json::to_string(entry)?;
-        let done = sqlx::query(sql).bind(run_id).bind(at.to_string()).bind(text).execute(&self.pool).await?;
+        let done = sqlx::query(sql).bind(run_id).bind(at.to_string()).bind(text).execute(&self.pool).limited().await?;
         anyhow::ensure!(done.rows_affected() == 1, "there is no run `{run_id}`");
         Ok(())
     }
@@ -221,7 +223,7 @@ impl Store {
         let sql = "select distinct run_id from journal join runs on runs.id = journal.run_id
                    where runs.estate = $1 and entry like '%' || $2 || '%' order by run_id desc";
         let quoted = format!("\"id\":{}", serde_json::to_string(id)?);
-        Ok(sqlx::query_scalar(sql).bind(estate).bind(quoted).fetch_all(&self.pool).await?)
+        Ok(sqlx::query_scalar(sql).bind(estate).bind(quoted).fetch_all(&self.pool).limited().await?)
     }
 
     /// The number of the last entry of a run; 0 where there is none.
@@ -230,7 +232,7 @@ impl Store {
     /// Where it could not be read.
     pub async fn last_seq(&self, run_id: &str) -> anyhow::Result<usize> {
         let sql = "select cast(coalesce(max(seq), 0) as bigint) from journal where run_id = $1";
-        let last: i64 = sqlx::query_scalar(sql).bind(run_id).fetch_one(&self.pool).await?;
+        let last: i64 = sqlx::query_scalar(sql).bind(run_id).fetch_one(&self.pool).limited().await?;
         Ok(usize::try_from(last)?)
     }
 
@@ -244,6 +246,7 @@ impl Store {
                 .bind(run_id)
                 .bind(MAX_ENTRIES)
                 .fetch_all(&self.pool)
+                .limited()
                 .await?;
         rows.into_iter().map(|(at, entry)| Ok((at.parse()?, serde_json::from_str(&entry)?))).collect()
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::schema::Store;
+use super::connection::Store;
+use super::time_limit::TimeLimit;
 use crate::clock::{Clock, Stopwatch};
 
 /// A lease is renewed so many times before it would run out.
@@ -26,13 +27,20 @@ pub struct Lease {
 #[derive(Debug)]
 struct Claim {
     store: Store,
-    run_id: String,
-    epoch: i64,
+    claimed: Claimed,
     length: Duration,
     /// Runs since it was last asked for, successfully.
     asked: Mutex<Stopwatch>,
     lost: CancellationToken,
     ended: CancellationToken,
+}
+
+/// What tells this hold on a run from every other.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) run_id: String,
+    pub(super) fencing_token: i64,
+    pub(super) token: String,
 }
 
 /// Counts from now on.
@@ -41,10 +49,10 @@ pub(super) fn watch() -> Stopwatch {
 }
 
 impl Lease {
-    pub(super) fn hold(store: Store, run_id: String, epoch: i64, length: Duration, watch: Stopwatch) -> Self {
+    pub(super) fn hold(store: Store, claimed: Claimed, length: Duration, watch: Stopwatch) -> Self {
         let (lost, ended) = (CancellationToken::new(), CancellationToken::new());
         let renewed = Arc::new(ended.clone().drop_guard());
-        let claim = Arc::new(Claim { store, run_id, epoch, length, asked: Mutex::new(watch), lost, ended });
+        let claim = Arc::new(Claim { store, claimed, length, asked: Mutex::new(watch), lost, ended });
         let held = Arc::clone(&claim);
         tokio::spawn(async move { held.ended.run_until_cancelled(held.keep()).await });
         Self { claim, _renewed: renewed }
@@ -68,10 +76,11 @@ impl Lease {
     }
 
     pub(super) async fn give_back(&self) {
-        let Claim { store, run_id, epoch, ended, .. } = &*self.claim;
+        let Claim { store, claimed: Claimed { run_id, fencing_token, token }, ended, .. } = &*self.claim;
         ended.cancel();
-        let sql = "update runs set lease_until = 0 where id = $1 and epoch = $2 and state = 'running'";
-        if let Err(error) = sqlx::query(sql).bind(run_id).bind(epoch).execute(&store.pool).await {
+        let sql = "update runs set lease_until = 0 where id = $1 and epoch = $2 and owner = $3 and state = 'running'";
+        let give_back = sqlx::query(sql).bind(run_id).bind(fencing_token).bind(token);
+        if let Err(error) = give_back.execute(&store.pool).limited().await {
             tracing::warn!(run.id = %run_id, %error, "the lease could not be given back; it runs out by itself");
         }
     }
@@ -93,31 +102,34 @@ impl Claim {
     }
 
     async fn keep(&self) {
+        let Claimed { run_id, fencing_token, token } = &self.claimed;
         let pause = self.length / RENEWALS;
         let sql = format!(
-            "update runs set lease_until = {now} + $3 where id = $1 and epoch = $2 and lease_until >= {now}",
+            "update runs set lease_until = {now} + $4
+             where id = $1 and epoch = $2 and owner = $3 and lease_until >= {now}",
             now = self.store.now()
         );
         loop {
             tokio::time::sleep(pause.min(self.left())).await;
             if self.left().is_zero() {
-                tracing::warn!(run.id = %self.run_id, "the lease ran out before it could be renewed");
+                tracing::warn!(run.id = %run_id, "the lease ran out before it could be renewed");
                 return;
             }
             let watch = watch();
             let renew = sqlx::query(AssertSqlSafe(sql.clone()))
-                .bind(&self.run_id)
-                .bind(self.epoch)
+                .bind(run_id)
+                .bind(fencing_token)
+                .bind(token)
                 .bind(self.store.lease_millis())
                 .execute(&self.store.pool);
             match tokio::time::timeout(pause.min(self.left()), renew).await {
                 Ok(Ok(renewed)) if renewed.rows_affected() == 0 => {
-                    tracing::warn!(run.id = %self.run_id, "another agent has taken the run over");
+                    tracing::warn!(run.id = %run_id, "another agent has taken the run over");
                     return self.lost.cancel();
                 }
                 Ok(Ok(_)) => *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = watch,
-                Ok(Err(error)) => tracing::warn!(run.id = %self.run_id, %error, "the lease could not be renewed"),
-                Err(_) => tracing::warn!(run.id = %self.run_id, "the lease could not be renewed in time"),
+                Ok(Err(error)) => tracing::warn!(run.id = %run_id, %error, "the lease could not be renewed"),
+                Err(_) => tracing::warn!(run.id = %run_id, "the lease could not be renewed in time"),
             }
         }
     }

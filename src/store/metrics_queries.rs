@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::connection::Store;
 use super::runs::{COLUMNS, Run, from_row};
-use super::schema::Store;
 use super::scope::Scope;
+use super::time_limit::TimeLimit;
 
 /// The last runs of a target.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ impl Store {
         );
         let simulated = i64::from(scope.simulated);
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(scope.estate).bind(simulated);
-        let rows = rows.bind(scope.account).bind(scope.region).fetch_all(&self.pool).await?;
+        let rows = rows.bind(scope.account).bind(scope.region).fetch_all(&self.pool).limited().await?;
         let mut found = Vec::new();
         for row in &rows {
             let ended = from_row(row)?;
@@ -57,6 +58,7 @@ impl Store {
                 .bind(scope.account)
                 .bind(scope.region)
                 .fetch_optional(&self.pool)
+                .limited()
                 .await?;
             found.push(LastRun { ended, passed_at: passed.and_then(|at| at.parse().ok()) });
         }
@@ -69,7 +71,7 @@ impl Store {
     /// Where they could not be counted.
     pub async fn stuck_runs(&self, estate: &str) -> anyhow::Result<u64> {
         let sql = "select count(*) from runs where estate = $1 and state = 'stuck'";
-        let count: i64 = sqlx::query_scalar(sql).bind(estate).fetch_one(&self.pool).await?;
+        let count: i64 = sqlx::query_scalar(sql).bind(estate).fetch_one(&self.pool).limited().await?;
         Ok(count.unsigned_abs())
     }
 
@@ -79,7 +81,7 @@ impl Store {
     /// Where they could not be counted.
     pub async fn message_counts(&self, estate: &str) -> anyhow::Result<Vec<Counted>> {
         let sql = "select channel, state, count(*) from outbox where estate = $1 group by channel, state order by channel, state";
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).bind(estate).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).bind(estate).fetch_all(&self.pool).limited().await?;
         let counted =
             |(channel, state, count): (String, String, i64)| Counted { channel, state, count: count.unsigned_abs() };
         Ok(rows.into_iter().map(counted).collect())

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::schema::Store;
+use super::connection::Store;
+use super::time_limit::TimeLimit;
 
 /// How long a claim holds: longer than sending takes.
 const CLAIM: Duration = Duration::from_mins(5);
@@ -80,6 +81,7 @@ pub(super) async fn insert(
         .bind(&outgoing.alert)
         .bind(seq)
         .execute(&mut *connection)
+        .limited()
         .await?;
     }
     Ok(())
@@ -127,13 +129,14 @@ impl Store {
             .bind(now.as_millisecond())
             .bind(i64::from(most))
             .fetch_all(&mut *transaction)
+            .limited()
             .await?;
         let claim = format!("update outbox set claimed_until = {} + $2 where id = $1", self.now());
         for row in &rows {
             let claim = sqlx::query(AssertSqlSafe(claim.clone())).bind(&row.0).bind(i64::try_from(CLAIM.as_millis())?);
-            claim.execute(&mut *transaction).await?;
+            claim.execute(&mut *transaction).limited().await?;
         }
-        transaction.commit().await?;
+        transaction.commit().limited().await?;
         rows.into_iter().map(sendable).collect()
     }
 
@@ -158,6 +161,7 @@ impl Store {
         .bind(error)
         .bind(tried)
         .execute(&self.pool)
+        .limited()
         .await?;
         Ok(())
     }
@@ -167,8 +171,11 @@ impl Store {
     /// # Errors
     /// Where the store could not be written.
     pub async fn forget_claims(&self) -> anyhow::Result<()> {
-        if let super::schema::Backend::Sqlite(_) = self.backend {
-            sqlx::query("update outbox set claimed_until = null where state = 'pending'").execute(&self.pool).await?;
+        if let super::connection::Backend::Sqlite(_) = self.backend {
+            sqlx::query("update outbox set claimed_until = null where state = 'pending'")
+                .execute(&self.pool)
+                .limited()
+                .await?;
         }
         Ok(())
     }
@@ -180,7 +187,7 @@ impl Store {
     pub async fn forget_sent(&self, estate: &str, before: Timestamp) -> anyhow::Result<()> {
         let sql =
             "update outbox set message = '' where estate = $1 and state = 'sent' and created_at < $2 and message <> ''";
-        sqlx::query(sql).bind(estate).bind(before.as_millisecond()).execute(&self.pool).await?;
+        sqlx::query(sql).bind(estate).bind(before.as_millisecond()).execute(&self.pool).limited().await?;
         Ok(())
     }
 
@@ -195,6 +202,7 @@ impl Store {
         )
         .bind(estate)
         .fetch_all(&self.pool)
+        .limited()
         .await?;
         rows.into_iter().map(sendable).collect()
     }
@@ -211,7 +219,7 @@ impl Store {
                                      where later.estate = outbox.estate and later.channel = outbox.channel
                                        and later.alert = outbox.alert and outbox.alert <> ''
                                        and later.state = 'sent' and later.seq > outbox.seq)";
-        let revived = sqlx::query(sql).bind(estate).bind(now.as_millisecond()).execute(&self.pool).await?;
+        let revived = sqlx::query(sql).bind(estate).bind(now.as_millisecond()).execute(&self.pool).limited().await?;
         Ok(revived.rows_affected())
     }
 
@@ -221,7 +229,7 @@ impl Store {
     /// Where it could not be read.
     pub async fn thread(&self, channel: &str, incident: &str) -> anyhow::Result<Option<String>> {
         let sql = "select reference from threads where channel = $1 and incident = $2";
-        Ok(sqlx::query_scalar(sql).bind(channel).bind(incident).fetch_optional(&self.pool).await?)
+        Ok(sqlx::query_scalar(sql).bind(channel).bind(incident).fetch_optional(&self.pool).limited().await?)
     }
 
     /// Remembers what a channel calls the thread of an incident.
@@ -230,7 +238,7 @@ impl Store {
     /// Where it could not be written.
     pub async fn remember_thread(&self, channel: &str, incident: &str, reference: &str) -> anyhow::Result<()> {
         let sql = "insert into threads (channel, incident, reference) values ($1, $2, $3) on conflict do nothing";
-        sqlx::query(sql).bind(channel).bind(incident).bind(reference).execute(&self.pool).await?;
+        sqlx::query(sql).bind(channel).bind(incident).bind(reference).execute(&self.pool).limited().await?;
         Ok(())
     }
 }

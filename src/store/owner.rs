@@ -10,8 +10,10 @@ use std::time::Duration;
 use anyhow::Context;
 use sqlx::AssertSqlSafe;
 
-use super::lease::Lease;
-use super::schema::{Backend, DIRECTORY_MODE, Store, private};
+use super::connection::{Backend, Store};
+use super::lease::{Claimed, Lease};
+use super::private_file::{DIRECTORY_MODE, private};
+use super::time_limit::TimeLimit;
 
 /// Between two attempts to write.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -23,6 +25,8 @@ pub struct Owner {
     pub run_id: String,
     /// Raised each time that the run changes hands; journal writes check it.
     pub fencing_token: i64,
+    /// Random, and checked beside the number: a database that has lost its last commits gives a number twice.
+    pub(super) token: String,
     hold: Hold,
 }
 
@@ -36,6 +40,11 @@ enum Hold {
 pub(super) enum Reserved {
     Lock(File, PathBuf),
     Lease,
+}
+
+/// What nobody else writes beside a fencing token.
+pub(super) fn new_token() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// Takes a lock file; `None` where another process holds it.
@@ -100,7 +109,8 @@ impl Store {
             Backend::Sqlite(state) => Ok(lock(&lock_path(state, run_id))?.is_none()),
             Backend::Postgres(_) => {
                 let sql = format!("select count(*) from runs where id = $1 and lease_until >= {}", self.now());
-                let held: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).bind(run_id).fetch_one(&self.pool).await?;
+                let held: i64 =
+                    sqlx::query_scalar(AssertSqlSafe(sql)).bind(run_id).fetch_one(&self.pool).limited().await?;
                 Ok(held > 0)
             }
         }
@@ -121,15 +131,16 @@ impl Store {
         };
         let lease = self.lease_millis();
         let sql = format!(
-            "update runs set epoch = epoch + 1, lease_until = {now} + $2
+            "update runs set epoch = epoch + 1, owner = $3, lease_until = {now} + $2
              where id = $1 and state in ('running', 'stuck') and (lease_until is null or lease_until < {now})
              returning cast(epoch as bigint)",
             now = self.now()
         );
         let watch = super::lease::watch();
-        let epoch = sqlx::query_scalar(AssertSqlSafe(sql)).bind(run_id).bind(lease).fetch_optional(&self.pool).await?;
-        match epoch {
-            Some(epoch) => Ok(Some(self.own(run_id, epoch, reserved, watch))),
+        let token = new_token();
+        let epoch = sqlx::query_scalar(AssertSqlSafe(sql)).bind(run_id).bind(lease).bind(&token);
+        match epoch.fetch_optional(&self.pool).limited().await? {
+            Some(epoch) => Ok(Some(self.own(run_id, epoch, token, reserved, watch))),
             None if self.is_open(run_id).await? => Ok(None),
             None => anyhow::bail!("run `{run_id}` has ended meanwhile"),
         }
@@ -137,7 +148,7 @@ impl Store {
 
     async fn is_open(&self, run_id: &str) -> anyhow::Result<bool> {
         let sql = "select count(*) from runs where id = $1 and state in ('running', 'stuck')";
-        let open: i64 = sqlx::query_scalar(sql).bind(run_id).fetch_one(&self.pool).await?;
+        let open: i64 = sqlx::query_scalar(sql).bind(run_id).fetch_one(&self.pool).limited().await?;
         Ok(open > 0)
     }
 
@@ -149,15 +160,23 @@ impl Store {
         }
     }
 
-    pub(super) fn own(&self, run_id: &str, epoch: i64, reserved: Reserved, watch: crate::clock::Stopwatch) -> Owner {
+    pub(super) fn own(
+        &self,
+        run_id: &str,
+        fencing_token: i64,
+        token: String,
+        reserved: Reserved,
+        watch: crate::clock::Stopwatch,
+    ) -> Owner {
         let hold = match (reserved, &self.backend) {
             (Reserved::Lock(file, path), _) => Hold::Lock { file, path },
             (Reserved::Lease, Backend::Postgres(length)) => {
-                Hold::Lease(Lease::hold(self.clone(), run_id.to_owned(), epoch, *length, watch))
+                let claimed = Claimed { run_id: run_id.to_owned(), fencing_token, token: token.clone() };
+                Hold::Lease(Lease::hold(self.clone(), claimed, *length, watch))
             }
             (Reserved::Lease, Backend::Sqlite(_)) => unreachable!("a file's runs are locked"),
         };
-        Owner { run_id: run_id.to_owned(), fencing_token: epoch, hold }
+        Owner { run_id: run_id.to_owned(), fencing_token, token, hold }
     }
 }
 

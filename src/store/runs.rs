@@ -8,11 +8,13 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::alert::{self, Alert};
+use super::connection::Store;
+use super::open_error::CHECK_STATE;
 use super::outbox::{self, OutboxMessage};
-use super::owner::Owner;
+use super::owner::{Owner, new_token};
 use super::run_state::RunState;
-use super::schema::Store;
 use super::scope::{Scope, adopt};
+use super::time_limit::TimeLimit;
 
 /// A run that is about to start.
 #[derive(Clone, Debug)]
@@ -88,6 +90,14 @@ pub struct NotWritten {
     place: String,
 }
 
+impl NotWritten {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        CHECK_STATE
+    }
+}
+
 impl Store {
     /// Starts a run. It belongs to this process from then on.
     ///
@@ -98,20 +108,26 @@ impl Store {
         let watch = super::lease::watch();
         let mut transaction = self.writing().await.with_context(|| self.not_written())?;
         adopt(&mut transaction, new.scope()).await.with_context(|| self.not_written())?;
-        self.insert_run(&mut transaction, new).await.with_context(|| self.not_written())?;
-        transaction.commit().await.with_context(|| self.not_written())?;
-        Ok(self.own(&new.id, FIRST_EPOCH, reserved, watch))
+        let token = new_token();
+        self.insert_run(&mut transaction, new, &token).await.with_context(|| self.not_written())?;
+        transaction.commit().limited().await.with_context(|| self.not_written())?;
+        Ok(self.own(&new.id, FIRST_EPOCH, token, reserved, watch))
     }
 
     fn not_written(&self) -> NotWritten {
         NotWritten { place: self.place.clone() }
     }
 
-    pub(super) async fn insert_run(&self, connection: &mut AnyConnection, new: &NewRun) -> anyhow::Result<()> {
+    pub(super) async fn insert_run(
+        &self,
+        connection: &mut AnyConnection,
+        new: &NewRun,
+        token: &str,
+    ) -> anyhow::Result<()> {
         let sql = format!(
             "insert into runs (id, estate, target, runbook, document, inputs, state, started_at, expires_at, simulated,
-                               keep_for, accept, account, region, occurrence, epoch, lease_until, seq)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {} + $17, $18)",
+                               keep_for, accept, account, region, occurrence, epoch, lease_until, seq, owner)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {} + $17, $18, $19)",
             self.now()
         );
         let seq = Self::next(&mut *connection, "runs").await?;
@@ -134,7 +150,9 @@ impl Store {
             .bind(FIRST_EPOCH)
             .bind(self.lease_millis())
             .bind(seq)
+            .bind(token)
             .execute(connection)
+            .limited()
             .await?;
         Ok(())
     }
@@ -153,15 +171,18 @@ impl Store {
     /// Whether the run is ended now, by this owner.
     async fn end_once(&self, owner: &Owner, ended: &Ended<'_>, tell: &DecideTransition<'_>) -> anyhow::Result<bool> {
         let mut transaction = self.writing().await?;
-        let was: Option<String> = sqlx::query_scalar("select state from runs where id = $1 and epoch = $2")
-            .bind(&owner.run_id)
-            .bind(owner.fencing_token)
-            .fetch_optional(&mut *transaction)
-            .await?;
+        let was: Option<String> =
+            sqlx::query_scalar("select state from runs where id = $1 and epoch = $2 and owner = $3")
+                .bind(&owner.run_id)
+                .bind(owner.fencing_token)
+                .bind(&owner.token)
+                .fetch_optional(&mut *transaction)
+                .limited()
+                .await?;
         let had_ended = was.is_some_and(|state| state != RunState::Running.name());
         let row = sqlx::query(
             "update runs set state = $1, reason = $2, ended_at = $3, report = $4, lease_until = 0
-             where id = $5 and epoch = $6
+             where id = $5 and epoch = $6 and owner = $7
              returning estate, target, account, region, cast(simulated as bigint) as simulated",
         )
         .bind(ended.state.name())
@@ -170,7 +191,9 @@ impl Store {
         .bind(ended.report.map(ToString::to_string))
         .bind(&owner.run_id)
         .bind(owner.fencing_token)
+        .bind(&owner.token)
         .fetch_optional(&mut *transaction)
+        .limited()
         .await?;
         let Some(row) = row else { return Ok(false) };
         let (estate, target): (String, String) = (row.try_get("estate")?, row.try_get("target")?);
@@ -195,6 +218,7 @@ impl Store {
             .bind(ended.at.to_string())
             .bind(facts.to_string())
             .execute(&mut *transaction)
+            .limited()
             .await?;
         }
         let alerts = alert::read(&mut transaction, scope, &target).await?;
@@ -205,7 +229,7 @@ impl Store {
             alert::write(&mut transaction, scope, &target, &told.alerts).await?;
             outbox::insert(&mut transaction, &estate, ended.at, &told.messages).await?;
         }
-        transaction.commit().await?;
+        transaction.commit().limited().await?;
         Ok(true)
     }
 
@@ -215,7 +239,7 @@ impl Store {
     /// Where there is none, or more than one.
     pub async fn run(&self, id: &str) -> anyhow::Result<Run> {
         let sql = format!("select {COLUMNS} from runs where id = $1 or id like '%' || $1 limit 2");
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(id.to_uppercase()).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(id.to_uppercase()).fetch_all(&self.pool).limited().await?;
         match rows.as_slice() {
             [row] => from_row(row),
             [] => anyhow::bail!("there is no run `{id}`"),
@@ -229,7 +253,8 @@ impl Store {
     /// Where they could not be read.
     pub async fn runs(&self, target: Option<&str>, most: u32) -> anyhow::Result<Vec<Run>> {
         let sql = format!("select {COLUMNS} from runs where $1 is null or target = $1 order by seq desc limit $2");
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(target).bind(i64::from(most)).fetch_all(&self.pool).await?;
+        let rows =
+            sqlx::query(AssertSqlSafe(sql)).bind(target).bind(i64::from(most)).fetch_all(&self.pool).limited().await?;
         rows.iter().map(from_row).collect()
     }
 
@@ -240,7 +265,7 @@ impl Store {
     pub async fn unfinished_runs(&self, estate: &str) -> anyhow::Result<Vec<Run>> {
         let sql =
             format!("select {COLUMNS} from runs where estate = $1 and state in ('running', 'stuck') order by seq");
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).limited().await?;
         rows.iter().map(from_row).collect()
     }
 
@@ -252,7 +277,7 @@ impl Store {
         let sql = "select distinct region from runs
                    where account = $1 and simulated = $2 and region <> '' order by region";
         let regions = sqlx::query_scalar(sql).bind(scope.account).bind(i64::from(scope.simulated));
-        Ok(regions.fetch_all(&self.pool).await?)
+        Ok(regions.fetch_all(&self.pool).limited().await?)
     }
 
     /// Runs of an estate that a schedule started and that have not ended, the oldest first.
@@ -263,7 +288,7 @@ impl Store {
         let sql = format!(
             "select {COLUMNS} from runs where estate = $1 and state = 'running' and occurrence is not null order by seq"
         );
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(estate).fetch_all(&self.pool).limited().await?;
         // One run that cannot be read, of a newer drctl perhaps, keeps nobody from the others.
         let readable = rows.iter().filter_map(|row| {
             from_row(row).map_err(|error| tracing::error!(error = format!("{error:#}"), "a run cannot be read")).ok()
@@ -309,7 +334,7 @@ async fn others(
     let (newer, stuck): (i64, i64) = sqlx::query_as(
         "select coalesce(sum(case when seq > (select seq from runs where id = $6) then 1 else 0 end), 0),
                 coalesce(sum(case when state = 'stuck' then 1 else 0 end), 0)
-         from runs where estate = $1 and target = $2 and simulated = $3 and account = $4 and region in ('', $5)
+         from runs where estate = $1 and target = $2 and simulated = $3 and account in ('', $4) and region in ('', $5)
                      and state <> 'running' and id <> $6",
     )
     .bind(scope.estate)
@@ -319,6 +344,7 @@ async fn others(
     .bind(scope.region)
     .bind(run_id)
     .fetch_one(connection)
+    .limited()
     .await?;
     Ok((newer == 0, stuck > 0))
 }

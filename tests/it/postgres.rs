@@ -74,6 +74,36 @@ impl Postgres {
         server
     }
 
+    /// A standby that is told what `primary` has committed through `wire`, a moment after it was.
+    pub(crate) fn standby_of(primary: &Self, wire: &ChaosProxy) -> Self {
+        let scratch = Scratch::new();
+        let directory = scratch.0.join("pg");
+        if is_root() {
+            chown(&scratch.0, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let mut copy = as_nobody(primary.programs.join("pg_basebackup"));
+        copy.args([
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "drctl",
+            "-p",
+            &wire.port.to_string(),
+            "-D",
+        ]);
+        assert!(copy.arg(&directory).status().unwrap().success(), "pg_basebackup");
+        let (port, programs) = (free_port(), primary.programs.clone());
+        let process = launch(&programs, &directory, port);
+        let server = Self { _scratch: scratch, directory, programs, port, process };
+        server.wait();
+        server
+    }
+
     fn wait(&self) {
         for _ in 0..600 {
             let mut ready = Command::new(self.programs.join("pg_isready"));
@@ -90,6 +120,11 @@ impl Postgres {
         url(self.port)
     }
 
+    /// The address of another role's, in another database.
+    pub(crate) fn url_of(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
     /// Goes down, fast.
     pub(crate) fn go_down(&mut self) {
         let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
@@ -103,9 +138,14 @@ impl Postgres {
 
     /// What a query answers, a line for each row.
     pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
+        self.ask_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    pub(crate) fn ask_in(&self, database: &str, sql: &str) -> Vec<String> {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["-X", "-A", "-t", "-F", "|", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "drctl"]);
-        let output = psql.args(["-d", "postgres", "-c", sql]).output().unwrap();
+        let output = psql.args(["-d", database, "-c", sql]).output().unwrap();
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
@@ -129,7 +169,7 @@ fn free_port() -> u16 {
     next.take_while(|port| *port < 20_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
-/// A wire to a port that can be cut and mended.
+/// A wire to a port that can be cut, mended and laid to another port.
 #[derive(Clone)]
 pub(crate) struct ChaosProxy {
     pub(crate) port: u16,
@@ -138,7 +178,9 @@ pub(crate) struct ChaosProxy {
 
 #[derive(Default)]
 struct State {
+    to: u16,
     cut: bool,
+    silent: bool,
     next: u64,
     open: Vec<(u64, TcpStream, TcpStream)>,
 }
@@ -148,13 +190,14 @@ impl ChaosProxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let wire = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
         let state = Arc::clone(&wire.state);
+        state.lock().unwrap_or_else(PoisonError::into_inner).to = port;
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let mut locked = state.lock().unwrap_or_else(PoisonError::into_inner);
                 if locked.cut {
                     continue;
                 }
-                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", locked.to)) else { continue };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 locked.next += 1;
                 let id = locked.next;
@@ -163,7 +206,7 @@ impl ChaosProxy {
                 for (from, to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
                     let state = Arc::clone(&state);
                     std::thread::spawn(move || {
-                        pump(from, to);
+                        pump(from, to, &state);
                         state.lock().unwrap_or_else(PoisonError::into_inner).open.retain(|(other, _, _)| *other != id);
                     });
                 }
@@ -180,14 +223,30 @@ impl ChaosProxy {
         }
     }
 
+    /// Cuts it, and connects with another port from now on.
+    pub(crate) fn lay_to(&self, port: u16) {
+        self.cut();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).to = port;
+        self.mend();
+    }
+
+    /// Lets nothing through, and closes nothing.
+    pub(crate) fn silence(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).silent = true;
+    }
+
     pub(crate) fn mend(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).cut = false;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.cut, state.silent) = (false, false);
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream) {
+fn pump(mut from: TcpStream, mut to: TcpStream, state: &Mutex<State>) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer) {
+        while state.lock().unwrap_or_else(PoisonError::into_inner).silent {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         if read == 0 || to.write_all(&buffer[..read]).is_err() {
             break;
         }

@@ -9,20 +9,20 @@ use drctl::store::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use sqlx::Connection;
 
 use crate::postgres::Postgres;
 use crate::support::{Engine, Scratch, require_engines};
 
-const ACCOUNT: &str = "123456789012";
-const HERE: Scope<'static> = Scope { estate: "shop", account: ACCOUNT, region: "eu-west-1", simulated: true };
-const LEASE: Duration = Duration::from_secs(3);
+pub(crate) const ACCOUNT: &str = "123456789012";
+pub(crate) const HERE: Scope<'static> =
+    Scope { estate: "shop", account: ACCOUNT, region: "eu-west-1", simulated: true };
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn run(id: &str, target: &str, occurrence: Option<&str>) -> NewRun {
+pub(crate) fn run(id: &str, target: &str, occurrence: Option<&str>) -> NewRun {
     NewRun {
         id: id.to_owned(),
         estate: "shop".to_owned(),
@@ -41,12 +41,12 @@ fn run(id: &str, target: &str, occurrence: Option<&str>) -> NewRun {
     }
 }
 
-fn ended(state: RunState, report: &serde_json::Value) -> Ended<'_> {
+pub(crate) fn ended(state: RunState, report: &serde_json::Value) -> Ended<'_> {
     Ended { state, reason: "because", at: at(60), report: Some(report), facts: Some(report) }
 }
 
 /// Everything that both have to do alike.
-async fn behaves(store: &Store, other: &Store) {
+pub(crate) async fn behaves(store: &Store, other: &Store) {
     // A run is written, read as it was, journalled, and ended once by its owner.
     let new = run("01RUNA", "db", Some("shop/test/1"));
     let owner = store.begin(&new).await.unwrap();
@@ -158,43 +158,6 @@ async fn places(store: &Store, other: &Store) {
     assert_eq!(last(staging).await.collect::<Vec<_>>(), ["01PLACE1"]);
 }
 
-/// What an earlier drctl wrote into a store, in SQL that both databases take.
-const OLD_ROWS: &str = "
-    insert into runs (id, estate, target, runbook, document, inputs, state, started_at, simulated, keep_for, accept,
-                      account, epoch)
-        values ('01OLD', 'shop', 'db', 'r', '', '{}', 'passed', '2026-11-20T00:00:00Z', 1, 0, 0, '123456789012', 1);
-    insert into baselines (estate, target, simulated, run_id, at, facts)
-        values ('shop', 'db', 1, '01OLD', '2026-11-20T00:00:00Z', '{\"rows\": 7}');
-    insert into incidents (estate, target, simulated, outcome, since, told_at, run_id)
-        values ('shop', 'db', 1, 'failed', 5, 5, '01OLD');
-    insert into jobs (estate, simulated, name, target, timetable, anchor_at, due_at, start_at)
-        values ('shop', 1, 'a', 'db', 'x', 100, 200, 200);
-";
-const OLD_SCHEMA: [&str; 2] = [
-    include_str!("../../src/store/migrations/0001_runs.sql"),
-    include_str!("../../src/store/migrations/0002_daemon.sql"),
-];
-
-/// What was written before accounts and Regions were is taken over by whoever works on the estate first, in its account.
-async fn adopts(store: &Store) {
-    assert_eq!(store.run("01OLD").await.unwrap().new.region, "");
-    let staging = Scope { account: "210987654321", ..HERE };
-    let stranger = NewRun { account: staging.account.to_owned(), ..run("01STRANGER", "other", None) };
-    store.begin(&stranger).await.unwrap().release();
-    assert!(store.baseline(staging, "db").await.unwrap().is_none(), "another account took it over");
-    let job = Job { name: "a".to_owned(), target: Some("db".to_owned()), timetable: "x".to_owned() };
-    let later = |_: &Job| (Some(at(1000)), Some(at(1000)));
-    store.plan_jobs(HERE, at(0), &[job], later).await.unwrap();
-    assert_eq!(store.baseline(HERE, "db").await.unwrap().unwrap().1, json!({ "rows": 7 }));
-    let owner = store.begin(&run("01NEW", "db", None)).await.unwrap();
-    let told = |before: &AlertsBefore| {
-        assert_eq!(before.alerts.first().map(|alert| alert.run_id.as_str()), Some("01OLD"));
-        None
-    };
-    store.end(&owner, &ended(RunState::Passed, &json!({})), &told).await.unwrap();
-    owner.release();
-}
-
 async fn messages(store: &Store, other: &Store) {
     let claimed = store.claim_messages("shop", "ops", at(60), 10).await.unwrap();
     assert_eq!(claimed.iter().map(|one| one.outgoing.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
@@ -270,32 +233,6 @@ async fn sqlite_behaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_sqlite_store_is_taken_over() {
-    let scratch = Scratch::new();
-    let path = scratch.0.join("old.db");
-    sqlx::any::install_default_drivers();
-    let mut old = sqlx::AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
-    for migration in OLD_SCHEMA.into_iter().chain([OLD_ROWS, "pragma user_version = 2"]) {
-        sqlx::raw_sql(migration).execute(&mut old).await.unwrap();
-    }
-    old.close().await.unwrap();
-    adopts(&Store::open(&path).await.unwrap()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_postgresql_store_is_taken_over() {
-    if !require_engines(&[Engine::Postgres]) {
-        return;
-    }
-    let postgres = Postgres::start();
-    for migration in OLD_SCHEMA.into_iter().chain([OLD_ROWS]) {
-        postgres.ask(migration);
-    }
-    postgres.ask("create table drctl_schema (version bigint not null); insert into drctl_schema values (2)");
-    adopts(&Store::open_postgres(&postgres.url(), LEASE).await.unwrap()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn postgresql_behaves() {
     if !require_engines(&[Engine::Postgres]) {
         return;
@@ -320,8 +257,4 @@ async fn postgresql_behaves() {
     assert_eq!(lease.left(), Duration::ZERO);
     other.append(&taken, 1, at(2), &entry).await.unwrap();
     assert_eq!(store.journal("01RUNZ").await.unwrap().len(), 1);
-    // A newer drctl's tables are left alone.
-    postgres.ask("update drctl_schema set version = 99");
-    let newer = Store::open_postgres(&postgres.url(), LEASE).await.unwrap_err();
-    assert!(newer.to_string().contains("newer drctl (schema 99"), "{newer}");
 }
