@@ -26,6 +26,7 @@ pub enum ReasonName {
     /// It passes, as before.
     Passed,
     /// Somebody tests the channel.
+    #[serde(alias = "trial")]
     Test,
     /// Several things at once.
     Digest,

@@ -136,7 +136,7 @@ fn a_topic_passes_messages_on_to_a_queue() {
         assert!(message["Subject"].as_str().unwrap().starts_with("example-database test message"), "{found:#}");
         assert!(message["Message"].as_str().unwrap().contains("Next:"));
         assert_eq!(message["MessageAttributes"]["target"]["Value"], "example-database");
-        assert_eq!(message["MessageAttributes"]["event"]["Value"], "failed");
+        assert_eq!(message["MessageAttributes"]["event"]["Value"], "test");
     }
     let text = format!(
         "{HEAD}[[notify]]\nname = \"topic\"\nsns = {{ topic_arn = \"arn:aws:sns:eu-west-1:123456789012:gone\" }}\n"
