@@ -7,12 +7,16 @@ use crate::estate::Event;
 
 const SUMMARY_CHARS: usize = 1024;
 const DEDUP_KEY_CHARS: usize = 255;
+/// Stands in keys where the estate names no environment.
+const UNNAMED_ENVIRONMENT: &str = "prod";
 
 /// What PagerDuty is sent; `None` for what is no alert's business.
 pub(super) fn payload(message: &Message, routing_key: &str) -> Option<Value> {
     // The incident, not the message: what is sent twice is one alert, and an end that comes late ends no other.
     let incident = message.incident.as_deref().unwrap_or(&message.run_id);
-    let key = format!("drctl/{}/{}/{}/{incident}", message.estate, message.environment, message.target);
+    // Alerts that an earlier version has opened are ended by the key that they were opened with.
+    let environment = if message.environment.is_empty() { UNNAMED_ENVIRONMENT } else { &message.environment };
+    let key = format!("drctl/{}/{environment}/{}/{incident}", message.estate, message.target);
     let key = cut_to(&key, DEDUP_KEY_CHARS);
     let action = match (message.event, message.because) {
         (_, ReasonName::Test) => "trigger",

@@ -179,9 +179,10 @@ impl Store {
     /// # Errors
     /// Where the file is there already, or the store is not a file.
     pub async fn back_up(&self, to: &Path) -> anyhow::Result<()> {
-        let Backend::Sqlite(_) = self.backend else {
+        let Backend::Sqlite(path) = &self.backend else {
             anyhow::bail!("the state is in `{}`: back it up with `pg_dump`", self.place)
         };
+        anyhow::ensure!(path.exists(), "there is no state in `{}` yet: nothing was written", path.display());
         anyhow::ensure!(!to.exists(), "`{}` is there already", to.display());
         sqlx::query("vacuum into $1").bind(to.display().to_string()).execute(&self.pool).await?;
         Ok(())

@@ -44,7 +44,7 @@ fn what_cannot_work_is_refused_at_the_start() {
     for (text, part) in [
         (estate("cron(0 6 30 2 ? *)", ""), "would never run"),
         (estate("cron(0 25 ? * MON *)", ""), "hour: `25` is not from 0 to 23"),
-        (estate("@weekly", "timezone = \"Mars/Olympus\"\n"), "`Mars/Olympus` is not valid"),
+        (estate("@weekly", "timezone = \"Mars/Olympus\"\n"), "`Mars/Olympus` is no time zone"),
         (estate("@weekly", "missed = \"maybe\"\n"), "`maybe` is not known"),
         (estate("@weekly", "parallel = 0\n"), "0 is not a number of tests"),
         (estate("@weekly", "[state]\nurl = \"postgres://a:b@c/d\"\n"), "holds a password in plain text"),
@@ -302,8 +302,9 @@ fn a_database_that_goes_away_and_comes_back_costs_nothing() {
 #[test]
 fn a_state_file_is_backed_up_and_a_damaged_one_is_refused() {
     let rig = TestSandbox::start(&estate("@weekly", ""));
-    rig.run(&["runs", "list"]).assert_code(0);
     let copy = rig.scratch.0.join("copy.db");
+    rig.run(&["runs", "backup", copy.to_str().unwrap()]).assert_code(2).assert_contains("there is no state");
+    rig.run(&["reap"]).assert_code(0);
     rig.run(&["runs", "backup", copy.to_str().unwrap()]).assert_code(0);
     rig.run(&["runs", "backup", copy.to_str().unwrap()]).assert_code(2).assert_contains("is there already");
     std::fs::copy(&copy, rig.scratch.0.join("drctl.db")).unwrap();
@@ -334,7 +335,7 @@ fn a_timer_of_ones_own_tells_the_same_people() {
 #[test]
 fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
     let rig = TestSandbox::start(&estate("@weekly", ""));
-    rig.run(&["runs", "list"]).assert_code(0);
+    rig.run(&["reap"]).assert_code(0);
     let hold = |seconds: u32| {
         let script = "import sqlite3, sys, time\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
                       c.execute('begin exclusive')\nprint('held', flush=True)\ntime.sleep(float(sys.argv[2]))";
@@ -349,7 +350,7 @@ fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
     rig.run(&["runs", "list"]).assert_code(0);
     held.wait().unwrap();
     let mut held = hold(60);
-    rig.run(&["runs", "list"]).assert_code(2).assert_contains("database is locked").assert_contains("`[state] url`");
+    rig.run(&["runs", "list"]).assert_code(3).assert_contains("database is locked").assert_contains("`[state] url`");
     held.kill().unwrap();
     held.wait().unwrap();
     rig.run(&["runs", "list"]).assert_code(0);
