@@ -1,6 +1,6 @@
 //! AWS's clock: the `Date` of the answer that described something. What is measured by it does not depend on this host's.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -14,13 +14,14 @@ use jiff::Timestamp;
 use super::convert::time;
 use super::sandbox_clock::{AskedThisMachine, SANDBOX_HEADER, SandboxNote};
 
-/// The `Date` of one answer. In the sandbox its virtual time, which the header of the sandbox tells.
+/// The `Date` of the last answer to one call: an attempt that was throttled was answered before. In the sandbox its virtual
+/// time, which the header of the sandbox tells.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dated(Arc<OnceLock<Timestamp>>);
+pub(super) struct Dated(Arc<Mutex<Option<Timestamp>>>);
 
 impl Dated {
     pub(super) fn at(&self) -> Option<Timestamp> {
-        self.0.get().copied()
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -43,9 +44,7 @@ impl Intercept for Dated {
             Some(note) => serde_json::from_str::<SandboxNote>(note).ok().and_then(|note| note.now),
             None => headers.get("date").and_then(|date| time(DateTime::from_str(date, Format::HttpDate).ok())),
         };
-        if let Some(at) = at {
-            let _ = self.0.set(at);
-        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::exit::Exit;
 use crate::aws;
 use crate::config::ConfigError;
-use crate::store::{NotWritten, OpenError, RunState};
+use crate::store::{NotWritten, OpenError, RunState, STATE_IS_AWAY, is_away};
 use crate::text;
 
 const LOG_VARIABLE: &str = "DRCTL_LOG";
@@ -170,6 +170,7 @@ fn advice(error: &anyhow::Error) -> (Exit, Option<String>) {
             let exit = if error.is_away() { Exit::Unknown } else { Exit::Usage };
             (exit, Some(error.hint().to_owned()))
         }
+        None if is_away(error) => (Exit::Unknown, Some(STATE_IS_AWAY.to_owned())),
         None => (Exit::Usage, None),
     }
 }

@@ -28,7 +28,7 @@ pub use jobs::{Claimed, DueJob, Job, PlannedJob};
 pub use journal::{Entry, Phase, Spent};
 pub use lease::Lease;
 pub use metrics_queries::{Counted, LastRun};
-pub use open_error::{OpenError, is_away};
+pub use open_error::{OpenError, STATE_IS_AWAY, is_away};
 pub use outbox::{ClaimedMessage, DeliveryOutcome, OutboxMessage};
 pub use owner::{DaemonLock, Owner};
 pub use run_state::RunState;

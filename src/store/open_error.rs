@@ -44,6 +44,9 @@ pub enum OpenError {
 /// What to do where the state cannot be opened or written.
 pub(super) const CHECK_STATE: &str =
     "check that `[state] url` can be reached and written: the directory exists and is not full, the server answers";
+/// What to do where the state cannot be used at present: see [`is_away`].
+pub const STATE_IS_AWAY: &str =
+    "see whether the server, or the disk, of `[state] url` is up and has room, and try again";
 /// PostgreSQL's code where a role lacks a right.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 impl OpenError {
@@ -79,9 +82,7 @@ impl OpenError {
                 "the server's certificate has to be valid for its name: name its authority by `?sslrootcert=FILE` in `[state] url`, \
                  or say by `?sslmode=` what else you accept"
             }
-            away if away.is_away() => {
-                "see whether the server, or the disk, of `[state] url` is up and has room, and try again"
-            }
+            away if away.is_away() => STATE_IS_AWAY,
             Self::Database { .. } => CHECK_STATE,
         }
     }

@@ -48,7 +48,7 @@ fn what_cannot_work_is_refused_at_the_start() {
         (estate("@weekly", "missed = \"maybe\"\n"), "`maybe` is not known"),
         (estate("@weekly", "parallel = 0\n"), "0 is not a number of tests"),
         (estate("@weekly", "[state]\nurl = \"postgres://a:b@c/d\"\n"), "holds a password in plain text"),
-        (format!("{HEAD}[[notify]]\nname = \"a\"\n"), "does not name one way to tell"),
+        (format!("{HEAD}[[notify]]\nname = \"a\"\n"), "needs exactly one of `slack`"),
         (
             format!("{HEAD}[[notify]]\nname = \"a\"\nslack = {{ webhook = \"https://x\" }}\n"),
             "holds a secret in plain text",
@@ -309,6 +309,9 @@ fn a_state_file_is_backed_up_and_a_damaged_one_is_refused() {
     rig.run(&["runs", "backup", copy.to_str().unwrap()]).assert_code(2).assert_contains("is there already");
     std::fs::copy(&copy, rig.scratch.0.join("drctl.db")).unwrap();
     rig.run(&["runs", "list"]).assert_code(0);
+    for beside in ["drctl.db-wal", "drctl.db-shm"] {
+        let _ = std::fs::remove_file(rig.scratch.0.join(beside));
+    }
     std::fs::write(rig.scratch.0.join("drctl.db"), "this is no database".repeat(1000)).unwrap();
     rig.run(&["daemon"]).assert_code(2).assert_contains("drctl.db");
 }
@@ -346,14 +349,17 @@ fn a_state_file_that_somebody_holds_is_waited_for_but_not_for_ever() {
         child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
         child
     };
+    // What only reads waits for nobody.
     let mut held = hold(2);
     rig.run(&["runs", "list"]).assert_code(0);
+    rig.run(&["reap"]).assert_code(0);
     held.wait().unwrap();
     let mut held = hold(60);
-    rig.run(&["runs", "list"]).assert_code(3).assert_contains("database is locked").assert_contains("`[state] url`");
+    rig.run(&["runs", "list"]).assert_code(0);
+    rig.run(&["daemon"]).assert_code(3).assert_contains("database is locked");
     held.kill().unwrap();
     held.wait().unwrap();
-    rig.run(&["runs", "list"]).assert_code(0);
+    rig.run(&["reap"]).assert_code(0);
 }
 
 #[test]

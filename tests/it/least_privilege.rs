@@ -241,7 +241,7 @@ fn a_copy_is_kept_under_the_policy_and_not_without_its_action() {
     let refused = rig.run(&["keep", copy]).assert_contains(action);
     assert_ne!(refused.code, 0, "{}", refused.out);
     allow(&rig, &[policy, base]);
-    rig.run(&["keep", copy]).assert_code(0).assert_contains("drctl no longer removes it");
+    rig.run(&["keep", copy]).assert_code(0).assert_contains("drctl will not remove");
 }
 
 /// Runs what notices a missing action under what is left of the policies.

@@ -161,7 +161,7 @@ fn a_copy_in_use_is_left_alone() {
         rig.run(&["keep", &copy])
             .assert_code(0)
             .assert_contains(&format!("kept {copy} in {REGION}: "))
-            .assert_contains("drctl no longer removes it");
+            .assert_contains("drctl will not remove");
         rig.run(&["reap"]).assert_code(0).assert_contains("nothing to remove");
         rig.run(&["keep", "drctl-nothing"]).assert_code(2).assert_contains("there is no `drctl-nothing`");
         assert_eq!(made(&rig), [copy]);
@@ -356,9 +356,9 @@ fn a_second_signal_leaves_at_once_and_what_is_there_is_reaped_later() {
     let mut talk = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(talk.any(|line| line.contains("is creating")));
     signal(&child, "-INT");
-    assert!(talk.any(|line| line.contains("interrupt again to leave at once")));
+    assert!(talk.any(|line| line.contains("interrupt again to quit at once")));
     signal(&child, "-INT");
-    assert!(talk.any(|line| line.contains("run `drctl reap` to remove what was made")));
+    assert!(talk.any(|line| line.contains("run `drctl reap` to remove what was created")));
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert_ne!(rig.state(), before);
     rig.run(&["reap"]).assert_code(0);

@@ -45,6 +45,20 @@ fn it_is_measured_by_the_clock_of_aws_and_says_its_basis() {
     rig.run(&["restore-test", "shop-apg", "--point", "pitr"]).assert_code(0).assert_contains("point-in-time, restored");
 }
 
+/// Here a fifth of a second between two attempts is half an hour of AWS's: what is said to be restorable by the second is
+/// younger than the first's answer.
+#[test]
+fn a_throttled_description_is_dated_by_the_answer_that_describes() {
+    if !require_engines(&[Engine::Postgres]) {
+        return;
+    }
+    let rig = TestSandbox::with(&[HEAD, POSTGRES].concat().replace("15m", "6h"), &["--time-scale", "10000"]);
+    rig.fault(json!({ "action": "DescribeDBInstances", "effect": "throttle", "times": 3 }));
+    let (ran, document) = rig.test(&["shop-pg", "--point", "pitr"]);
+    let rpo = &document["tests"][0]["rpo"];
+    assert!(rpo["measured_seconds"].is_number() && rpo["clock"] == "aws", "{rpo:#}\n{}", ran.err);
+}
+
 #[test]
 fn a_time_outside_the_restore_window_is_refused() {
     let rig = TestSandbox::start(&[HEAD, POSTGRES, AURORA_POSTGRES].concat());
